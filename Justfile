@@ -1,0 +1,57 @@
+# Kerb's recipes. `just` alone lists them in groups.
+set shell := ["bash", "-euo", "pipefail", "-c"]
+
+# List the recipes
+default:
+    @just --list --unsorted
+
+# A whole desk on simulated venues: no keys, no network (arguments go to `kerb demo`)
+[group('run')]
+demo *ARGS:
+    @uv run --quiet kerb demo {{ARGS}}
+
+# Replay a tape through the same actors (arguments go to `kerb replay`)
+[group('run')]
+replay *ARGS:
+    @uv run --quiet kerb replay {{ARGS}}
+
+# The operator's blotter against a running desk
+[group('run')]
+tui *ARGS:
+    @uv run --quiet kerb tui {{ARGS}}
+
+# The test suite
+[group('test')]
+test *ARGS:
+    @uv run pytest {{ARGS}}
+
+# What a reviewer runs: lint, types, floors, tests
+[group('check')]
+check: lint types floors test
+
+# Ruff: style and format
+[group('check')]
+lint:
+    uv run ruff check .
+    uv run ruff format --check .
+
+# Strict types on the pure rooms
+[group('check')]
+types:
+    uv run mypy
+
+# Who may import whom
+[group('check')]
+floors:
+    uv run lint-imports
+
+# Format and fix what can be fixed
+[group('check')]
+fix:
+    uv run ruff check --fix .
+    uv run ruff format .
+
+# The latency suite: ratios measured side by side in one run
+[group('bench')]
+bench *ARGS:
+    @uv run --quiet kerb bench {{ARGS}}

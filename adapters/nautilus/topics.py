@@ -1,0 +1,33 @@
+"""The fixed names on the message bus. Ids go into messages, never into topics: the engine keeps every topic for ever."""
+
+from __future__ import annotations
+
+# topics (publish / subscribe)
+BOOK = "market.book"  # desk.market.BookChanged, after a venue book of ours has changed
+TRADE = "market.trade"  # nautilus TradeTick
+LP_LADDER = "lp.ladder"  # adapters.nautilus.lp.LpLadder
+RFQ = "desk.rfq"  # desk.rfq.records.RfqRecord at every transition
+QUOTE = "desk.quote"  # desk.rfq.records.QuoteRecord, with its waterfall
+CLIENT_TRADE = "desk.trade"  # desk.rfq.records.TradeRecord
+RISK = "risk.decision"  # risk.decision.Decision
+PARENT = "router.parent"  # router.orders.ParentOrder at every transition
+CHILD = "router.child"  # router.orders.ChildOrder at every transition
+FILL = "router.fill"  # adapters.nautilus.outcome.VenueFill, once per execution
+FAULT = "sys.fault"  # adapters.nautilus.safe.Fault
+ALERT = "sys.alert"  # desk.alerts.Alert
+
+# endpoints (send / register), one receiver each
+ROUTER_PARENT = "Router.parent"  # router.orders.ParentRequest
+ROUTER_HALT = "Router.halt"
+DESK_RFQ = "Desk.rfq"
+DESK_ACCEPT = "Desk.accept"
+
+
+def lp_rfq(lp: str) -> str:
+    """Endpoint of an LP's request-for-quote."""
+    return f"LP.{lp}.rfq"
+
+
+def resolve(venue: str) -> str:
+    """Endpoint of a venue's order-outcome query."""
+    return f"Exec.{venue}.resolve"

@@ -1,0 +1,385 @@
+"""The wire messages of the API (CONTRACT 3 and 4): what is decoded, encoded, and described in OpenAPI.
+
+Prices, quantities and amounts are decimal strings; times are integer nanoseconds since the epoch, named `*_ns`.
+Requests refuse unknown fields. Imported by the server, by the client SDK and, through it, by the blotter: nothing heavy here.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+DecimalText = Annotated[
+    str,
+    Meta(
+        pattern=r"^-?(0|[1-9][0-9]{0,20})(\.[0-9]{1,18})?$",
+        max_length=42,
+        description="Decimal number as text, at most 21 digits before and 18 after the point.",
+    ),
+]
+PositiveText = Annotated[
+    str,
+    Meta(
+        pattern=r"^(0|[1-9][0-9]{0,20})(\.[0-9]{1,18})?$",
+        max_length=42,
+        description="Positive decimal number as text.",
+    ),
+]
+ClientToken = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[\x21-\x7e]+$")]
+Symbol = Annotated[str, Meta(min_length=1, max_length=64)]
+Side = Literal["buy", "sell"]
+State = Literal[
+    "received", "quoted", "accepted", "filled", "rejected", "expired", "cancelled", "withdrawn", "failed", "unknown"
+]
+
+
+class RfqRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`POST /v1/rfqs`, and `{"op":"rfq"}` on the WebSocket."""
+
+    client_rfq_id: ClientToken
+    instrument: Symbol
+    side: Literal["buy", "sell", "two_way"]
+    quantity: PositiveText
+    currency: Annotated[str, Meta(min_length=1, max_length=16)] | None = None
+    ttl_ms: Annotated[int, Meta(ge=1, le=600_000)] | None = None
+
+
+class AcceptRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`POST /v1/quotes/{quote_id}/accept`. `quantity` (base currency) below the quoted one is a partial accept."""
+
+    client_order_id: ClientToken
+    quantity: PositiveText | None = None
+
+
+class Quote(msgspec.Struct, frozen=True, kw_only=True):
+    """A firm all-in price. `side` is the client's."""
+
+    quote_id: str
+    side: Side
+    price: DecimalText
+    quantity: DecimalText
+    amount: DecimalText
+    firm: bool
+    valid_until_ns: int
+
+
+class Rfq(msgspec.Struct, frozen=True, kw_only=True):
+    """A request for quote as the client sees it."""
+
+    rfq_id: str
+    client_rfq_id: str
+    state: State
+    instrument: str
+    side: Literal["buy", "sell", "two_way"]
+    quantity: DecimalText
+    currency: str
+    quotes: list[Quote]
+    created_ns: int
+    updated_ns: int
+    reason: str = ""
+    trade_id: str | None = None
+
+
+class Leg(msgspec.Struct, frozen=True, kw_only=True):
+    """What settles, signed for the client: positive is received."""
+
+    currency: str
+    amount: DecimalText
+
+
+class Settlement(msgspec.Struct, frozen=True, kw_only=True):
+    """When and what settles."""
+
+    due_ns: int
+    legs: list[Leg]
+
+
+class Trade(msgspec.Struct, frozen=True, kw_only=True):
+    """A trade. It is durable when a client sees it."""
+
+    trade_id: str
+    quote_id: str
+    rfq_id: str
+    client_order_id: str
+    state: Literal["filled"]
+    instrument: str
+    side: Side
+    price: DecimalText
+    quantity: DecimalText
+    amount: DecimalText
+    traded_ns: int
+    settlement: Settlement
+
+
+class ErrorBody(msgspec.Struct, frozen=True, kw_only=True):
+    """What went wrong, for programs (`code`, `details`) and people (`message`)."""
+
+    code: str
+    kind: Literal["invalid", "rejected", "limited", "failed", "unknown"]
+    message: str
+    retryable: bool
+    details: dict[str, Any]
+    request_id: str
+
+
+class ErrorAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """The one shape of every error (CONTRACT 3.4)."""
+
+    error: ErrorBody
+
+
+class Instrument(msgspec.Struct, frozen=True, kw_only=True):
+    """What can be asked for."""
+
+    symbol: str
+    base: str
+    quote: str
+    price_tick: DecimalText
+    quantity_step: DecimalText
+    base_precision: int
+    quote_precision: int
+    min_quantity: DecimalText
+    max_quantity: DecimalText
+    default_ttl_ms: int
+    venues: list[str]
+    lps: list[str]
+
+
+# ---- the operator's view: GET /v1/desk/state and channel `desk` -------------------------------------------------------------
+
+
+class BookView(msgspec.Struct, kw_only=True):
+    """One venue book. `status`: live, empty, gapped, stale, crossed or disconnected; only live books price and route."""
+
+    venue: str
+    instrument: str
+    status: str
+    reason: str
+    age_ms: int
+    updates: int
+    resyncs: int
+    bid: DecimalText | None
+    ask: DecimalText | None
+
+
+class LpView(msgspec.Struct, kw_only=True):
+    """One liquidity provider."""
+
+    lp: str
+    instrument: str
+    status: str
+    age_ms: int
+    rungs: int
+    quotes: int
+    fills: int
+    rejects: int
+
+
+class RfqCounts(msgspec.Struct, kw_only=True):
+    """How many requests since the desk's first day reached each state, and how many were ever quoted or accepted."""
+
+    received: int = 0
+    quoted: int = 0
+    accepted: int = 0
+    filled: int = 0
+    rejected: int = 0
+    expired: int = 0
+    cancelled: int = 0
+    withdrawn: int = 0
+    failed: int = 0
+    unknown: int = 0
+
+
+class VenueHedges(msgspec.Struct, kw_only=True):
+    """What the router did at one venue or LP."""
+
+    children: int = 0
+    fills: int = 0
+    rejects: int = 0
+    quantity: dict[str, DecimalText] = msgspec.field(default_factory=dict)  # base currency -> filled
+
+
+class HedgeCounts(msgspec.Struct, kw_only=True):
+    """The router's work."""
+
+    parents: int = 0
+    children: int = 0
+    fills: int = 0
+    open: int = 0
+    unknown: int = 0
+    by_venue: dict[str, VenueHedges] = msgspec.field(default_factory=dict)
+
+
+class LedgerView(msgspec.Struct, kw_only=True):
+    """Sum of all postings per currency: zero, always."""
+
+    imbalance: dict[str, DecimalText] = msgspec.field(default_factory=dict)
+
+
+class InventoryView(msgspec.Struct, kw_only=True):
+    """The desk's position in one currency. `band`: the hard band; `soft_band`: inside it nothing is hedged."""
+
+    position: DecimalText
+    soft_band: DecimalText
+    band: DecimalText
+    skew_bps: DecimalText = "0"
+
+
+class PnlView(msgspec.Struct, kw_only=True):
+    """Profit and loss in `currency`: total = spread + hedge + inventory + fees (skew is part of spread)."""
+
+    currency: str
+    total: DecimalText = "0"
+    spread: DecimalText = "0"
+    skew: DecimalText = "0"
+    hedge: DecimalText = "0"
+    inventory: DecimalText = "0"
+    fees: DecimalText = "0"
+
+
+class ArchiveView(msgspec.Struct, kw_only=True):
+    """Rows offered to the archive and rows it holds, per table."""
+
+    rows: dict[str, int] = msgspec.field(default_factory=dict)
+    dropped: int = 0
+    tapped: dict[str, int] = msgspec.field(default_factory=dict)
+    spool_segments: int = 0
+    status: str = "off"
+
+
+class Latency(msgspec.Struct, kw_only=True):
+    """A latency in nanoseconds since start."""
+
+    p50: int = 0
+    p99: int = 0
+    n: int = 0
+
+
+class RiskView(msgspec.Struct, kw_only=True):
+    """Decisions of the gate since start."""
+
+    approved: int = 0
+    refused: dict[str, int] = msgspec.field(default_factory=dict)
+
+
+class AlertView(msgspec.Struct, kw_only=True):
+    """Something the operator should know."""
+
+    alert_id: str
+    severity: Literal["info", "warning", "critical"]
+    source: str
+    message: str
+    ts_ns: int
+    count: int = 1
+
+
+class ChildView(msgspec.Struct, kw_only=True):
+    """A child order as the blotter shows it."""
+
+    child_id: str
+    parent_id: str
+    venue: str
+    instrument: str
+    side: str
+    quantity: DecimalText
+    filled: DecimalText
+    limit_price: DecimalText
+    average_price: DecimalText | None
+    state: str
+    reason: str
+    created_ns: int
+    updated_ns: int
+
+
+class ParentView(msgspec.Struct, kw_only=True):
+    """A parent order with its children."""
+
+    parent_id: str
+    instrument: str
+    side: str
+    quantity: DecimalText
+    filled: DecimalText
+    average_price: DecimalText | None
+    arrival_price: DecimalText | None
+    state: str
+    reason: str
+    created_ns: int
+    updated_ns: int
+    children: list[ChildView]
+
+
+class BlotterRow(msgspec.Struct, kw_only=True):
+    """One RFQ as the operator sees it, with the desk's side of the price."""
+
+    rfq_id: str
+    client_id: str
+    tier: str
+    instrument: str
+    side: str
+    quantity: DecimalText
+    currency: str
+    state: State
+    bid: DecimalText | None
+    ask: DecimalText | None
+    fair: DecimalText | None
+    edge_bps: DecimalText | None
+    skew_bps: DecimalText | None
+    valid_until_ns: int
+    created_ns: int
+    updated_ns: int
+    reason: str
+
+
+class LadderLevel(msgspec.Struct, kw_only=True):
+    """One price of the consolidated book; `price` is the venue's, `all_in` has the taker fee in it."""
+
+    side: Literal["bid", "ask"]
+    price: DecimalText
+    all_in: DecimalText
+    quantity: DecimalText
+    venue: str
+
+
+class LadderView(msgspec.Struct, kw_only=True):
+    """The consolidated, fee-adjusted top of all live books of one instrument, best level first on each side."""
+
+    instrument: str
+    fair: DecimalText | None
+    volatility_bps_per_sqrt_s: DecimalText
+    bids: list[LadderLevel]
+    asks: list[LadderLevel]
+
+
+class DeskState(msgspec.Struct, kw_only=True):
+    """Everything an operator sees at a glance."""
+
+    epoch: str
+    mode: str
+    ts_ns: int
+    trading: Literal["active", "reducing", "halted"]
+    halt_reason: str
+    books: list[BookView]
+    lps: list[LpView]
+    rfqs: RfqCounts
+    trades: int
+    hedges: HedgeCounts
+    ledger: LedgerView
+    inventory: dict[str, InventoryView]
+    pnl: PnlView
+    archive: ArchiveView
+    latency_ns: dict[str, Latency]
+    risk: RiskView
+    faults: int
+    alerts: list[AlertView]
+    ladders: list[LadderView]
+    blotter: list[BlotterRow]
+    parents: list[ParentView]
+
+
+class HaltRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`POST /v1/desk/halt` and `/resume`. `confirm` must be the word HALT or RESUME, typed by a person."""
+
+    confirm: Literal["HALT", "RESUME"]
+    reason: Annotated[str, Meta(min_length=1, max_length=200)] = "operator"

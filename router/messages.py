@@ -1,0 +1,41 @@
+"""What others say to the router, and what it needs from whoever owns it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Protocol
+
+import msgspec
+
+from adapters.nautilus.outcome import VenueFill
+from router.orders import ChildOrder, ParentOrder
+
+
+class ParentRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """Work `quantity` of `symbol`. The router plans, asks the gate, journals, submits, re-routes; it answers by topics PARENT, CHILD, FILL."""
+
+    parent_id: str
+    symbol: str
+    side: str  # "buy" | "sell"
+    quantity: Decimal  # base
+    limit_price: Decimal | None  # never cross this, fee excluded; None = the gate's collar only
+    deadline_ns: int  # after it, what is left is given back (state "done", leaves > 0)
+    reason: str  # "hedge", "operator", …
+    rfq_id: str = ""
+
+
+class Journal(Protocol):
+    """Durable memory of the router. `then` runs on the loop thread once the record is on disk (at once in a replay)."""
+
+    def parent(self, parent: ParentOrder, then: Callable[[], None] | None = None) -> None:
+        """Write a parent order's state."""
+
+    def child(self, child: ChildOrder, then: Callable[[], None] | None = None) -> None:
+        """Write a child order's state; the order is sent from `then`, never before."""
+
+    def fill(self, fill: VenueFill, parent_id: str) -> None:
+        """Book an execution exactly once: the same (venue, symbol, trade_id) again changes nothing."""
+
+    def open_parents(self) -> list[tuple[ParentOrder, list[ChildOrder]]]:
+        """Parents not done at the last stop, with their children, for recovery."""

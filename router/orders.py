@@ -1,0 +1,86 @@
+"""Parent and child orders: closed states, exact accounting, no I/O.
+
+    child:   NEW → SENT → ACKED → PARTIAL → FILLED
+                      ↘ REJECTED · CANCELLED · EXPIRED (terminal, with what was filled)
+                      ↘ UNKNOWN (timeout, 5xx, lost connection): reserved, queried, never re-sent; proven → terminal
+    parent:  WORKING → DONE (filled, or given up at its deadline with leaves > 0)
+
+Invariants: 0 ≤ filled ≤ quantity for each child; Σ child filled = parent filled; filled + Σ open or unknown leaves ≤ parent quantity.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from enum import StrEnum
+
+import msgspec
+
+
+class ChildState(StrEnum):
+    """Where a child order stands."""
+
+    NEW = "new"
+    SENT = "sent"
+    ACKED = "acked"
+    PARTIAL = "partial"
+    FILLED = "filled"
+    REJECTED = "rejected"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+    UNKNOWN = "unknown"
+
+    @property
+    def terminal(self) -> bool:
+        """Whether the order can fill no more."""
+        return self in (ChildState.FILLED, ChildState.REJECTED, ChildState.CANCELLED, ChildState.EXPIRED)
+
+
+class ParentState(StrEnum):
+    """Where a parent order stands."""
+
+    WORKING = "working"
+    DONE = "done"
+
+
+class ChildOrder(msgspec.Struct, kw_only=True):
+    """One order at one venue or LP. `child_id` is the client order id sent to the venue."""
+
+    child_id: str
+    parent_id: str
+    venue: str
+    symbol: str
+    side: str
+    quantity: Decimal
+    limit_price: Decimal
+    quote_id: str = ""  # LP child: the quote it accepts
+    state: ChildState = ChildState.NEW
+    filled: Decimal = Decimal(0)
+    notional: Decimal = Decimal(0)  # Σ price × quantity of the fills
+    reason: str = ""
+    created_ns: int = 0
+    updated_ns: int = 0
+
+    @property
+    def leaves(self) -> Decimal:
+        """What may still fill."""
+        return Decimal(0) if self.state.terminal else self.quantity - self.filled
+
+
+class ParentOrder(msgspec.Struct, kw_only=True):
+    """What was asked of the router, and how far it is."""
+
+    parent_id: str
+    symbol: str
+    side: str
+    quantity: Decimal
+    limit_price: Decimal | None
+    deadline_ns: int
+    reason: str
+    rfq_id: str = ""
+    state: ParentState = ParentState.WORKING
+    filled: Decimal = Decimal(0)
+    notional: Decimal = Decimal(0)
+    arrival_mid: Decimal | None = None  # fair value when the parent arrived, for TCA
+    created_ns: int = 0
+    updated_ns: int = 0
+    attempts: int = 0
