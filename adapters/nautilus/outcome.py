@@ -46,9 +46,14 @@ class OrderOutcome(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ResolveOrder(msgspec.Struct, frozen=True, kw_only=True):
-    """Ask for an outcome; `reply` is called once, on the loop thread. `cancel`: an order still open is cancelled first."""
+    """Ask for an outcome; `reply` is called once, on the loop thread. `cancel`: an order still open is cancelled first.
+
+    `quote_id`: the quote an LP child accepts. Whoever has it must give it: LPs that know an execution by its quote alone (FalconX)
+    cannot be asked by client order id after a restart of ours.
+    """
 
     client_order_id: str
     symbol: str
     reply: Callable[[OrderOutcome], None]
     cancel: bool = True
+    quote_id: str = ""
