@@ -1,13 +1,14 @@
 """How a simulated liquidity provider behaves: spread by size, answer time, size limits, last look. Pure and seeded.
 
-One model serves both the wire-exact loopback server and the LP of a replay, so a desk meets the same LP in both. What it promises:
+One model serves both the wire-exact loopback server and the LP of a replay, so a desk meets the same LP in both.
+What it promises:
 
-1. Everything is a function of (seed, params) and the calls made; no clock, no global randomness. Streams depend on time only,
-   so that asking for quotes does not change the ladder.
-2. A quote is firm for `ttl_ns` from the moment it is sent, all-or-none, and all-in: `ask` is what the taker pays per base, `bid`
-   what it receives, both rounded against the taker.
-3. Last look is symmetric: a move of more than `tolerance_bps` since the quote rejects the deal in whichever direction it went
-   (FX Global Code, principle 17), besides a small rate of technical rejects.
+1. Everything is a function of (seed, params) and the calls made; no clock, no global randomness. Streams depend on
+   time only, so that asking for quotes does not change the ladder.
+2. A quote is firm for `ttl_ns` from the moment it is sent, all-or-none, and all-in: `ask` is what the taker pays per
+   base, `bid` what it receives, both rounded against the taker.
+3. Last look is symmetric: a move of more than `tolerance_bps` since the quote rejects the deal in whichever direction
+   it went (FX Global Code, principle 17), besides a small rate of technical rejects.
 """
 
 from __future__ import annotations
@@ -108,7 +109,7 @@ class LpModel:
         self._quotes = 0
 
     def ladder(self, symbol: str, mid: Decimal, ts_ns: int) -> tuple[ModelRung, ...]:
-        """The indicative two-way ladder at `mid`; sizes outside the notional limits are left out. Empty: not traded here."""
+        """The indicative two-way ladder at `mid`; sizes outside the notional limits are left out."""
         rungs = []
         for quantity in self.params.rungs.get(symbol, ()):
             if self.params.min_notional <= quantity * mid <= self.params.max_notional:
