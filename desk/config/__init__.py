@@ -1,0 +1,1 @@
+"""The configuration: frozen structs (`model`) and how they are read from TOML and the environment (`load`)."""

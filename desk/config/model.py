@@ -1,0 +1,137 @@
+"""The configuration as frozen structs. Unknown keys are refused, secrets never stand in the file (see `desk.config.secrets`)."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from adapters.clickhouse.config import ArchiveConfig
+from pricing.parameters import PricingParameters
+from risk.limits import RiskLimits
+from router.parameters import RouterParameters
+
+
+class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of every table of the file."""
+
+
+class ApiSection(Section):
+    """Where clients connect. `unix_socket`: the same API for operators on this machine ("" = none)."""
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65_535)] = 8080
+    unix_socket: str = ""
+
+
+class LedgerSection(Section):
+    """Where money is remembered: `sqlite:///path` (embedded) or `postgresql://…`. "" = `ledger.db` in the state folder."""
+
+    url: str = ""
+
+
+class InstrumentSection(Section):
+    """What clients may ask for. `price_tick`: the client price's tick; precisions are decimals of the currencies."""
+
+    symbol: str
+    price_tick: Decimal = Decimal("0.01")
+    quantity_step: Decimal = Decimal("0.00000001")
+    base_precision: int = 8
+    quote_precision: int = 6
+    min_quantity: Decimal = Decimal("0.0001")
+    max_quantity: Decimal = Decimal("1000")
+
+    @property
+    def base(self) -> str:
+        """The currency that is bought and sold."""
+        return self.symbol.split("/")[0]
+
+    @property
+    def quote(self) -> str:
+        """The currency that prices are in."""
+        return self.symbol.split("/")[1].split(":")[0]
+
+
+class VenueSection(Section):
+    """An exchange. `rest_url` and `ws_url` point somewhere else than the venue's own hosts ("" = the venue's)."""
+
+    venue: str
+    exchange: str
+    kind: Literal["ccxt"] = "ccxt"
+    enabled: bool = True
+    rest_url: str = ""
+    ws_url: str = ""
+    symbols: tuple[str, ...] = ()  # () = every instrument
+    taker_fee_bps: Decimal = Decimal(10)
+    depth: int = 500
+    max_age_ms: Annotated[int, Meta(ge=100)] = 5_000
+    order_timeout_ms: Annotated[int, Meta(ge=100)] = 4_000
+    order_rate_per_s: float = 20.0
+
+
+class LpSection(Section):
+    """A liquidity provider. `levels`: sizes (base currency) of the streamed ladder, per symbol."""
+
+    lp: str
+    kind: Literal["falconx"] = "falconx"
+    enabled: bool = True
+    rest_url: str = ""
+    ws_url: str = ""
+    symbols: tuple[str, ...] = ()
+    levels: dict[str, tuple[Decimal, ...]] = {}
+    timeout_ms: Annotated[int, Meta(ge=50)] = 1_500
+
+
+class Band(Section):
+    """How much of one currency the desk may hold, in that currency. Inside `soft` it skews and internalises;
+    beyond it hedges back to `target × soft` on the same side; beyond `hard` it takes nothing that adds."""
+
+    soft: Decimal
+    hard: Decimal
+    target: Decimal = Decimal("0.5")
+
+
+class HedgingSection(Section):
+    """When and how fast inventory is hedged."""
+
+    bands: dict[str, Band] = {}
+    deadline_ms: int = 8_000
+    max_slippage_bps: Decimal = Decimal(30)  # hedge limit price this far from fair
+    retry_ms: int = 500
+    min_quantity: dict[str, Decimal] = {}  # below this nothing is worth an order
+
+
+class DeskConfig(Section):
+    """The whole file."""
+
+    name: str = "kerb"
+    trader_id: str = "KERB-001"
+    mode: Literal["paper", "live"] = "paper"
+    state_dir: str = "state"
+    base_currency: str = "USDT"  # P&L is told in it
+    seed: int = 0
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "WARNING"
+    api: ApiSection = ApiSection()
+    ledger: LedgerSection = LedgerSection()
+    archive: ArchiveConfig | None = None
+    instruments: tuple[InstrumentSection, ...] = ()
+    venues: tuple[VenueSection, ...] = ()
+    lps: tuple[LpSection, ...] = ()
+    pricing: PricingParameters = PricingParameters()
+    risk: RiskLimits = RiskLimits()
+    router: RouterParameters = RouterParameters()
+    hedging: HedgingSection = HedgingSection()
+
+    def instrument(self, symbol: str) -> InstrumentSection | None:
+        """The instrument's section, or None."""
+        return next((item for item in self.instruments if item.symbol == symbol), None)
+
+    def venue_symbols(self, venue: VenueSection) -> tuple[str, ...]:
+        """Symbols traded at a venue."""
+        return venue.symbols or tuple(item.symbol for item in self.instruments)
+
+    def lp_symbols(self, lp: LpSection) -> tuple[str, ...]:
+        """Symbols asked of an LP."""
+        return lp.symbols or tuple(item.symbol for item in self.instruments)

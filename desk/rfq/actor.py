@@ -1,0 +1,676 @@
+"""The desk: answers requests for quote with firm prices, takes trades as principal exactly once, and keeps its inventory hedged.
+
+What it promises
+    1. Nothing is told to a client before it is durable (`Ledger`), and then it is told exactly as it was written.
+    2. One `client_rfq_id` makes one RFQ, one `client_order_id` one trade, one quote at most one trade, however often they are sent.
+    3. A price comes only from live books, passes the gate, and carries its build-up.
+    4. After `valid_until_ns`, a cancel, or a halt, a quote cannot be traded.
+It runs on the loop thread (live) or the backtest clock (replay); it never blocks and never awaits.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from decimal import ROUND_HALF_EVEN, Decimal
+
+from nautilus_trader.common.actor import Actor
+
+from adapters.nautilus import topics
+from adapters.nautilus.outcome import VenueFill
+from adapters.nautilus.safe import LoopSafe, Safe
+from desk.api.events import Events
+from desk.api.messages import AcceptRequest, DeskState, Instrument, RfqRequest
+from desk.config.model import DeskConfig, InstrumentSection
+from desk.errors import ApiFault, Failed, Invalid, Limited, Rejected
+from desk.hedging.hedger import Hedger
+from desk.ids import IdSource
+from desk.latency import Histogram
+from desk.ledger import Ledger
+from desk.market import Market
+from desk.rfq.checks import instrument_for, require_scope, require_size, require_step, size_of
+from desk.rfq.machine import advance, terminal
+from desk.rfq.pricer import Pricer
+from desk.rfq.records import QuoteRecord, RfqRecord, RfqState, TradeRecord
+from desk.service import Caller, Page
+from pricing.ladder import NoPrice, Priced
+from risk.decision import Intent, Refused, Stage
+from risk.gate import Gate
+from router.messages import ParentRequest
+from router.orders import ParentOrder
+
+RfqReply = Callable[[RfqRecord | ApiFault], None]
+TradeReply = Callable[[TradeRecord | ApiFault], None]
+
+MAX_LIVE_RFQS = 1_000  # per client; more is answered with 429
+MAX_REMEMBERED = 50_000  # idempotency answers kept in memory; older ones are looked up in the ledger
+STREAM_TTL_MS = 1_500
+SETTLE_AFTER_NS = 24 * 3600 * 1_000_000_000
+_SECOND_NS = 1_000_000_000
+
+
+class Desk(Safe, LoopSafe, Actor):
+    """Implements `desk.service.DeskService` as an actor of the engine."""
+
+    def __init__(
+        self,
+        config: DeskConfig,
+        *,
+        market: Market,
+        ledger: Ledger,
+        gate: Gate,
+        ids: IdSource,
+        events: Events,
+        view: Callable[[Desk], DeskState],
+        alert: Callable[[str, str], None],
+    ) -> None:
+        super().__init__()
+        self.config = config
+        self.market = market
+        self.ledger = ledger
+        self.gate = gate
+        self.ids = ids
+        self.events = events
+        self.rfq_to_quote = Histogram()
+        self.live: OrderedDict[str, RfqRecord] = OrderedDict()  # RFQs that can still change
+        self.recent: OrderedDict[str, RfqRecord] = OrderedDict()  # the blotter's rows, newest last
+        self.quotes: dict[str, QuoteRecord] = {}  # quotes that can still be traded
+        self._view = view
+        self._alert = alert
+        self._waiting_rfq: dict[tuple[str, str], list[RfqReply]] = {}
+        self._waiting_trade: dict[tuple[str, str], list[TradeReply]] = {}
+        self._rfq_by_client_id: OrderedDict[tuple[str, str], RfqRecord] = OrderedDict()
+        self._trade_by_client_id: OrderedDict[tuple[str, str], TradeRecord] = OrderedDict()
+        self._taken: OrderedDict[str, str] = OrderedDict()  # quote id -> the client order id that takes or took it
+        self.pricer = Pricer(config, market, ids, ledger.position)
+        self.hedger = Hedger(
+            config.hedging,
+            list(config.instruments),
+            ids,
+            position=ledger.position,
+            fair=lambda symbol: market.fair(symbol, self.clock.timestamp_ns()),
+            send=self._send_parent,
+            later=self._check_later,
+            now_ns=lambda: self.clock.timestamp_ns(),
+            alert=alert,
+        )
+
+    # ---- life ---------------------------------------------------------------------------------------------------------
+
+    def on_start(self) -> None:
+        """Take up what the last run left: open RFQs, answers already given, hedges at work, a halt."""
+        self.bind_loop()
+        self.msgbus.subscribe(topics.FILL, self.on_fill)
+        self.msgbus.subscribe(topics.PARENT, self.on_parent)
+        now = self.clock.timestamp_ns()
+        snapshot = self.ledger.load()
+        for trade in snapshot.trades:
+            self._remember_trade(trade)
+        for record in snapshot.rfqs:
+            self._rfq_by_client_id[(record.client_id, record.client_rfq_id)] = record
+            self.recent[record.rfq_id] = record
+            if not terminal(record.state):
+                self.live[record.rfq_id] = record
+                self._make_live(record, now)
+        for parent, _ in self.ledger.open_parents():
+            self.hedger.adopt(parent)
+        for currency, position in self.ledger.positions().items():
+            self.gate.state.set_position(currency, position)
+        if snapshot.halt_reason:
+            self._stop_trading(snapshot.halt_reason)
+        self.every_ns("desk-sweep", _SECOND_NS // 2, self._sweep)
+
+    def _make_live(self, record: RfqRecord, now_ns: int) -> None:
+        for quote in record.quotes:
+            self.quotes[quote.quote_id] = quote
+        valid_until = max((quote.valid_until_ns for quote in record.quotes), default=now_ns)
+        self.at_ns(f"expire-{record.rfq_id}", max(valid_until, now_ns) + 1, lambda _: self._expire(record))
+
+    # ---- requests -----------------------------------------------------------------------------------------------------
+
+    def instruments(self) -> list[Instrument]:
+        """What clients may ask for."""
+        config = self.config
+        return [
+            Instrument(
+                symbol=item.symbol,
+                base=item.base,
+                quote=item.quote,
+                price_tick=f"{item.price_tick:f}",
+                quantity_step=f"{item.quantity_step:f}",
+                base_precision=item.base_precision,
+                quote_precision=item.quote_precision,
+                min_quantity=f"{item.min_quantity:f}",
+                max_quantity=f"{item.max_quantity:f}",
+                default_ttl_ms=config.pricing.ttl_ms,
+                venues=[v.venue for v in config.venues if v.enabled and item.symbol in config.venue_symbols(v)],
+                lps=[lp.lp for lp in config.lps if lp.enabled and item.symbol in config.lp_symbols(lp)],
+            )
+            for item in config.instruments
+        ]
+
+    def request_quote(self, caller: Caller, request: RfqRequest, reply: RfqReply) -> None:
+        """Price a request and make it firm; the answer comes when it is durable."""
+        now = self.clock.timestamp_ns()
+        key = (caller.client_id, request.client_rfq_id)
+        try:
+            require_scope(caller, "quote")
+            if (waiting := self._waiting_rfq.get(key)) is not None:
+                waiting.append(reply)
+                return
+            if (known := self._known_rfq(key)) is not None:
+                reply(known)
+                return
+            instrument = instrument_for(self.config, caller, request.instrument)
+            quantity, currency = size_of(instrument, request)
+            if sum(record.client_id == caller.client_id for record in self.live.values()) >= MAX_LIVE_RFQS:
+                raise Limited("too_many_rfqs", f"{MAX_LIVE_RFQS} requests are open", details={"retry_after_s": 1})
+        except ApiFault as fault:
+            reply(fault)
+            return
+        record = RfqRecord(
+            rfq_id=self.ids.new("r"),
+            client_id=caller.client_id,
+            client_rfq_id=request.client_rfq_id,
+            symbol=instrument.symbol,
+            side=request.side,
+            quantity=quantity,
+            currency=currency,
+            ttl_ms=request.ttl_ms or self.config.pricing.ttl_ms,
+            state=RfqState.RECEIVED,
+            created_ns=now,
+            updated_ns=now,
+        )
+        self._waiting_rfq[key] = [reply]
+        self._publish_rfq(record)
+        quotes = self._quote_sides(record, instrument, caller, now)
+        if isinstance(quotes, ApiFault):
+            advance(record, RfqState.REJECTED, now, quotes.message)
+            self.ledger.save_rfq(record, lambda error: self._answered(record, key, quotes, error, now))
+            return
+        record.quotes = tuple(quotes)
+        advance(record, RfqState.QUOTED, now)
+        self.ledger.save_quotes(record, quotes, lambda error: self._answered(record, key, None, error, now))
+
+    def _quote_sides(
+        self, record: RfqRecord, instrument: InstrumentSection, caller: Caller, now: int
+    ) -> list[QuoteRecord] | ApiFault:
+        base = record.quantity if record.currency == instrument.base else None
+        amount = None if base is not None else record.quantity
+        quotes: list[QuoteRecord] = []
+        for side in ("buy", "sell") if record.side == "two_way" else (record.side,):
+            priced = self.pricer.price(
+                instrument, side, base=base, amount=amount, ttl_ms=record.ttl_ms, tier=caller.tier, now_ns=now
+            )
+            if isinstance(priced, NoPrice):
+                return Rejected(priced.code, priced.message, details={"instrument": instrument.symbol, "side": side})
+            try:
+                require_size(instrument, priced.quantity)
+            except ApiFault as fault:
+                return fault
+            quote = self.pricer.record(
+                priced,
+                symbol=instrument.symbol,
+                rfq_id=record.rfq_id,
+                client_id=caller.client_id,
+                ttl_ms=record.ttl_ms,
+                now_ns=now,
+            )
+            if (refusal := self._ask_gate(Stage.QUOTE, quote, quote.quote_id, quote.quantity, now)) is not None:
+                return refusal
+            quotes.append(quote)
+        return quotes
+
+    def _answered(
+        self, record: RfqRecord, key: tuple[str, str], refusal: ApiFault | None, error: Exception | None, began_ns: int
+    ) -> None:
+        """The record is durable (or could not be made so): now, and only now, the client hears of it."""
+        replies = self._waiting_rfq.pop(key, [])
+        now = self.clock.timestamp_ns()
+        if error is not None:
+            for quote in record.quotes:
+                self.gate.release(quote.quote_id)
+            answer: RfqRecord | ApiFault = Failed("not_durable", "the quote could not be recorded; nothing happened")
+            self._alert("critical", f"ledger refuses quotes: {error}")
+        else:
+            self._remember_rfq(record)
+            self._publish_rfq(record)
+            for quote in record.quotes:
+                self.msgbus.publish(topics.QUOTE, quote)
+            if record.state is RfqState.QUOTED:
+                self.live[record.rfq_id] = record
+                self._make_live(record, now)
+            answer = record if refusal is None else refusal
+            self.rfq_to_quote.record(now - began_ns)
+        for reply in replies:
+            reply(answer)
+
+    def cancel_rfq(self, caller: Caller, rfq_id: str, reply: RfqReply) -> None:
+        """Give a quoted request up; its quotes can no longer be traded."""
+        try:
+            require_scope(caller, "quote")
+            record = self.rfq(caller, rfq_id)
+            if record.state is RfqState.CANCELLED:
+                reply(record)
+                return
+            if record.state is not RfqState.QUOTED:
+                raise Rejected("rfq_not_open", f"the RFQ is {record.state}", details={"state": record.state.value})
+        except ApiFault as fault:
+            reply(fault)
+            return
+        self._close(record, RfqState.CANCELLED, "cancelled by the client")
+        self.ledger.save_rfq(
+            record,
+            lambda error: reply(record if error is None else Failed("not_durable", "the cancel could not be recorded")),
+        )
+
+    # ---- accepts ------------------------------------------------------------------------------------------------------
+
+    def accept(self, caller: Caller, quote_id: str, request: AcceptRequest, reply: TradeReply) -> None:
+        """Trade on a quote exactly once; the answer comes when the trade is durable."""
+        now = self.clock.timestamp_ns()
+        key = (caller.client_id, request.client_order_id)
+        try:
+            require_scope(caller, "trade")
+            if (waiting := self._waiting_trade.get(key)) is not None:
+                waiting.append(reply)
+                return
+            if (known := self._known_trade(key)) is not None:
+                reply(known)
+                return
+            quote = self._tradable(caller, quote_id, now)
+            quantity = self._accepted_quantity(quote, request)
+        except ApiFault as fault:
+            reply(fault)
+            return
+        if (refusal := self._ask_gate(Stage.TRADE, quote, f"{quote_id}/{request.client_order_id}", quantity, now)) is not None:
+            reply(refusal)
+            return
+        trade = self._trade_of(quote, quantity, request.client_order_id, now)
+        record = self.live.get(quote.rfq_id) or _streamed_rfq(quote, now)
+        advance(record, RfqState.ACCEPTED, now)
+        self._publish_rfq(record)
+        self._waiting_trade[key] = [reply]
+        self._taken[quote_id] = request.client_order_id
+        filled = _filled(record, trade, now)
+        voided = [other.quote_id for other in record.quotes if other.quote_id != quote_id]
+        self.ledger.save_trade(trade, filled, voided, lambda error: self._traded(record, trade, key, error))
+
+    def _tradable(self, caller: Caller, quote_id: str, now: int) -> QuoteRecord:
+        quote = self.quotes.get(quote_id)
+        if quote is not None and quote.client_id != caller.client_id and not caller.operator:
+            quote = None
+        if (taker := self._taken.get(quote_id)) is not None and (quote is None or quote_id in self.quotes):
+            raise Rejected(
+                "quote_already_accepted", "this quote has been traded", details={"quote_id": quote_id, "by": taker}
+            )
+        if quote is None:
+            raise self._why_not_tradable(caller, quote_id, now)
+        if now > quote.valid_until_ns:
+            raise _expired(quote, now)
+        if quote.rfq_id and (record := self.live.get(quote.rfq_id)) is not None and record.state is not RfqState.QUOTED:
+            raise Rejected(
+                "quote_already_accepted" if record.state is RfqState.ACCEPTED else "quote_not_open",
+                f"the RFQ is {record.state}",
+                details={"state": record.state.value},
+            )
+        return quote
+
+    def _why_not_tradable(self, caller: Caller, quote_id: str, now: int) -> ApiFault:
+        """Say what became of a quote that is no longer (or never was) tradable."""
+        found = self.ledger.quote(quote_id)
+        if found is None or (found.client_id != caller.client_id and not caller.operator):
+            return Invalid("unknown_quote", "no such quote", status=404, details={"quote_id": quote_id})
+        record = self.ledger.rfq(found.rfq_id)
+        state = record.state if record is not None else RfqState.EXPIRED
+        match state:
+            case RfqState.FILLED | RfqState.ACCEPTED:
+                return Rejected(
+                    "quote_already_accepted", "this request has been traded", details={"rfq_id": found.rfq_id}
+                )
+            case RfqState.CANCELLED | RfqState.WITHDRAWN:
+                return Rejected(f"quote_{state}", f"the quote was {state}", details={"rfq_id": found.rfq_id})
+            case _:
+                return _expired(found, now)
+
+    def _accepted_quantity(self, quote: QuoteRecord, request: AcceptRequest) -> Decimal:
+        if request.quantity is None:
+            return quote.quantity
+        quantity = Decimal(request.quantity)
+        if quantity <= 0:
+            raise Invalid("bad_quantity", "quantity must be above zero", details={"quantity": request.quantity})
+        if quantity > quote.quantity:
+            raise Rejected(
+                "quantity_over_quote",
+                f"the quote is for {quote.quantity:f}",
+                status=422,
+                details={"quantity": request.quantity, "max": f"{quote.quantity:f}"},
+            )
+        instrument = self.config.instrument(quote.symbol)
+        if instrument is not None:
+            require_step(quantity, instrument.quantity_step)
+        return quantity
+
+    def _trade_of(self, quote: QuoteRecord, quantity: Decimal, client_order_id: str, now: int) -> TradeRecord:
+        instrument = self.config.instrument(quote.symbol)
+        precision = instrument.quote_precision if instrument else 8
+        whole = quantity == quote.quantity
+        amount = (
+            quote.amount
+            if whole
+            else (quote.price * quantity).quantize(Decimal(1).scaleb(-precision), rounding=ROUND_HALF_EVEN)
+        )
+        return TradeRecord(
+            trade_id=self.ids.new("t"),
+            quote_id=quote.quote_id,
+            rfq_id=quote.rfq_id or f"r{quote.quote_id[1:]}",
+            client_id=quote.client_id,
+            client_order_id=client_order_id,
+            symbol=quote.symbol,
+            side=quote.side,
+            price=quote.price,
+            quantity=quantity,
+            amount=amount,
+            fair=quote.fair,
+            skew=next((step.amount for step in quote.waterfall if step.step == "skew"), Decimal(0)),
+            traded_ns=now,
+            settle_due_ns=now + SETTLE_AFTER_NS,
+        )
+
+    def _traded(self, record: RfqRecord, trade: TradeRecord, key: tuple[str, str], error: Exception | None) -> None:
+        """The trade is durable, or it never happened."""
+        replies = self._waiting_trade.pop(key, [])
+        now = self.clock.timestamp_ns()
+        if error is not None:
+            del self._taken[trade.quote_id]
+            self.gate.release(f"{trade.quote_id}/{trade.client_order_id}")
+            self._alert("critical", f"ledger refuses trades: {error}")
+            advance(record, RfqState.QUOTED, now)
+            answer: TradeRecord | ApiFault = Failed("not_durable", "the trade could not be recorded; nothing happened")
+        else:
+            advance(record, RfqState.FILLED, now)
+            record.trade_id = trade.trade_id
+            self._forget_quotes(record)
+            self.quotes.pop(trade.quote_id, None)
+            self.live.pop(record.rfq_id, None)
+            self._remember_trade(trade)
+            self._remember_rfq(record)
+            self._publish_rfq(record)
+            self.msgbus.publish(topics.CLIENT_TRADE, trade)
+            self.events.trade(trade)
+            self.gate.release(f"{trade.quote_id}/{trade.client_order_id}")
+            self._position_changed(trade.symbol)
+            answer = trade
+        for reply in replies:
+            reply(answer)
+        if error is None:
+            self.hedger.check(trade.symbol)
+
+    # ---- lookups ------------------------------------------------------------------------------------------------------
+
+    def rfq(self, caller: Caller, rfq_id: str) -> RfqRecord:
+        """One request of the caller's."""
+        record = self.live.get(rfq_id) or self.recent.get(rfq_id) or self.ledger.rfq(rfq_id)
+        if record is None or (record.client_id != caller.client_id and not caller.operator):
+            raise Invalid("unknown_rfq", "no such RFQ", status=404, details={"rfq_id": rfq_id})
+        return record
+
+    def rfqs(
+        self,
+        caller: Caller,
+        *,
+        client_rfq_id: str | None = None,
+        state: str | None = None,
+        limit: int = 100,
+        cursor: str | None = None,
+    ) -> Page[RfqRecord]:
+        """Requests of the caller's (of everybody's, for an operator), newest first."""
+        items, following = self.ledger.rfqs(
+            None if caller.operator else caller.client_id,
+            client_rfq_id=client_rfq_id,
+            state=state,
+            limit=limit,
+            cursor=cursor,
+        )
+        return Page([self.live.get(item.rfq_id, item) for item in items], following)
+
+    def trade(self, caller: Caller, trade_id: str) -> TradeRecord:
+        """One trade of the caller's."""
+        trade = self.ledger.trade(trade_id)
+        if trade is None or (trade.client_id != caller.client_id and not caller.operator):
+            raise Invalid("unknown_trade", "no such trade", status=404, details={"trade_id": trade_id})
+        return trade
+
+    def trades(
+        self, caller: Caller, *, client_order_id: str | None = None, limit: int = 100, cursor: str | None = None
+    ) -> Page[TradeRecord]:
+        """Trades of the caller's, newest first."""
+        items, following = self.ledger.trades(
+            None if caller.operator else caller.client_id, client_order_id=client_order_id, limit=limit, cursor=cursor
+        )
+        return Page(items, following)
+
+    # ---- streaming quotes -----------------------------------------------------------------------------------------------
+
+    def stream_ladder(self, caller: Caller, symbol: str, quantities: Sequence[Decimal]) -> list[QuoteRecord]:
+        """Executable two-way quotes, one pair a size. They live in memory until taken or expired; a trade on one is durable."""
+        require_scope(caller, "quote")
+        instrument = instrument_for(self.config, caller, symbol)
+        now = self.clock.timestamp_ns()
+        if not self.gate.state.active:
+            raise Rejected("halted", "the desk is not quoting")
+        quotes: list[QuoteRecord] = []
+        for quantity in quantities:
+            require_size(instrument, quantity)
+            for side in ("buy", "sell"):
+                priced = self.pricer.price(
+                    instrument, side, base=quantity, ttl_ms=STREAM_TTL_MS, tier=caller.tier, now_ns=now
+                )
+                if isinstance(priced, Priced):
+                    quotes.append(
+                        self.pricer.record(
+                            priced,
+                            symbol=symbol,
+                            rfq_id="",
+                            client_id=caller.client_id,
+                            ttl_ms=STREAM_TTL_MS,
+                            now_ns=now,
+                            streamed=True,
+                        )
+                    )
+        if not quotes:
+            raise Rejected("no_price", f"no live book to price {symbol} from")
+        for quote in quotes:
+            self.quotes[quote.quote_id] = quote
+        return quotes
+
+    # ---- the operator ---------------------------------------------------------------------------------------------------
+
+    def state(self) -> DeskState:
+        """Everything an operator sees at a glance."""
+        return self._view(self)
+
+    def halt(self, caller: Caller, reason: str) -> None:
+        """Stop quoting and sending; every open quote is withdrawn. Survives a restart. Cancels and reconciliation go on."""
+        require_scope(caller, "operate")
+        self.ledger.set_halt(reason or "operator")
+        self._stop_trading(reason or "operator")
+        for record in list(self.live.values()):
+            if record.state is RfqState.QUOTED:
+                self._close(record, RfqState.WITHDRAWN, f"desk halted: {reason}")
+                self.ledger.save_rfq(record, _ignore)
+        self.quotes.clear()
+
+    def resume(self, caller: Caller, reason: str) -> None:
+        """Quote and hedge again."""
+        require_scope(caller, "operate")
+        self.ledger.set_halt("")
+        self.gate.state.resume()
+        self.hedger.paused = False
+        self._alert("warning", f"trading resumed by {caller.client_id}: {reason}")
+        for instrument in self.config.instruments:
+            self.hedger.check(instrument.symbol)
+
+    def _stop_trading(self, reason: str) -> None:
+        self.gate.state.halt(reason)
+        self.hedger.paused = True
+        self.msgbus.send(topics.ROUTER_HALT, reason)
+        self._alert("critical", f"trading halted: {reason}")
+
+    # ---- what happens by itself -----------------------------------------------------------------------------------------
+
+    def on_fill(self, fill: VenueFill) -> None:
+        """A hedge filled somewhere: inventory has changed."""
+        self._position_changed(fill.symbol)
+
+    def on_parent(self, parent: ParentOrder) -> None:
+        """A hedge moved on."""
+        self.hedger.on_parent(parent)
+
+    def _position_changed(self, symbol: str) -> None:
+        instrument = self.config.instrument(symbol)
+        if instrument is not None:
+            self.gate.state.set_position(instrument.base, self.ledger.position(instrument.base))
+
+    def _send_parent(self, request: ParentRequest) -> None:
+        self.msgbus.send(topics.ROUTER_PARENT, request)
+
+    def _check_later(self, delay_ms: int, symbol: str) -> None:
+        at = self.clock.timestamp_ns() + max(delay_ms, 1) * 1_000_000
+        self.at_ns(f"hedge-{symbol}", at, lambda _: self.hedger.check(symbol))
+
+    def _expire(self, record: RfqRecord) -> None:
+        if record.state is RfqState.QUOTED:
+            self._close(record, RfqState.EXPIRED, "not accepted in time")
+            self.ledger.save_rfq(record, _ignore)
+
+    def _sweep(self, _event: object) -> None:
+        """Forget streamed quotes that have run out, and look at inventory even when nothing else happens."""
+        now = self.clock.timestamp_ns()
+        gone = [key for key, quote in self.quotes.items() if quote.streamed and now > quote.valid_until_ns + _SECOND_NS]
+        for key in gone:
+            del self.quotes[key]
+        for instrument in self.config.instruments:
+            self.hedger.check(instrument.symbol)
+
+    def _close(self, record: RfqRecord, state: RfqState, reason: str) -> None:
+        advance(record, state, self.clock.timestamp_ns(), reason)
+        self._forget_quotes(record)
+        self.live.pop(record.rfq_id, None)
+        self._publish_rfq(record)
+
+    def _forget_quotes(self, record: RfqRecord) -> None:
+        for quote in record.quotes:
+            self.quotes.pop(quote.quote_id, None)
+            self.gate.release(quote.quote_id)
+
+    def _publish_rfq(self, record: RfqRecord) -> None:
+        self.recent[record.rfq_id] = record
+        self.recent.move_to_end(record.rfq_id)
+        _bound(self.recent, 500)
+        self.msgbus.publish(topics.RFQ, record)
+        self.events.rfq(record)
+
+    def _ask_gate(
+        self, stage: Stage, quote: QuoteRecord, intent_id: str, quantity: Decimal, now: int
+    ) -> ApiFault | None:
+        decision = self.gate.decide(
+            Intent(
+                stage=stage,
+                intent_id=intent_id,
+                symbol=quote.symbol,
+                side=quote.side,
+                quantity=quantity,
+                price=quote.price,
+                now_ns=now,
+                client_id=quote.client_id,
+            )
+        )
+        self.msgbus.publish(topics.RISK, decision)
+        if isinstance(decision, Refused):
+            return Rejected(
+                "halted" if decision.check == "kill_switch" else "limit_exceeded",
+                decision.message,
+                details={"limit": decision.check, "value": decision.value, "max": decision.limit},
+            )
+        return None
+
+    def _known_rfq(self, key: tuple[str, str]) -> RfqRecord | None:
+        known = self._rfq_by_client_id.get(key)
+        if known is None and len(self._rfq_by_client_id) >= MAX_REMEMBERED:
+            items, _ = self.ledger.rfqs(key[0], client_rfq_id=key[1], limit=1)
+            known = items[0] if items else None
+        return known
+
+    def _known_trade(self, key: tuple[str, str]) -> TradeRecord | None:
+        known = self._trade_by_client_id.get(key)
+        if known is None and len(self._trade_by_client_id) >= MAX_REMEMBERED:
+            items, _ = self.ledger.trades(key[0], client_order_id=key[1], limit=1)
+            known = items[0] if items else None
+        return known
+
+    def _remember_rfq(self, record: RfqRecord) -> None:
+        self._rfq_by_client_id[(record.client_id, record.client_rfq_id)] = record
+        _bound(self._rfq_by_client_id, MAX_REMEMBERED)
+
+    def _remember_trade(self, trade: TradeRecord) -> None:
+        self._trade_by_client_id[(trade.client_id, trade.client_order_id)] = trade
+        _bound(self._trade_by_client_id, MAX_REMEMBERED)
+        self._taken[trade.quote_id] = trade.client_order_id
+        _bound(self._taken, MAX_REMEMBERED)
+
+
+def _streamed_rfq(quote: QuoteRecord, now: int) -> RfqRecord:
+    """A streamed quote that is taken becomes a request like any other, so that every trade has one."""
+    rfq_id = f"r{quote.quote_id[1:]}"
+    return RfqRecord(
+        rfq_id=rfq_id,
+        client_id=quote.client_id,
+        client_rfq_id=f"rfs:{quote.quote_id}",
+        symbol=quote.symbol,
+        side=quote.side,
+        quantity=quote.quantity,
+        currency=quote.symbol.split("/")[0],
+        ttl_ms=STREAM_TTL_MS,
+        state=RfqState.QUOTED,
+        created_ns=quote.created_ns,
+        updated_ns=now,
+        quotes=(quote,),
+    )
+
+
+def _filled(record: RfqRecord, trade: TradeRecord, now: int) -> RfqRecord:
+    """The record as it will stand when the trade is durable: what the ledger writes in the trade's own transaction."""
+    return RfqRecord(
+        rfq_id=record.rfq_id,
+        client_id=record.client_id,
+        client_rfq_id=record.client_rfq_id,
+        symbol=record.symbol,
+        side=record.side,
+        quantity=record.quantity,
+        currency=record.currency,
+        ttl_ms=record.ttl_ms,
+        state=RfqState.FILLED,
+        created_ns=record.created_ns,
+        updated_ns=now,
+        reason=record.reason,
+        quotes=record.quotes,
+        trade_id=trade.trade_id,
+    )
+
+
+def _expired(quote: QuoteRecord, now: int) -> Rejected:
+    return Rejected(
+        "quote_expired",
+        "the quote was good until an earlier moment",
+        details={"valid_until_ns": quote.valid_until_ns, "now_ns": now},
+    )
+
+
+def _bound(cache: OrderedDict, most: int) -> None:
+    while len(cache) > most:
+        cache.popitem(last=False)
+
+
+def _ignore(_error: Exception | None) -> None:
+    """A state that is derivable again at the next start (expiry, withdrawal) needs no answer when its write fails."""

@@ -1,0 +1,239 @@
+"""Builds `DeskState`, the operator's view, from the parts of the desk. Reads only; called at the feed's rate, not per tick."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from desk.alerts import Alerts
+from desk.api.messages import (
+    ArchiveView,
+    BlotterRow,
+    BookView,
+    DeskState,
+    InventoryView,
+    LadderLevel,
+    LadderView,
+    Latency,
+    LedgerView,
+    LpView,
+    PnlView,
+    RfqCounts,
+    RiskView,
+)
+from desk.config.model import DeskConfig
+from desk.hedging.board import HedgeBoard
+from desk.latency import Histogram
+from desk.ledger import Ledger
+from desk.market import Market, MarketActor
+from desk.rfq.records import RfqRecord
+from risk.gate import Gate
+
+if TYPE_CHECKING:
+    from desk.rfq.actor import Desk
+
+LADDER_DEPTH = 12
+_BPS = Decimal(10_000)
+_CENT_BP = Decimal("0.01")
+_MS = 1_000_000
+
+
+class StateView:
+    """`state(desk)` is the whole picture at this moment."""
+
+    def __init__(
+        self,
+        config: DeskConfig,
+        *,
+        epoch: str,
+        now_ns: Callable[[], int],
+        market: Market,
+        market_actor: MarketActor,
+        ledger: Ledger,
+        gate: Gate,
+        board: HedgeBoard,
+        rfqs: RfqCounts,
+        alerts: Alerts,
+        archive: Callable[[], Mapping[str, Any]],
+        faults: Callable[[], int],
+        tiers: Callable[[str], str],
+    ) -> None:
+        self._config = config
+        self._epoch = epoch
+        self._now_ns = now_ns
+        self._market = market
+        self._market_actor = market_actor
+        self._ledger = ledger
+        self._gate = gate
+        self._board = board
+        self._rfqs = rfqs
+        self._alerts = alerts
+        self._archive = archive
+        self._faults = faults
+        self._tiers = tiers
+
+    def state(self, desk: Desk) -> DeskState:
+        """Assemble the view."""
+        now = self._now_ns()
+        gate = self._gate
+        return DeskState(
+            epoch=self._epoch,
+            mode=self._config.mode,
+            ts_ns=now,
+            trading=gate.state.trading.value,
+            halt_reason=gate.state.halt_reason,
+            books=self._books(now),
+            lps=self._lps(now),
+            rfqs=self._rfqs,
+            trades=self._ledger.trade_count,
+            hedges=self._board.view(),
+            ledger=LedgerView(imbalance={k: text(v) for k, v in sorted(self._ledger.imbalance().items())}),
+            inventory=self._inventory(now),
+            pnl=self._pnl(now),
+            archive=ArchiveView(**self._archive()),
+            latency_ns={
+                "tick_to_price": _latency(self._market_actor.tick_to_price),
+                "rfq_to_quote": _latency(desk.rfq_to_quote),
+            },
+            risk=RiskView(approved=gate.approved, refused=dict(sorted(gate.refused.items()))),
+            faults=self._faults(),
+            alerts=self._alerts.newest(30),
+            ladders=[self._ladder(symbol, now) for symbol in self._market.books],
+            blotter=[self._row(record) for record in list(reversed(desk.recent.values()))[:100]],
+            parents=self._board.newest(25),
+        )
+
+    def _books(self, now: int) -> list[BookView]:
+        views = []
+        for symbol, book in self._market.books.items():
+            for venue in book.venues:
+                best = book.best(venue)
+                views.append(
+                    BookView(
+                        venue=venue,
+                        instrument=symbol,
+                        status=book.status(venue, now).value,
+                        reason=book.reason(venue),
+                        age_ms=book.age_ns(venue, now) // _MS,
+                        updates=book.updates(venue),
+                        resyncs=book.resyncs(venue),
+                        bid=text(best[0]) if best else None,
+                        ask=text(best[1]) if best else None,
+                    )
+                )
+        return views
+
+    def _lps(self, now: int) -> list[LpView]:
+        views = []
+        for section in self._config.lps:
+            hedges = self._board.counts.by_venue.get(section.lp)
+            for symbol in self._config.lp_symbols(section):
+                ladder = self._market.ladders.get((symbol, section.lp))
+                live = ladder is not None and bool(ladder.rungs)
+                views.append(
+                    LpView(
+                        lp=section.lp,
+                        instrument=symbol,
+                        status="live" if live else "down",
+                        age_ms=(now - ladder.ts_ns) // _MS if ladder else -1,
+                        rungs=len(ladder.rungs) if ladder else 0,
+                        quotes=hedges.children if hedges else 0,
+                        fills=hedges.fills if hedges else 0,
+                        rejects=hedges.rejects if hedges else 0,
+                    )
+                )
+        return views
+
+    def _inventory(self, now: int) -> dict[str, InventoryView]:
+        positions = self._ledger.positions()
+        views = {}
+        for instrument in self._config.instruments:
+            band = self._config.hedging.bands.get(instrument.base)
+            position = positions.get(instrument.base, Decimal(0))
+            hard = band.hard if band else Decimal(0)
+            used = max(min(position / hard, Decimal(1)), Decimal(-1)) if hard else Decimal(0)
+            skew = -used * Decimal(str(self._config.pricing.skew_bps_at_band))
+            views[instrument.base] = InventoryView(
+                position=text(position),
+                soft_band=text(band.soft if band else Decimal(0)),
+                band=text(hard),
+                skew_bps=text(skew.quantize(_CENT_BP)),
+            )
+        return views
+
+    def _pnl(self, now: int) -> PnlView:
+        marks = {symbol: fair for symbol in self._market.books if (fair := self._market.fair(symbol, now)) is not None}
+        parts = self._ledger.pnl(marks)
+        cent = Decimal("0.0001")
+        return PnlView(
+            currency=self._config.base_currency,
+            total=text(parts.total.quantize(cent)),
+            spread=text(parts.spread.quantize(cent)),
+            skew=text(parts.skew.quantize(cent)),
+            hedge=text(parts.hedge.quantize(cent)),
+            inventory=text(parts.inventory.quantize(cent)),
+            fees=text(parts.fees.quantize(cent)),
+        )
+
+    def _ladder(self, symbol: str, now: int) -> LadderView:
+        book = self._market.books[symbol]
+        bids, asks = book.ladder(LADDER_DEPTH, now)
+        fair = book.fair(now)
+        return LadderView(
+            instrument=symbol,
+            fair=text(fair) if fair is not None else None,
+            volatility_bps_per_sqrt_s=f"{self._market.volatility[symbol].sigma * 1e4:.3f}",
+            bids=[_level("bid", row) for row in bids],
+            asks=[_level("ask", row) for row in asks],
+        )
+
+    def _row(self, record: RfqRecord) -> BlotterRow:
+        by_side = {quote.side: quote for quote in record.quotes}
+        ask, bid = by_side.get("buy"), by_side.get("sell")
+        one = ask or bid
+        edge = skew = None
+        if one is not None and one.fair:
+            sign = 1 if one.side == "buy" else -1
+            edge = text(((one.price - one.fair) * sign / one.fair * _BPS).quantize(_CENT_BP))
+            step = next((item.amount for item in one.waterfall if item.step == "skew"), Decimal(0))
+            skew = text((step / one.fair * _BPS).quantize(_CENT_BP))
+        return BlotterRow(
+            rfq_id=record.rfq_id,
+            client_id=record.client_id,
+            tier=self._tiers(record.client_id),
+            instrument=record.symbol,
+            side=record.side,
+            quantity=text(record.quantity),
+            currency=record.currency,
+            state=record.state.value,
+            bid=text(bid.price) if bid else None,
+            ask=text(ask.price) if ask else None,
+            fair=text(one.fair) if one else None,
+            edge_bps=edge,
+            skew_bps=skew,
+            valid_until_ns=max((quote.valid_until_ns for quote in record.quotes), default=0),
+            created_ns=record.created_ns,
+            updated_ns=record.updated_ns,
+            reason=record.reason,
+        )
+
+
+def text(value: Decimal) -> str:
+    """A decimal as the API writes it: no exponent, no trailing zeros, no minus before zero."""
+    plain = f"{value.normalize():f}"
+    return "0" if plain in ("-0", "") else plain
+
+
+def _latency(histogram: Histogram) -> Latency:
+    return Latency(p50=histogram.percentile(0.5), p99=histogram.percentile(0.99), n=histogram.n)
+
+
+def _level(side: str, row: Any) -> LadderLevel:
+    return LadderLevel(
+        side=side,  # type: ignore[arg-type]
+        price=text(row.price),
+        all_in=text(row.all_in),
+        quantity=text(row.quantity),
+        venue=row.venue,
+    )
