@@ -1,7 +1,8 @@
 """The wire messages of the API (CONTRACT 3 and 4): what is decoded, encoded, and described in OpenAPI.
 
 Prices, quantities and amounts are decimal strings; times are integer nanoseconds since the epoch, named `*_ns`.
-Requests refuse unknown fields. Imported by the server, by the client SDK and, through it, by the blotter: nothing heavy here.
+Requests refuse unknown fields. Imported by the server, by the client SDK and, through it, by the blotter: nothing
+heavy here.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from msgspec import Meta
 DecimalText = Annotated[
     str,
     Meta(
-        pattern=r"^-?(0|[1-9][0-9]{0,20})(\.[0-9]{1,18})?$",
+        pattern=r"^-?(0|[1-9][0-9]{0,20})(\.[0-9]{1,18})?$(?!\n)",  # `$` alone lets a trailing newline pass
         max_length=42,
         description="Decimal number as text, at most 21 digits before and 18 after the point.",
     ),
@@ -22,12 +23,12 @@ DecimalText = Annotated[
 PositiveText = Annotated[
     str,
     Meta(
-        pattern=r"^(0|[1-9][0-9]{0,20})(\.[0-9]{1,18})?$",
+        pattern=r"^(0|[1-9][0-9]{0,20})(\.[0-9]{1,18})?$(?!\n)",
         max_length=42,
         description="Positive decimal number as text.",
     ),
 ]
-ClientToken = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[\x21-\x7e]+$")]
+ClientToken = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[\x21-\x7e]+$(?!\n)")]
 Symbol = Annotated[str, Meta(min_length=1, max_length=64)]
 Side = Literal["buy", "sell"]
 State = Literal[
@@ -113,6 +114,39 @@ class Trade(msgspec.Struct, frozen=True, kw_only=True):
     settlement: Settlement
 
 
+class RfqPage(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of requests, newest first."""
+
+    items: list[Rfq]
+    next_cursor: str | None = None
+
+
+class TradePage(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of trades, newest first."""
+
+    items: list[Trade]
+    next_cursor: str | None = None
+
+
+class DeskRfq(Rfq, frozen=True, kw_only=True):
+    """A request as an operator sees it on the feed: with its client."""
+
+    client_id: str
+
+
+class DeskTrade(Trade, frozen=True, kw_only=True):
+    """A trade as an operator sees it on the feed: with its client."""
+
+    client_id: str
+
+
+class DeskTime(msgspec.Struct, frozen=True, kw_only=True):
+    """The desk's clock."""
+
+    time_ns: int
+    epoch: str
+
+
 class ErrorBody(msgspec.Struct, frozen=True, kw_only=True):
     """What went wrong, for programs (`code`, `details`) and people (`message`)."""
 
@@ -147,11 +181,26 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
     lps: list[str]
 
 
-# ---- the operator's view: GET /v1/desk/state and channel `desk` -------------------------------------------------------------
+class InstrumentPage(msgspec.Struct, frozen=True, kw_only=True):
+    """All instruments the caller is entitled to."""
+
+    items: list[Instrument]
+    next_cursor: str | None = None
+
+
+class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
+    """Which watch channel works how: venue -> channel -> native, derived, polled or unsupported."""
+
+    venues: dict[str, dict[str, Literal["native", "derived", "polled", "unsupported"]]]
+
+
+# ---- the operator's view: GET /v1/desk/state and channel `desk` ----------------------------------------------------
 
 
 class BookView(msgspec.Struct, kw_only=True):
-    """One venue book. `status`: live, empty, gapped, stale, crossed or disconnected; only live books price and route."""
+    """One venue book. `status`: live, empty, gapped, stale, crossed or disconnected; only live books price and
+    route.
+    """
 
     venue: str
     instrument: str
@@ -383,3 +432,10 @@ class HaltRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     confirm: Literal["HALT", "RESUME"]
     reason: Annotated[str, Meta(min_length=1, max_length=200)] = "operator"
+
+
+class TradingState(msgspec.Struct, frozen=True, kw_only=True):
+    """What the desk is allowed to do after a halt or a resume."""
+
+    trading: Literal["active", "reducing", "halted"]
+    halt_reason: str
