@@ -1,10 +1,12 @@
 """A decision is a value: `Approved` or `Refused(check, value, limit)`. Bugs raise, refusals return.
 
-`Approved` can be made only by `risk.gate`: it carries the intent it approves, and the router's submit takes nothing else.
+`Approved` can be made only by `risk.gate`: it carries the intent it approves, and the router's submit takes nothing
+else.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 from enum import StrEnum
 
@@ -31,6 +33,20 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True):
     now_ns: int
     venue: str = ""  # CHILD: where it goes
     client_id: str = ""  # QUOTE, TRADE
+    quote_id: str = ""  # TRADE: the quote whose reservation it takes over (default: `intent_id` is the quote's id)
+    valid_until_ns: int = 0  # QUOTE: its exposure stays reserved until then (0: the limits' `quote_reserve_ms`)
+    reserve: bool = True  # QUOTE: False for streamed prices, replaced many times a second and checked again at TRADE
+
+
+class NotMinted(RuntimeError):
+    """Somebody other than the gate tried to make an `Approved`. A bug, never caught."""
+
+
+class _Press:
+    """Whether an `Approved` may come into being right now. One thread (the loop's), one holder (`risk.gate`)."""
+
+    running: bool = False
+    claimed: bool = False
 
 
 class Approved(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,6 +55,28 @@ class Approved(msgspec.Struct, frozen=True, kw_only=True):
     intent: Intent
     decision_id: str
     limits: dict[str, str]
+
+    def __post_init__(self) -> None:
+        if not _Press.running:
+            raise NotMinted("only risk.gate makes an Approved")
+
+
+def claim_press() -> Callable[[Intent, str, dict[str, str]], Approved]:
+    """The one function that makes an `Approved`. The first caller (`risk.gate`, at import) gets it; a second one
+    raises.
+    """
+    if _Press.claimed:
+        raise NotMinted("the press is risk.gate's")
+    _Press.claimed = True
+
+    def mint(intent: Intent, decision_id: str, limits: dict[str, str]) -> Approved:
+        _Press.running = True
+        try:
+            return Approved(intent=intent, decision_id=decision_id, limits=limits)
+        finally:
+            _Press.running = False
+
+    return mint
 
 
 class Refused(msgspec.Struct, frozen=True, kw_only=True):
