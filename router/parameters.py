@@ -1,0 +1,38 @@
+"""How the router works its parents: waits, limits and patience. Part of the desk's configuration."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import msgspec
+
+
+class RouterParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All times in milliseconds on the engine's clock; `*_bps` of the price."""
+
+    max_children: int = 8  # per attempt, venues and LP quotes together
+    max_attempts: int = 12  # plans per parent; the deadline may end it sooner
+    lp_wait_ms: int = 120  # how long a plan waits for LP quotes
+    lp_min_notional: Decimal = Decimal(0)  # below it (quote currency) LPs are not asked
+    quote_margin_ms: int = 60  # a quote that ends sooner than this is not used: the order would come too late
+    child_timeout_ms: int = 3_000  # without a final report the child is UNKNOWN: reserved, queried, never sent again
+    resolve_retry_ms: int = 1_000  # between two queries for an outcome that could not be found out
+    retry_backoff_ms: int = (
+        250  # a venue or LP that rejected is left out for this long; doubles with each rejection in a row
+    )
+    max_backoff_ms: int = 8_000
+    replan_ms: int = 50  # pause before the rest is planned again
+    guard_bps: Decimal = Decimal("1")  # how far beyond the worst planned level a child's limit may reach
+    min_clip: dict[str, Decimal] = msgspec.field(default_factory=dict)  # base currency -> the least worth sending
+    order_id_tag: str = "001"
+
+    def __post_init__(self) -> None:
+        for name in self.__struct_fields__:
+            value = getattr(self, name)
+            if isinstance(value, int) and value < (1 if name in POSITIVE else 0):
+                raise ValueError(f"{name}: must be {'greater than' if name in POSITIVE else 'at least'} zero")
+            if isinstance(value, Decimal) and not (value.is_finite() and value >= 0):
+                raise ValueError(f"{name}: must be a number of at least zero")
+
+
+POSITIVE = frozenset({"max_children", "max_attempts", "child_timeout_ms", "resolve_retry_ms"})
