@@ -113,9 +113,20 @@ class LpModel:
         rungs = []
         for quantity in self.params.rungs.get(symbol, ()):
             if self.params.min_notional <= quantity * mid <= self.params.max_notional:
-                bid, ask = self._two_way(symbol, quantity, mid, ts_ns)
+                bid, ask = self.two_way(symbol, quantity, mid, ts_ns)
                 rungs.append(ModelRung(quantity, bid, ask))
         return tuple(rungs)
+
+    def two_way(self, symbol: str, quantity: Decimal, mid: Decimal, ts_ns: int) -> tuple[Decimal, Decimal]:
+        """(bid, ask) of the whole `quantity` at `mid`: indicative, firm only when quoted."""
+        half = self.half_spread_bps(quantity * mid)
+        lean = self._lean_bps(symbol, ts_ns)
+        # Six decimals of a basis point: floats may shape the price, but not leave their tail in it.
+        below, above = Decimal(f"{half - lean:.6f}"), Decimal(f"{half + lean:.6f}")
+        step = self.params.price_step
+        bid = (mid * (1 - below * BPS) / step).to_integral_value(ROUND_FLOOR) * step
+        ask = (mid * (1 + above * BPS) / step).to_integral_value(ROUND_CEILING) * step
+        return bid, ask
 
     def quote(self, symbol: str, side: str, quantity: Decimal, mid: Decimal, ts_ns: int) -> ModelQuote | ModelNoQuote:
         """Answer a request that came in at `ts_ns` while the LP's mid was `mid`."""
@@ -131,7 +142,7 @@ class LpModel:
             return ModelNoQuote(code="SIZE_LIMIT", reason=reason, sent_ns=sent_ns)
         if dice.random() < params.no_quote_rate:
             return ModelNoQuote(code="NO_LIQUIDITY", reason="no price available, try again", sent_ns=sent_ns)
-        bid, ask = self._two_way(symbol, quantity, mid, ts_ns)
+        bid, ask = self.two_way(symbol, quantity, mid, ts_ns)
         name = f"{self._seed}|{self._quotes}|{symbol}|{ts_ns}".encode()
         return ModelQuote(
             quote_id=hashlib.blake2b(name, digest_size=16).hexdigest(),
@@ -163,16 +174,6 @@ class LpModel:
     def half_spread_bps(self, notional: Decimal) -> float:
         """Half the spread for a deal of `notional` quote currency, without the lean."""
         return self.params.half_spread_bps + self.params.size_slope_bps * (float(notional) / 100_000.0) ** 0.5
-
-    def _two_way(self, symbol: str, quantity: Decimal, mid: Decimal, ts_ns: int) -> tuple[Decimal, Decimal]:
-        half = self.half_spread_bps(quantity * mid)
-        lean = self._lean_bps(symbol, ts_ns)
-        # Six decimals of a basis point: floats may shape the price, but not leave their tail in it.
-        below, above = Decimal(f"{half - lean:.6f}"), Decimal(f"{half + lean:.6f}")
-        step = self.params.price_step
-        bid = (mid * (1 - below * BPS) / step).to_integral_value(ROUND_FLOOR) * step
-        ask = (mid * (1 + above * BPS) / step).to_integral_value(ROUND_CEILING) * step
-        return bid, ask
 
     def _lean_bps(self, symbol: str, ts_ns: int) -> float:
         """A bounded, continuous, seeded wander: uniform knots every `lean_period_ns`, straight lines between them."""
