@@ -7,9 +7,9 @@ What it promises:
 3. A fill is durable before it is answered, and both it and the balances survive a restart on the same `state` folder.
 4. What the market does (spread by size, latency, size limits, last look) is `sim.lp_model`, around the caller's `mid`.
 
-Business refusals are HTTP 200 with the quote object, `status` "failure" and `error` {code, reason}; refused requests are
-HTTP 4xx with the bare error object. The venue does not publish its code strings: ours are invented, and no adapter may
-depend on them.
+Business refusals are HTTP 200 with the quote object, `status` "failure" and `error` {code, reason}; refused requests
+are HTTP 4xx with the bare error object. The venue does not publish its code strings: ours are invented, and no adapter
+may depend on them.
 
 Faults for tests: `POST /_control {"fault": …, "count": n, "path": …, "ms": …}`; `GET /_control` shows what is pending
 and counts calls.

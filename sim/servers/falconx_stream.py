@@ -1,7 +1,7 @@
 """The FalconX price socket on loopback: auth frame, subscriptions with size levels, `stream` frames, one item a level.
 
-A frame body is always an array. A market without a mid sends nothing: silence is how an LP says it has no price, and the
-taker's staleness rule must notice. A reader too slow for two seconds is disconnected, never queued for.
+A frame body is always an array. A market without a mid sends nothing: silence is how an LP says it has no price, and
+the taker's staleness rule must notice. A reader too slow for two seconds is disconnected, never queued for.
 """
 
 from __future__ import annotations
