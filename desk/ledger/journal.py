@@ -1,0 +1,181 @@
+"""The router's durable memory (`router.messages.Journal`), kept in the ledger.
+
+A child order is sent from `then`, after its record is on disk; a record that could not be written is never sent, and
+a fault says so. An execution is a fact of the outside world: it counts in memory at once, is booked exactly once by
+(venue, symbol, trade id), and its write is repeated until it succeeds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+
+from sqlalchemy import Connection, func, select
+
+from adapters.nautilus.outcome import VenueFill
+from desk.ledger import rows, schema
+from desk.ledger.book import Totals, currencies, fill_postings
+from desk.ledger.pnl import Pnl
+from desk.ledger.records import LedgerCounts, VenueCounts
+from desk.ledger.store import Store, Write
+from router.orders import ChildOrder, ChildState, ParentOrder, ParentState
+
+
+class RouterJournal:
+    """Parents, children and executions. One thread calls it."""
+
+    def __init__(self, store: Store, totals: Totals, pnl: Pnl, counts: LedgerCounts) -> None:
+        self._store = store
+        self._totals = totals
+        self._pnl = pnl
+        self.counts = counts
+        self._arrivals: dict[str, Decimal | None] = {}  # of parents still working
+        self._pending_fills: set[str] = set()  # counted in memory, not on disk yet
+
+    def parent(self, parent: ParentOrder, then: Callable[[], None] | None = None) -> None:
+        """Write a parent order's state."""
+        if parent.state is ParentState.WORKING:
+            self._arrivals[parent.parent_id] = parent.arrival_mid
+        else:
+            self._arrivals.pop(parent.parent_id, None)
+        text = rows.body(parent)
+        row = rows.parent_row(parent, text)
+        event = rows.event_row("parent", parent.parent_id, parent.updated_ns, text)
+
+        def run(conn: Connection) -> bool:
+            known = conn.execute(select(schema.parents.c.state).where(schema.parents.c.parent_id == row["parent_id"]))
+            new = known.first() is None
+            schema.upsert(conn, schema.parents, row)
+            conn.execute(schema.journal.insert(), event)
+            return new
+
+        def done(new: object) -> None:
+            self.counts.parents += bool(new)
+            if then is not None:
+                then()
+
+        self._write(f"parent order {parent.parent_id} was not written", run, done)
+
+    def child(self, child: ChildOrder, then: Callable[[], None] | None = None) -> None:
+        """Write a child order's state; the order is sent from `then`, never before."""
+        text = rows.body(child)
+        row = rows.child_row(child, text)
+        event = rows.event_row("child", child.child_id, child.updated_ns, text)
+        venue, state = child.venue, child.state
+
+        def run(conn: Connection) -> str | None:
+            known = conn.execute(select(schema.children.c.state).where(schema.children.c.child_id == row["child_id"]))
+            before = known.scalar()
+            schema.upsert(conn, schema.children, row)
+            conn.execute(schema.journal.insert(), event)
+            return before
+
+        def done(before: object) -> None:
+            self._count_child(venue, None if before is None else ChildState(before), state)
+            if then is not None:
+                then()
+
+        self._write(f"child order {child.child_id} was not written and is not sent", run, done)
+
+    def fill(self, fill: VenueFill, parent_id: str) -> None:
+        """Book an execution exactly once: the same (venue, symbol, trade_id) again changes nothing."""
+        ref = rows.fill_ref(fill)
+        if ref in self._pending_fills or self._booked(fill):
+            return
+        arrival = self._arrival(parent_id)
+        lines = fill_postings(fill)
+        text = rows.body(fill)
+        row = rows.fill_row(fill, parent_id, arrival, text)
+        posted = rows.posting_rows("fill", ref, fill.ts_ns, lines)
+        event = rows.event_row("fill", ref, fill.ts_ns, text)
+        self._pending_fills.add(ref)
+        self._totals.apply(lines)
+        self._pnl.fill(fill, arrival)
+        self.count_fill(fill)
+
+        def run(conn: Connection) -> bool:
+            if not conn.execute(schema.insert_new(conn, schema.fills).values(row)).rowcount:
+                return False
+            conn.execute(schema.postings.insert(), posted)
+            conn.execute(schema.journal.insert(), event)
+            return True
+
+        def done(_new: object) -> None:
+            self._pending_fills.discard(ref)
+
+        def failed(error: Exception) -> None:
+            self._store.on_fault(f"execution {ref} is not on disk; memory and ledger differ until a restart", error)
+
+        self._store.submit(Write(run, done, failed, fact=True))
+
+    def open_parents(self) -> list[tuple[ParentOrder, list[ChildOrder]]]:
+        """Parents not done at the last stop, with their children, for recovery; oldest first."""
+        table = schema.parents
+        found = self._store.read(
+            select(table.c.body)
+            .where(table.c.state == ParentState.WORKING.value)
+            .order_by(table.c.created_ns, table.c.parent_id)
+        )
+        parents = [rows.parent_from(row.body) for row in found]
+        for parent in parents:
+            self._arrivals[parent.parent_id] = parent.arrival_mid
+        return [(parent, self.children(parent.parent_id)) for parent in parents]
+
+    def children(self, parent_id: str) -> list[ChildOrder]:
+        """The children of a parent, in the order they were made."""
+        table = schema.children
+        found = self._store.read(
+            select(table.c.body).where(table.c.parent_id == parent_id).order_by(table.c.created_ns, table.c.child_id)
+        )
+        return [rows.child_from(row.body) for row in found]
+
+    def restore(self) -> None:
+        """Fold what is on disk into totals, P&L and counts, once, when the ledger is opened."""
+        for arrival, text in self._store.read(select(schema.fills.c.arrival, schema.fills.c.body)):
+            fill = rows.fill_from(text)
+            self._totals.apply(fill_postings(fill))
+            self._pnl.fill(fill, None if arrival is None else Decimal(arrival))
+            self.count_fill(fill)
+        self.counts.parents = self._store.read(select(func.count()).select_from(schema.parents))[0][0]
+        table = schema.children
+        for name, state, number in self._store.read(
+            select(table.c.venue, table.c.state, func.count()).group_by(table.c.venue, table.c.state)
+        ):
+            self._count_child(name, None, ChildState(state), number)
+
+    # ---- counting --------------------------------------------------------------------------------
+
+    def venue(self, name: str) -> VenueCounts:
+        """The counts of one venue or LP."""
+        return self.counts.by_venue.setdefault(name, VenueCounts())
+
+    def count_fill(self, fill: VenueFill) -> None:
+        """Count an execution."""
+        venue = self.venue(fill.venue)
+        base = currencies(fill.symbol)[0]
+        venue.fills += 1
+        venue.quantity[base] = venue.quantity.get(base, Decimal(0)) + fill.quantity
+        self.counts.fills += 1
+
+    def _count_child(self, name: str, before: ChildState | None, after: ChildState, number: int = 1) -> None:
+        counts, venue = self.counts, self.venue(name)
+        if before is None:
+            counts.children += number
+            venue.children += number
+        counts.open += number * ((not after.terminal) - (before is not None and not before.terminal))
+        counts.unknown += number * ((after is ChildState.UNKNOWN) - (before is ChildState.UNKNOWN))
+        venue.rejects += number * ((after is ChildState.REJECTED) - (before is ChildState.REJECTED))
+
+    def _booked(self, fill: VenueFill) -> bool:
+        table = schema.fills
+        key = (table.c.venue == fill.venue, table.c.symbol == fill.symbol, table.c.trade_id == fill.trade_id)
+        return bool(self._store.read(select(table.c.ts_ns).where(*key)))
+
+    def _arrival(self, parent_id: str) -> Decimal | None:
+        if parent_id in self._arrivals:
+            return self._arrivals[parent_id]
+        found = self._store.read(select(schema.parents.c.body).where(schema.parents.c.parent_id == parent_id))
+        return rows.parent_from(found[0].body).arrival_mid if found else None
+
+    def _write(self, sentence: str, run: Callable[[Connection], object], done: Callable[[object], None]) -> None:
+        self._store.submit(Write(run, done, lambda error: self._store.on_fault(sentence, error)))

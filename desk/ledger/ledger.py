@@ -1,0 +1,403 @@
+"""`Ledger`: the desk's durable memory and its books. No client is told, and no order leaves, before it is here.
+
+A trade, the state of its request, the fate of its quotes and its double-entry postings become durable in one
+transaction; a trade id, a client's order id and a quote make one trade each, for ever. Money is exact, and Σ over
+all accounts is zero in each currency, always. All methods are called from one thread (the loop); `then` callbacks
+come back through `on_done`, in the order of the calls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from decimal import Decimal
+
+from sqlalchemy import Connection, and_, func, or_, select
+
+from adapters.nautilus.outcome import VenueFill
+from desk.ledger import rows, schema
+from desk.ledger.book import Posting, Totals, from_limbs, trade_postings
+from desk.ledger.journal import RouterJournal
+from desk.ledger.pnl import Pnl, PnlSplit
+from desk.ledger.queries import Queries
+from desk.ledger.records import GLOBAL, DuplicateTrade, Halt, LedgerCounts, LedgerSnapshot
+from desk.ledger.store import Dispatch, Store, Write
+from desk.rfq.records import QuoteRecord, RfqRecord, RfqState, TradeRecord
+from desk.service import Page
+from router.orders import ChildOrder, ParentOrder
+
+Then = Callable[[Exception | None], None]
+
+DAY_NS = 24 * 3600 * 10**9
+_OPEN = [state.value for state in (RfqState.RECEIVED, RfqState.QUOTED, RfqState.ACCEPTED, RfqState.UNKNOWN)]
+
+
+def _nobody(_error: Exception | None) -> None:
+    """Nobody waits for this write."""
+
+
+class LedgerBroken(RuntimeError):
+    """The books do not add up: a bug or a damaged file. Nothing may be traded on them."""
+
+
+class Ledger:
+    """An open ledger. `url`: sqlite:///path, sqlite:// (memory) or postgresql://…; `inline`: commit in the caller
+    (replay).
+    """
+
+    def __init__(
+        self, url: str, *, inline: bool = False, on_done: Dispatch | None = None, pnl_currency: str = "USDT"
+    ) -> None:
+        self._store = Store(url, inline=inline, on_done=on_done)
+        self._totals = Totals()
+        self._pnl = Pnl(pnl_currency)
+        self._counts = LedgerCounts(rfqs={state.value: 0 for state in RfqState})
+        self._journal = RouterJournal(self._store, self._totals, self._pnl, self._counts)
+        self._halts: dict[str, Halt] = {}
+        self.queries = Queries(self._store)
+        self._restore()
+
+    # ---- the desk's records ----------------------------------------------------------------------
+
+    def save_rfq(self, record: RfqRecord, then: Then = _nobody) -> None:
+        """Write a request's state."""
+        self.save_quotes(record, (), then)
+
+    def save_rfq_state(self, record: RfqRecord, then: Then = _nobody, *, quotes_voided: Iterable[str] = ()) -> None:
+        """Write a request's new state and void quotes that died with it."""
+        write = self._rfq_write(record)
+        voided = list(quotes_voided)
+
+        def run(conn: Connection) -> object:
+            fresh = write(conn)
+            _void(conn, voided)
+            return fresh
+
+        self._submit(run, self._count_rfq, then)
+
+    def save_quotes(self, record: RfqRecord | None, quotes: Sequence[QuoteRecord], then: Then = _nobody) -> None:
+        """Write a request and its firm quotes with their waterfalls, together. `record` None: streamed quotes."""
+        write = self._rfq_write(record) if record is not None else None
+        quoted = [rows.quote_row(quote) for quote in quotes]
+        events = [rows.event_row("quote", quote.quote_id, quote.created_ns, rows.body(quote)) for quote in quotes]
+
+        def run(conn: Connection) -> object:
+            fresh = write(conn) if write is not None else 0
+            if quoted:
+                conn.execute(schema.insert_new(conn, schema.quotes), quoted)
+                conn.execute(schema.journal.insert(), events)
+            return fresh
+
+        self._submit(run, self._count_rfq, then)
+
+    def void_quotes(self, quote_ids: Iterable[str], then: Then = _nobody) -> None:
+        """Quotes nobody can accept any more (streamed ones that were replaced)."""
+        voided = list(quote_ids)
+        self._submit(lambda conn: _void(conn, voided), _uncounted, then)
+
+    def save_trade(
+        self, trade: TradeRecord, rfq: RfqRecord | None, quotes_voided: Iterable[str] = (), then: Then = _nobody
+    ) -> None:
+        """Book a client trade: trade, request state, quotes and postings in one transaction.
+
+        `then(DuplicateTrade)` when the order id or the quote has traded before: its `trade` is the answer, nothing
+        was written. The same trade id again is no error. `rfq` None: a trade on a streamed quote.
+        """
+        text = rows.body(trade)
+        row = rows.trade_row(trade, text)
+        lines = trade_postings(trade)
+        posted = rows.posting_rows("trade", trade.trade_id, trade.traded_ns, lines)
+        event = rows.event_row("trade", trade.trade_id, trade.traded_ns, text)
+        write = self._rfq_write(rfq) if rfq is not None else None
+        voided = list(quotes_voided)
+
+        def run(conn: Connection) -> TradeRecord | int:
+            if not conn.execute(schema.insert_new(conn, schema.trades).values(row)).rowcount:
+                return _existing(conn, trade)
+            fresh = write(conn) if write is not None else 0
+            table = schema.quotes
+            conn.execute(table.update().where(table.c.quote_id == trade.quote_id).values(state="traded"))
+            _void(conn, voided)
+            conn.execute(schema.postings.insert(), posted)
+            conn.execute(schema.journal.insert(), event)
+            return fresh
+
+        def done(result: object) -> None:
+            if isinstance(result, TradeRecord):
+                then(None if result.trade_id == trade.trade_id else DuplicateTrade(result))
+                return
+            self._totals.apply(lines)
+            self._pnl.trade(trade)
+            self._counts.trades += 1
+            self._count_rfq(result)
+            then(None)
+
+        self._store.submit(Write(run, done, then))
+
+    # ---- the router's journal (router.messages.Journal) ------------------------------------------
+
+    def parent(self, parent: ParentOrder, then: Callable[[], None] | None = None) -> None:
+        """Write a parent order's state."""
+        self._journal.parent(parent, then)
+
+    def child(self, child: ChildOrder, then: Callable[[], None] | None = None) -> None:
+        """Write a child order's state; the order is sent from `then`, never before."""
+        self._journal.child(child, then)
+
+    def fill(self, fill: VenueFill, parent_id: str) -> None:
+        """Book an execution exactly once."""
+        self._journal.fill(fill, parent_id)
+
+    def open_parents(self) -> list[tuple[ParentOrder, list[ChildOrder]]]:
+        """Parents not done at the last stop, with their children."""
+        return self._journal.open_parents()
+
+    # ---- halts -----------------------------------------------------------------------------------
+
+    def set_halt(self, reason: str, ts_ns: int, *, scope: str = GLOBAL, then: Then = _nobody) -> None:
+        """Remember that trading is stopped; in force in memory at once, durable when `then` is called."""
+        halt = self._halts[scope] = Halt(scope=scope, reason=reason, since_ns=ts_ns)
+        event = rows.event_row("halt", scope, ts_ns, rows.body(halt))
+
+        def run(conn: Connection) -> None:
+            schema.upsert(conn, schema.halts, {"scope": scope, "reason": reason, "since_ns": ts_ns})
+            conn.execute(schema.journal.insert(), event)
+
+        self._submit(run, _uncounted, then)
+
+    def clear_halt(self, reason: str, ts_ns: int, *, scope: str = GLOBAL, then: Then = _nobody) -> None:
+        """Trading goes on in `scope`: in force when it is durable, just before `then` is called."""
+        halt = Halt(scope=scope, reason=reason, since_ns=ts_ns)
+        event = rows.event_row("resume", scope, ts_ns, rows.body(halt))
+
+        def run(conn: Connection) -> None:
+            conn.execute(schema.halts.delete().where(schema.halts.c.scope == scope))
+            conn.execute(schema.journal.insert(), event)
+
+        def done(_result: object) -> None:
+            self._halts.pop(scope, None)
+
+        self._submit(run, done, then)
+
+    @property
+    def halts(self) -> Mapping[str, Halt]:
+        """What is stopped now, by scope."""
+        return self._halts
+
+    # ---- the books -------------------------------------------------------------------------------
+
+    def imbalance(self) -> dict[str, Decimal]:
+        """Σ over all accounts in each currency: zero, always."""
+        return self._totals.imbalance()
+
+    def positions(self) -> dict[str, Decimal]:
+        """What the desk is long (+) or short (−) in each currency: client trades, hedge fills and fees."""
+        return self._totals.positions()
+
+    def balances(self) -> dict[str, dict[str, Decimal]]:
+        """account → currency → amount."""
+        return self._totals.balances()
+
+    def pnl(self, marks: Mapping[str, Decimal]) -> PnlSplit:
+        """The P&L split at `marks` (currency → worth of one unit in the P&L currency). See `desk.ledger.pnl`."""
+        return self._pnl.split(marks)
+
+    def counts(self) -> LedgerCounts:
+        """Counts since the first day; live, do not change it."""
+        return self._counts
+
+    def verify(self) -> dict[str, Decimal]:
+        """Compare memory with the disk when nothing is waiting: raises LedgerBroken, or returns the imbalance (all
+        zero).
+        """
+        self._store.flush()
+        if self._sums().raw() != self._totals.raw():
+            raise LedgerBroken("the running totals differ from the postings on disk")
+        return self._imbalance_or_raise()
+
+    # ---- queries ---------------------------------------------------------------------------------
+
+    def rfq(self, rfq_id: str) -> RfqRecord | None:
+        """A request by its id."""
+        return self.queries.rfq(rfq_id)
+
+    def quote(self, quote_id: str) -> QuoteRecord | None:
+        """A quote by its id."""
+        return self.queries.quote(quote_id)
+
+    def trade(self, trade_id: str) -> TradeRecord | None:
+        """A trade by its id."""
+        return self.queries.trade(trade_id)
+
+    def trade_by_order(self, client_id: str, client_order_id: str) -> TradeRecord | None:
+        """The trade a client's order id made, however long ago."""
+        return self.queries.trade_by_order(client_id, client_order_id)
+
+    def rfqs(
+        self,
+        client_id: str | None,
+        *,
+        client_rfq_id: str | None = None,
+        state: str | None = None,
+        limit: int = 100,
+        cursor: str | None = None,
+    ) -> Page[RfqRecord]:
+        """Requests, newest first; `client_id` None: of all clients. Raises Invalid for a bad limit or cursor."""
+        return self.queries.rfqs(client_id, client_rfq_id=client_rfq_id, state=state, limit=limit, cursor=cursor)
+
+    def trades(
+        self, client_id: str | None, *, client_order_id: str | None = None, limit: int = 100, cursor: str | None = None
+    ) -> Page[TradeRecord]:
+        """Trades, newest first; `client_id` None: of all clients. Raises Invalid for a bad limit or cursor."""
+        return self.queries.trades(client_id, client_order_id=client_order_id, limit=limit, cursor=cursor)
+
+    # ---- life ------------------------------------------------------------------------------------
+
+    def load(self, now_ns: int) -> LedgerSnapshot:
+        """Everything a starting desk goes on from; `now_ns` bounds the last 24 hours and says which quotes live."""
+        store, since = self._store, now_ns - DAY_NS
+        table = schema.rfqs
+        open_rfqs = store.read(select(table.c.body).where(table.c.state.in_(_OPEN)).order_by(table.c.created_ns))
+        recent = store.read(select(table.c.body).where(table.c.created_ns >= since).order_by(table.c.created_ns))
+        quotes = schema.quotes
+        live = store.read(
+            select(quotes.c.body)
+            .where(quotes.c.state == "live", quotes.c.valid_until_ns > now_ns)
+            .order_by(quotes.c.created_ns)
+        )
+        trades = store.read(select(schema.trades.c.body).where(schema.trades.c.traded_ns >= since))
+        return LedgerSnapshot(
+            open_rfqs=[rows.rfq_from(row.body) for row in open_rfqs],
+            live_quotes=[rows.quote_from(row.body) for row in live],
+            trades_by_order={
+                (trade.client_id, trade.client_order_id): trade
+                for trade in (rows.trade_from(row.body) for row in trades)
+            },
+            rfqs_by_token={
+                (rfq.client_id, rfq.client_rfq_id): rfq for rfq in (rows.rfq_from(row.body) for row in recent)
+            },
+            open_parents=self.open_parents(),
+            counts=self._counts,
+            balances=self.balances(),
+            positions=self.positions(),
+            imbalance=self.imbalance(),
+            halts=dict(self._halts),
+        )
+
+    def on_fault(self, report: Callable[[str, Exception], None]) -> None:
+        """Who hears of writes that failed without anybody waiting for them (called on the writer thread or the
+        loop).
+        """
+        self._store.on_fault = report
+
+    @property
+    def waiting(self) -> int:
+        """Writes that are not durable yet."""
+        return self._store.waiting
+
+    def flush(self, timeout_s: float = 10.0) -> bool:
+        """Wait until everything written so far is durable; False when it took longer."""
+        return self._store.flush(timeout_s)
+
+    def close(self, timeout_s: float = 10.0) -> bool:
+        """Make durable what is waiting, then close. False when it could not be done in time."""
+        return self._store.close(timeout_s)
+
+    # ---- inside ----------------------------------------------------------------------------------
+
+    def _submit(self, run: Callable[[Connection], object], count: Callable[[object], None], then: Then) -> None:
+        def done(result: object) -> None:
+            count(result)
+            then(None)
+
+        self._store.submit(Write(run, done, then))
+
+    def _rfq_write(self, record: RfqRecord) -> Callable[[Connection], int]:
+        """A write of a request's state that returns the bits of the states it is in for the first time."""
+        text = rows.body(record)
+        bits = rows.reached(record.state)
+        row = rows.rfq_row(record, text, bits)
+        event = rows.event_row("rfq", record.rfq_id, record.updated_ns, text)
+
+        def run(conn: Connection) -> int:
+            table = schema.rfqs
+            before = conn.execute(select(table.c.reached).where(table.c.rfq_id == row["rfq_id"])).scalar() or 0
+            schema.upsert(conn, table, row | {"reached": bits | before})
+            conn.execute(schema.journal.insert(), event)
+            return bits & ~before
+
+        return run
+
+    def _count_rfq(self, fresh: object) -> None:
+        if isinstance(fresh, int) and fresh:
+            for state, bit in rows.STATE_BITS.items():
+                if fresh & bit:
+                    self._counts.rfqs[state.value] += 1
+
+    def _sums(self) -> Totals:
+        table = schema.postings
+        totals = Totals()
+        for account, currency, units, nano, atto in self._store.read(
+            select(
+                table.c.account,
+                table.c.currency,
+                func.sum(table.c.units),
+                func.sum(table.c.nano),
+                func.sum(table.c.atto),
+            ).group_by(table.c.account, table.c.currency)
+        ):
+            totals.apply([Posting(account, currency, from_limbs(units, nano, atto))])
+        return totals
+
+    def _imbalance_or_raise(self) -> dict[str, Decimal]:
+        imbalance = self.imbalance()
+        if any(imbalance.values()):
+            raise LedgerBroken(f"the postings do not add up to zero: {imbalance}")
+        return imbalance
+
+    def _restore(self) -> None:
+        """Fold the records into memory, and hold the result against what SQL sums up."""
+        store, counts = self._store, self._counts
+        for (text,) in store.read(select(schema.trades.c.body)):
+            trade = rows.trade_from(text)
+            self._totals.apply(trade_postings(trade))
+            self._pnl.trade(trade)
+            counts.trades += 1
+        self._journal.restore()
+        if self._sums().raw() != self._totals.raw():
+            raise LedgerBroken("the postings on disk differ from the trades and executions they came from")
+        self._imbalance_or_raise()
+        reached = schema.rfqs.c.reached
+        for bits, number in store.read(select(reached, func.count()).group_by(reached)):
+            for state, bit in rows.STATE_BITS.items():
+                if bits & bit:
+                    counts.rfqs[state.value] += number
+        for scope, reason, since_ns in store.read(select(schema.halts)):
+            self._halts[scope] = Halt(scope=scope, reason=reason, since_ns=since_ns)
+
+
+def _uncounted(_result: object) -> None:
+    """This write changes no count."""
+
+
+def _void(conn: Connection, quote_ids: list[str]) -> None:
+    if quote_ids:
+        table = schema.quotes
+        conn.execute(
+            table.update().where(and_(table.c.quote_id.in_(quote_ids), table.c.state == "live")).values(state="void")
+        )
+
+
+def _existing(conn: Connection, trade: TradeRecord) -> TradeRecord:
+    """The trade that stands in the way; the same trade id before the same order before the same quote."""
+    table = schema.trades
+    same_order = and_(table.c.client_id == trade.client_id, table.c.client_order_id == trade.client_order_id)
+    found = conn.execute(
+        select(table.c.body).where(
+            or_(table.c.trade_id == trade.trade_id, same_order, table.c.quote_id == trade.quote_id)
+        )
+    ).fetchall()
+    trades = [rows.trade_from(row.body) for row in found]
+    own = (trade.client_id, trade.client_order_id)
+    return min(
+        trades, key=lambda other: (other.trade_id != trade.trade_id, (other.client_id, other.client_order_id) != own)
+    )
