@@ -15,6 +15,7 @@ from nautilus_trader.model.data import OrderBookDeltas, QuoteTick, TradeTick
 from nautilus_trader.model.identifiers import InstrumentId
 
 from adapters.nautilus import topics
+from adapters.nautilus.bus import Bus
 from adapters.nautilus.book import BookDeltas, BookKind, levels_of
 from adapters.nautilus.lp import LpLadder
 from adapters.nautilus.safe import LoopSafe, Safe
@@ -79,7 +80,6 @@ class MarketActor(Safe, LoopSafe, Actor):
         self.tick_to_price = Histogram()
         self._reprice = reprice
         self._ids = {InstrumentId.from_str(f"{symbol}.{venue}"): (symbol, venue) for symbol, venue in sources}
-        self._names = {str(iid): pair for iid, pair in self._ids.items()}
         self._precisions: dict[InstrumentId, tuple[int, int]] = {}
         self._sampled_ns: dict[str, int] = {}
 
@@ -90,12 +90,19 @@ class MarketActor(Safe, LoopSafe, Actor):
             self.subscribe_order_book_deltas(instrument_id, managed=False)
             self.subscribe_trade_ticks(instrument_id)
             self.subscribe_quote_ticks(instrument_id)
-        self.msgbus.subscribe(topics.LP_LADDER, self.on_lp_ladder)
+        self._bus = Bus(self)
+        self._bus.subscribe(topics.LP_LADDER, self.on_lp_ladder)
+
+    def on_stop(self) -> None:
+        """Leave the bus."""
+        self._bus.close()
 
     def on_order_book_deltas(self, deltas: OrderBookDeltas) -> None:
         """Apply one book message in place; a CLEAR takes the venue out of pricing at once."""
         symbol, venue = self._ids[deltas.instrument_id]
         book = self.market.books[symbol]
+        if deltas.instrument_id not in self._precisions:
+            self._precision(deltas.instrument_id)
         if isinstance(deltas, BookDeltas):
             levels, kind, reason = deltas.levels, deltas.kind, deltas.reason
         else:
@@ -144,10 +151,26 @@ class MarketActor(Safe, LoopSafe, Actor):
     def _precision(self, instrument_id: InstrumentId) -> tuple[int, int]:
         found = self._precisions.get(instrument_id)
         if found is None:
-            instrument = self.cache.instrument(instrument_id)
-            found = (instrument.price_precision, instrument.size_precision)
-            self._precisions[instrument_id] = found
+            found = self._precisions[instrument_id] = self._adopt(instrument_id)
         return found
+
+    def _adopt(self, instrument_id: InstrumentId) -> tuple[int, int]:
+        """The venue's own increments and limits replace what the configuration assumed."""
+        symbol, venue = self._ids[instrument_id]
+        instrument = self.cache.instrument(instrument_id)
+        book = self.market.books[symbol]
+        book.set_terms(
+            msgspec.structs.replace(
+                book.terms(venue),
+                tick=instrument.price_increment.as_decimal(),
+                lot=instrument.size_increment.as_decimal(),
+                min_quantity=instrument.min_quantity.as_decimal() if instrument.min_quantity else Decimal(0),
+                min_notional=instrument.min_notional.as_decimal() if instrument.min_notional else Decimal(0),
+                price_decimals=instrument.price_precision,
+                size_decimals=instrument.size_precision,
+            )
+        )
+        return instrument.price_precision, instrument.size_precision
 
     def _sample(self, symbol: str, now_ns: int) -> None:
         """Feed the volatility estimate once a second: tick-level variance would measure the bounce, not the market."""

@@ -81,8 +81,8 @@ class StateView:
             epoch=self._epoch,
             mode=self._config.mode,
             ts_ns=now,
-            trading=gate.state.trading.value,
-            halt_reason=gate.state.halt_reason,
+            trading=gate.state.trading.state.value,
+            halt_reason=gate.state.trading.reason,
             books=self._books(now),
             lps=self._lps(now),
             rfqs=self._rfqs,
@@ -234,6 +234,6 @@ def _level(side: str, row: Any) -> LadderLevel:
         side=side,  # type: ignore[arg-type]
         price=text(row.price),
         all_in=text(row.all_in),
-        quantity=text(row.quantity),
+        quantity=text(row.size),
         venue=row.venue,
     )

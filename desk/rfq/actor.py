@@ -12,12 +12,13 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from copy import copy
 from decimal import ROUND_HALF_EVEN, Decimal
 
 from nautilus_trader.common.actor import Actor
 
 from adapters.nautilus import topics
-from adapters.nautilus.outcome import VenueFill
+from adapters.nautilus.bus import Bus
 from adapters.nautilus.safe import LoopSafe, Safe
 from desk.api.events import Events
 from desk.api.messages import AcceptRequest, DeskState, Instrument, RfqRequest
@@ -27,15 +28,17 @@ from desk.hedging.hedger import Hedger
 from desk.ids import IdSource
 from desk.latency import Histogram
 from desk.ledger import Ledger
+from desk.ledger.records import GLOBAL
 from desk.market import Market
 from desk.rfq.checks import instrument_for, require_scope, require_size, require_step, size_of
-from desk.rfq.machine import advance, terminal
+from desk.rfq.machine import advance
 from desk.rfq.pricer import Pricer
 from desk.rfq.records import QuoteRecord, RfqRecord, RfqState, TradeRecord
 from desk.service import Caller, Page
 from pricing.ladder import NoPrice, Priced
 from risk.decision import Intent, Refused, Stage
 from risk.gate import Gate
+from risk.state import TradingState
 from router.messages import ParentRequest
 from router.orders import ParentOrder
 
@@ -100,25 +103,30 @@ class Desk(Safe, LoopSafe, Actor):
     def on_start(self) -> None:
         """Take up what the last run left: open RFQs, answers already given, hedges at work, a halt."""
         self.bind_loop()
-        self.msgbus.subscribe(topics.FILL, self.on_fill)
-        self.msgbus.subscribe(topics.PARENT, self.on_parent)
+        self._bus = Bus(self)
+        self._bus.subscribe(topics.PARENT, self.on_parent)
         now = self.clock.timestamp_ns()
         snapshot = self.ledger.load()
-        for trade in snapshot.trades:
+        for trade in snapshot.trades_by_order.values():
             self._remember_trade(trade)
-        for record in snapshot.rfqs:
+        for key, record in snapshot.rfqs_by_token.items():
+            self._rfq_by_client_id[key] = record
+        for record in snapshot.open_rfqs:
             self._rfq_by_client_id[(record.client_id, record.client_rfq_id)] = record
             self.recent[record.rfq_id] = record
-            if not terminal(record.state):
-                self.live[record.rfq_id] = record
-                self._make_live(record, now)
-        for parent, _ in self.ledger.open_parents():
+            self.live[record.rfq_id] = record
+            self._make_live(record, now)
+        for parent, _ in snapshot.open_parents:
             self.hedger.adopt(parent)
-        for currency, position in self.ledger.positions().items():
+        for currency, position in snapshot.positions.items():
             self.gate.state.set_position(currency, position)
-        if snapshot.halt_reason:
-            self._stop_trading(snapshot.halt_reason)
+        if (halt := snapshot.halts.get(GLOBAL)) is not None:
+            self._stop_trading(halt.reason)
         self.every_ns("desk-sweep", _SECOND_NS // 2, self._sweep)
+
+    def on_stop(self) -> None:
+        """Leave the bus."""
+        self._bus.close()
 
     def _make_live(self, record: RfqRecord, now_ns: int) -> None:
         for quote in record.quotes:
@@ -216,7 +224,9 @@ class Desk(Safe, LoopSafe, Actor):
                 ttl_ms=record.ttl_ms,
                 now_ns=now,
             )
-            if (refusal := self._ask_gate(Stage.QUOTE, quote, quote.quote_id, quote.quantity, now)) is not None:
+            if (refusal := self._ask_gate(Stage.QUOTE, quote, quote.quantity, now)) is not None:
+                for approved in quotes:
+                    self.gate.release(approved.quote_id, stage=Stage.QUOTE)
                 return refusal
             quotes.append(quote)
         return quotes
@@ -229,14 +239,14 @@ class Desk(Safe, LoopSafe, Actor):
         now = self.clock.timestamp_ns()
         if error is not None:
             for quote in record.quotes:
-                self.gate.release(quote.quote_id)
+                self.gate.release(quote.quote_id, stage=Stage.QUOTE)
             answer: RfqRecord | ApiFault = Failed("not_durable", "the quote could not be recorded; nothing happened")
             self._alert("critical", f"ledger refuses quotes: {error}")
         else:
             self._remember_rfq(record)
             self._publish_rfq(record)
             for quote in record.quotes:
-                self.msgbus.publish(topics.QUOTE, quote)
+                self._bus.publish(topics.QUOTE, quote)
             if record.state is RfqState.QUOTED:
                 self.live[record.rfq_id] = record
                 self._make_live(record, now)
@@ -283,7 +293,7 @@ class Desk(Safe, LoopSafe, Actor):
         except ApiFault as fault:
             reply(fault)
             return
-        if (refusal := self._ask_gate(Stage.TRADE, quote, f"{quote_id}/{request.client_order_id}", quantity, now)) is not None:
+        if (refusal := self._ask_gate(Stage.TRADE, quote, quantity, now)) is not None:
             reply(refusal)
             return
         trade = self._trade_of(quote, quantity, request.client_order_id, now)
@@ -383,7 +393,7 @@ class Desk(Safe, LoopSafe, Actor):
         now = self.clock.timestamp_ns()
         if error is not None:
             del self._taken[trade.quote_id]
-            self.gate.release(f"{trade.quote_id}/{trade.client_order_id}")
+            self.gate.release(trade.quote_id, stage=Stage.TRADE)
             self._alert("critical", f"ledger refuses trades: {error}")
             advance(record, RfqState.QUOTED, now)
             answer: TradeRecord | ApiFault = Failed("not_durable", "the trade could not be recorded; nothing happened")
@@ -396,10 +406,9 @@ class Desk(Safe, LoopSafe, Actor):
             self._remember_trade(trade)
             self._remember_rfq(record)
             self._publish_rfq(record)
-            self.msgbus.publish(topics.CLIENT_TRADE, trade)
+            self._bus.publish(topics.CLIENT_TRADE, trade)
             self.events.trade(trade)
-            self.gate.release(f"{trade.quote_id}/{trade.client_order_id}")
-            self._position_changed(trade.symbol)
+            self.gate.fill(trade.quote_id, trade.quantity, stage=Stage.TRADE)
             answer = trade
         for reply in replies:
             reply(answer)
@@ -457,7 +466,7 @@ class Desk(Safe, LoopSafe, Actor):
         require_scope(caller, "quote")
         instrument = instrument_for(self.config, caller, symbol)
         now = self.clock.timestamp_ns()
-        if not self.gate.state.active:
+        if self.gate.state.trading.state is not TradingState.ACTIVE:
             raise Rejected("halted", "the desk is not quoting")
         quotes: list[QuoteRecord] = []
         for quantity in quantities:
@@ -505,35 +514,26 @@ class Desk(Safe, LoopSafe, Actor):
         """Quote and hedge again."""
         require_scope(caller, "operate")
         self.ledger.set_halt("")
-        self.gate.state.resume()
+        self.gate.state.set_trading(TradingState.ACTIVE, "")
         self.hedger.paused = False
         self._alert("warning", f"trading resumed by {caller.client_id}: {reason}")
         for instrument in self.config.instruments:
             self.hedger.check(instrument.symbol)
 
     def _stop_trading(self, reason: str) -> None:
-        self.gate.state.halt(reason)
+        self.gate.state.set_trading(TradingState.HALTED, reason)
         self.hedger.paused = True
-        self.msgbus.send(topics.ROUTER_HALT, reason)
+        self._bus.send(topics.ROUTER_HALT, reason)
         self._alert("critical", f"trading halted: {reason}")
 
     # ---- what happens by itself -----------------------------------------------------------------------------------------
-
-    def on_fill(self, fill: VenueFill) -> None:
-        """A hedge filled somewhere: inventory has changed."""
-        self._position_changed(fill.symbol)
 
     def on_parent(self, parent: ParentOrder) -> None:
         """A hedge moved on."""
         self.hedger.on_parent(parent)
 
-    def _position_changed(self, symbol: str) -> None:
-        instrument = self.config.instrument(symbol)
-        if instrument is not None:
-            self.gate.state.set_position(instrument.base, self.ledger.position(instrument.base))
-
     def _send_parent(self, request: ParentRequest) -> None:
-        self.msgbus.send(topics.ROUTER_PARENT, request)
+        self._bus.send(topics.ROUTER_PARENT, request)
 
     def _check_later(self, delay_ms: int, symbol: str) -> None:
         at = self.clock.timestamp_ns() + max(delay_ms, 1) * 1_000_000
@@ -550,6 +550,9 @@ class Desk(Safe, LoopSafe, Actor):
         gone = [key for key, quote in self.quotes.items() if quote.streamed and now > quote.valid_until_ns + _SECOND_NS]
         for key in gone:
             del self.quotes[key]
+        if not self.ledger.waiting:
+            for currency, position in self.ledger.positions().items():
+                self.gate.state.set_position(currency, position)
         for instrument in self.config.instruments:
             self.hedger.check(instrument.symbol)
 
@@ -562,22 +565,23 @@ class Desk(Safe, LoopSafe, Actor):
     def _forget_quotes(self, record: RfqRecord) -> None:
         for quote in record.quotes:
             self.quotes.pop(quote.quote_id, None)
-            self.gate.release(quote.quote_id)
+            self.gate.release(quote.quote_id, stage=Stage.QUOTE)
 
     def _publish_rfq(self, record: RfqRecord) -> None:
         self.recent[record.rfq_id] = record
         self.recent.move_to_end(record.rfq_id)
         _bound(self.recent, 500)
-        self.msgbus.publish(topics.RFQ, record)
-        self.events.rfq(record)
+        told = copy(record)  # listeners may keep it; the original goes on changing
+        self._bus.publish(topics.RFQ, told)
+        self.events.rfq(told)
 
-    def _ask_gate(
-        self, stage: Stage, quote: QuoteRecord, intent_id: str, quantity: Decimal, now: int
-    ) -> ApiFault | None:
+    def _ask_gate(self, stage: Stage, quote: QuoteRecord, quantity: Decimal, now: int) -> ApiFault | None:
         decision = self.gate.decide(
             Intent(
                 stage=stage,
-                intent_id=intent_id,
+                intent_id=quote.quote_id,
+                quote_id=quote.quote_id,
+                valid_until_ns=quote.valid_until_ns,
                 symbol=quote.symbol,
                 side=quote.side,
                 quantity=quantity,
@@ -586,7 +590,7 @@ class Desk(Safe, LoopSafe, Actor):
                 client_id=quote.client_id,
             )
         )
-        self.msgbus.publish(topics.RISK, decision)
+        self._bus.publish(topics.RISK, decision)
         if isinstance(decision, Refused):
             return Rejected(
                 "halted" if decision.check == "kill_switch" else "limit_exceeded",

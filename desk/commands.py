@@ -1,0 +1,140 @@
+"""`kerb run` and `kerb config`. Nothing heavy is imported before a command is called."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.option("--config", "path", type=click.Path(dir_okay=False, path_type=Path), required=True, help="desk.toml")
+@click.option("--live", is_flag=True, help='Send real orders; the file must say mode = "live" as well.')
+def run(path: Path, live: bool) -> int:
+    """Run the desk."""
+    import asyncio
+    import fcntl
+    import os
+    import signal
+
+    import uvloop
+
+    from desk.config.load import load
+    from desk.errors import ConfigFault, TemporaryFault
+
+    config = load(path).config
+    if (config.mode == "live") != live:
+        raise ConfigFault(
+            f'{path} says mode = "{config.mode}": '
+            + ("type --live as well to send orders" if config.mode == "live" else "--live needs mode = \"live\" in it")
+        )
+    if config.mode == "paper":
+        raise ConfigFault(
+            "paper mode has no simulated execution on live data yet: use `kerb demo`, or `kerb replay` on a tape"
+        )
+    state_dir = Path(config.state_dir).resolve()
+    state_dir.mkdir(parents=True, exist_ok=True)
+    lock = (state_dir / "desk.lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as fault:
+        raise TemporaryFault(f"another desk is running on {state_dir}") from fault
+
+    def say(text: str) -> None:
+        click.echo(f"kerb: {text}", err=True)
+
+    async def serve() -> None:
+        from desk.node import LiveDesk
+        from desk.process import die_with_parent, json_logging
+
+        if os.environ.get("KERB_SUPERVISED"):
+            die_with_parent()
+        json_logging(config.log_level)
+        stopping = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        desk = LiveDesk(config, state_dir)
+        await desk.start(say)
+        for name in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(name, stopping.set)
+        say(f"desk is up: http://{config.api.host}:{desk.port} (epoch {desk.epoch})")
+        await stopping.wait()
+        say("stopping")
+        await desk.stop()
+        say("stopped")
+
+    uvloop.run(serve())
+    return 0
+
+
+@click.group()
+def config() -> None:
+    """Show, check and start configuration files."""
+
+
+@config.command()
+@click.option("--config", "path", type=click.Path(dir_okay=False, path_type=Path), help="desk.toml")
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
+def show(path: Path | None, as_json: bool) -> None:
+    """Print the resolved configuration with the source of each value; secrets are never in it."""
+    import json
+
+    import msgspec
+
+    from desk.config.load import load
+
+    resolved = load(path)
+    tree = msgspec.to_builtins(resolved.config, enc_hook=str)
+    if as_json:
+        click.echo(json.dumps({"config": tree, "sources": resolved.sources}, default=str))
+        return
+    for key, value in _flatten("", tree):
+        click.echo(f"{key} = {json.dumps(value, default=str)}  # {_source(key, resolved.sources)}")
+
+
+@config.command()
+@click.option("--config", "path", type=click.Path(dir_okay=False, path_type=Path), required=True, help="desk.toml")
+def check(path: Path) -> None:
+    """Check a configuration file; every fault is listed with its line, exit 2."""
+    from desk.config.load import load
+
+    load(path)
+    click.echo(f"{path}: good")
+
+
+@config.command()
+def schema() -> None:
+    """Print the JSON Schema of desk.toml, for editors."""
+    import json
+
+    import msgspec
+
+    from desk.config.model import DeskConfig
+
+    click.echo(json.dumps(msgspec.json.schema(DeskConfig), indent=2))
+
+
+@config.command()
+@click.argument("path", type=click.Path(dir_okay=False, path_type=Path), default=Path("desk.toml"))
+def init(path: Path) -> None:
+    """Write a first desk.toml to start from."""
+    from desk.config.example import EXAMPLE
+    from desk.errors import ConfigFault
+
+    if path.exists():
+        raise ConfigFault(f"{path} exists already; nothing was written")
+    path.write_text(EXAMPLE, encoding="utf-8")
+    click.echo(f"wrote {path}", err=True)
+
+
+def _flatten(prefix: str, tree: object) -> list[tuple[str, object]]:
+    if isinstance(tree, dict) and tree:
+        return [row for key, value in tree.items() for row in _flatten(f"{prefix}.{key}" if prefix else key, value)]
+    if isinstance(tree, list) and tree and isinstance(tree[0], dict):
+        return [row for index, value in enumerate(tree) for row in _flatten(f"{prefix}[{index}]", value)]
+    return [(prefix, tree)]
+
+
+def _source(key: str, sources: dict[str, str]) -> str:
+    while key and key not in sources:
+        key = key.rpartition(".")[0]
+    return sources.get(key, "default")

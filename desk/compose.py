@@ -1,0 +1,215 @@
+"""Puts the desk together: the same parts whether the engine is live on sockets or replaying a tape.
+
+Everything here is given its clock, its ids and its ledger; nothing knows which of the two it runs in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from nautilus_trader.common.actor import Actor
+from nautilus_trader.trading.strategy import Strategy
+
+from adapters.nautilus import topics
+from adapters.nautilus.bus import Bus
+from adapters.nautilus.safe import Fault, Safe
+from desk.alerts import Alerts
+from desk.api.events import Events
+from desk.api.messages import HedgeCounts, RfqCounts, VenueHedges
+from desk.config.model import DeskConfig, InstrumentSection
+from desk.hedging.board import HedgeBoard
+from desk.ids import IdSource
+from desk.ledger import Ledger
+from desk.ledger.records import LedgerCounts
+from desk.market import Market, MarketActor
+from desk.references import BookReferences
+from desk.repricing import Repricer
+from desk.rfq.actor import Desk
+from desk.rfq.records import RfqRecord
+from desk.view import StateView, text
+from pricing.consolidated import ConsolidatedBook, VenueTerms
+from pricing.scale import Scale
+from risk.gate import Gate
+from risk.state import RiskState
+from router.sor import SmartOrderRouter
+
+SIZE_DECIMALS = 8
+
+
+@dataclass(slots=True)
+class DeskParts:
+    """The desk, ready to be given to an engine: actors start in this order, the router is the one strategy."""
+
+    market: Market
+    market_actor: MarketActor
+    desk: Desk
+    router: SmartOrderRouter
+    ledger: Ledger
+    gate: Gate
+    board: HedgeBoard
+    alerts: Alerts
+    events: Events
+    extra: list[Actor]
+
+    @property
+    def actors(self) -> list[Actor]:
+        """Every actor of the desk."""
+        return [self.market_actor, *self.extra, self.desk]
+
+    @property
+    def strategies(self) -> list[Strategy]:
+        """The one submitter."""
+        return [self.router]
+
+
+def build_desk(
+    config: DeskConfig,
+    *,
+    ledger: Ledger,
+    epoch: str,
+    now_ns: Callable[[], int],
+    archive: Callable[[], Mapping[str, Any]] = dict,
+    extra: list[Actor] | None = None,
+    tiers: Callable[[str], str] = lambda client_id: "standard",
+) -> DeskParts:
+    """Compose the desk. `epoch` must be new for this ledger (live) or come from the seed (replay); `extra` actors see every topic."""
+    venues = [venue for venue in config.venues if venue.enabled]
+    lps = [lp.lp for lp in config.lps if lp.enabled]
+    market = Market(_book(config, item) for item in config.instruments)
+    ids = IdSource(epoch)
+    gate = Gate(config.risk, RiskState(), BookReferences(market), seed_id=f"d-{epoch}")
+    alerts = Alerts(now_ns)
+    board = HedgeBoard()
+    rfqs = RfqCounts()
+    events = Events()
+    safe: list[Safe] = []
+    repricer = Repricer(config, market, ledger.position)
+    market_actor = MarketActor(
+        market,
+        [(symbol, venue.venue) for venue in venues for symbol in config.venue_symbols(venue)],
+        reprice=repricer.reprice,
+    )
+    view = StateView(
+        config,
+        epoch=epoch,
+        now_ns=now_ns,
+        market=market,
+        market_actor=market_actor,
+        ledger=ledger,
+        gate=gate,
+        board=board,
+        rfqs=rfqs,
+        alerts=alerts,
+        archive=archive,
+        faults=lambda: sum(part.fault_count() for part in safe),
+        tiers=tiers,
+    )
+    desk = Desk(
+        config, market=market, ledger=ledger, gate=gate, ids=ids, events=events, view=view.state, alert=alerts.raise_
+    )
+    router = SmartOrderRouter(
+        config.router, books=market.books, gate=gate, journal=ledger, lps=lps, epoch=epoch, seed=config.seed
+    )
+    watcher = Bookkeeper(board, rfqs, alerts, ledger, market)
+    safe += [part for part in (market_actor, watcher, *(extra or []), desk, router) if isinstance(part, Safe)]
+    return DeskParts(
+        market=market,
+        market_actor=market_actor,
+        desk=desk,
+        router=router,
+        ledger=ledger,
+        gate=gate,
+        board=board,
+        alerts=alerts,
+        events=events,
+        extra=[watcher, *(extra or [])],
+    )
+
+
+class Bookkeeper(Safe, Actor):
+    """Keeps the counts that the operator and the report see, and turns faults and lost books into alerts."""
+
+    def __init__(
+        self, board: HedgeBoard, rfqs: RfqCounts, alerts: Alerts, ledger: Ledger, market: Market
+    ) -> None:
+        super().__init__()
+        self._board = board
+        self._rfqs = rfqs
+        self._alerts = alerts
+        self._ledger = ledger
+        self._market = market
+
+    def on_start(self) -> None:
+        """Continue the counts of earlier runs."""
+        snapshot = self._ledger.load()
+        counts = snapshot.counts
+        for state, number in counts.rfqs.items():
+            setattr(self._rfqs, state, number)
+        self._board.start(_hedges(counts), snapshot.open_parents)
+        self._bus = Bus(self)
+        self._bus.subscribe(topics.RFQ, self.on_rfq)
+        self._bus.subscribe(topics.PARENT, self._board.on_parent)
+        self._bus.subscribe(topics.CHILD, self._board.on_child)
+        self._bus.subscribe(topics.FILL, self._board.on_fill)
+        self._bus.subscribe(topics.FAULT, self.on_fault)
+        self._market.on_book.append(self.on_book)
+
+    def on_stop(self) -> None:
+        """Leave the bus."""
+        self._bus.close()
+
+    def on_rfq(self, record: RfqRecord) -> None:
+        """Count each state once, as it is reached."""
+        state = record.state.value
+        if not (state == "quoted" and record.reason):
+            setattr(self._rfqs, state, getattr(self._rfqs, state) + 1)
+
+    def on_fault(self, fault: Fault) -> None:
+        """A handler raised: a bug, contained."""
+        self._alerts.raise_("critical", f"{fault.component}.{fault.handler}: {fault.error}", "fault")
+
+    def on_book(self, change: Any) -> None:
+        """A venue book was lost: say so, and why."""
+        if change.reason:
+            self._alerts.raise_("warning", f"{change.venue} {change.symbol} out of pricing: {change.reason}", "book")
+
+
+def _book(config: DeskConfig, item: InstrumentSection) -> ConsolidatedBook:
+    price_decimals = max(0, -int(item.price_tick.normalize().as_tuple().exponent))
+    lot = Decimal(1).scaleb(-SIZE_DECIMALS)
+    terms = [
+        VenueTerms(
+            venue=venue.venue,
+            taker_fee_bps=venue.taker_fee_bps,
+            tick=item.price_tick,
+            lot=lot,
+            min_quantity=lot,
+            min_notional=Decimal(0),
+            price_decimals=price_decimals,
+            size_decimals=SIZE_DECIMALS,
+            max_age_ns=venue.max_age_ms * 1_000_000,
+        )
+        for venue in config.venues
+        if venue.enabled and item.symbol in config.venue_symbols(venue)
+    ]
+    return ConsolidatedBook(item.symbol, Scale(item.symbol, price_decimals, SIZE_DECIMALS), terms)
+
+
+def _hedges(counts: LedgerCounts) -> HedgeCounts:
+    return HedgeCounts(
+        parents=counts.parents,
+        children=counts.children,
+        fills=counts.fills,
+        by_venue={
+            venue: VenueHedges(
+                children=item.children,
+                fills=item.fills,
+                rejects=item.rejects,
+                quantity={currency: text(amount) for currency, amount in item.quantity.items()},
+            )
+            for venue, item in counts.by_venue.items()
+        },
+    )

@@ -1,0 +1,239 @@
+"""The live desk: node, API and archive in one event loop, started in order and stopped in order.
+
+    start   kernels warm → ledger → archiver → node (venues connect in the background) → API (only now can anybody ask)
+    stop    API (nobody asks any more) → router gives back what is open → node → ledger (all durable) → spool → archiver (all inserted)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from adapters.ccxt.config import ExchangeConfig
+from adapters.ccxt.factories import (
+    CcxtDataClientConfig,
+    CcxtDataClientFactory,
+    CcxtExecClientConfig,
+    CcxtExecClientFactory,
+)
+from adapters.clickhouse.config import ArchiveConfig
+from adapters.clickhouse.tap import ArchiveTap
+from adapters.falconx.actor import FalconXActor
+from adapters.falconx.config import FalconXConfig
+from adapters.falconx.factories import FalconXExecClientConfig, FalconXExecClientFactory
+from adapters.nautilus.node import EmbeddedNode, NodeConfig
+from desk.api.server import ApiServer
+from desk.clients.store import KeyStore
+from desk.compose import DeskParts, build_desk
+from desk.config.model import DeskConfig
+from desk.config.secrets import Credentials, credentials
+from desk.errors import ConfigFault, TemporaryFault
+from desk.ids import base36
+from desk.ledger import Ledger
+
+log = logging.getLogger("kerb.desk")
+
+CONNECT_DEADLINE_S = 8.0
+ARCHIVER_STOP_S = 3.5
+
+
+class LiveDesk:
+    """One running desk. `start()`, then wait on `stopping`, then `stop()`; both are called once, in the running loop."""
+
+    def __init__(self, config: DeskConfig, state_dir: Path, environ: Mapping[str, str] = os.environ) -> None:
+        self.config = config
+        self.state_dir = state_dir
+        self.epoch = base36(time.time_ns() // 1_000_000)
+        self.port = 0
+        self._environ = environ
+        self._archiver: asyncio.subprocess.Process | None = None
+        self._tap: ArchiveTap | None = None
+        self._watch: asyncio.Task[None] | None = None
+
+    async def start(self, say: Callable[[str], None]) -> None:
+        """Bring everything up; `say` is told each step in words."""
+        config = self.config
+        loop = asyncio.get_running_loop()
+        keys = KeyStore(self.state_dir)
+        say("warming kernels")
+        await asyncio.to_thread(_warm)
+        ledger_url = config.ledger.url or f"sqlite:///{self.state_dir / 'ledger.db'}"
+        self.ledger = Ledger(ledger_url, on_done=loop.call_soon_threadsafe)
+        extra: list[Any] = []
+        if config.archive is not None:
+            await self._start_archiver(config.archive)
+            self._tap = ArchiveTap(config.archive, self._sources())
+            extra.append(self._tap)
+        lp_actors, exec_configs, exec_factories = self._lps()
+        data_clients, exec_clients = self._venues()
+        self.parts: DeskParts = build_desk(
+            config,
+            ledger=self.ledger,
+            epoch=self.epoch,
+            now_ns=time.time_ns,
+            archive=self._tap.view if self._tap else dict,
+            extra=[*extra, *lp_actors],
+            tiers=keys.tier_of,
+        )
+        self.node = EmbeddedNode(
+            NodeConfig(
+                trader_id=config.trader_id,
+                data_clients=data_clients,
+                exec_clients={**exec_clients, **exec_configs},
+                log_level=config.log_level,
+            ),
+            actors=self.parts.actors,
+            strategies=self.parts.strategies,
+            data_factories={"CCXT": CcxtDataClientFactory},
+            exec_factories={"CCXT": CcxtExecClientFactory, **exec_factories},
+        )
+        say("connecting to venues")
+        await self.node.start(CONNECT_DEADLINE_S)
+        for client in self.node.unconnected:
+            self.parts.alerts.raise_("warning", f"{client} is not connected yet; it is tried again in the background")
+        self.api = ApiServer(self.parts.desk, self.parts.market, keys, epoch=self.epoch, events=self.parts.events)
+        unix_socket = Path(config.api.unix_socket) if config.api.unix_socket else None
+        try:
+            self.port = await self.api.start(config.api.host, config.api.port, unix_path=unix_socket)
+        except OSError as fault:
+            raise TemporaryFault(f"cannot listen on {config.api.host}:{config.api.port}: {fault.strerror}") from fault
+        self._watch = asyncio.create_task(self._watch_archiver(), name="archiver watch")
+        gc.collect()
+        gc.freeze()
+
+    async def stop(self) -> None:
+        """Stop in order; what was promised is durable when this returns."""
+        if self._watch is not None:
+            self._watch.cancel()
+        await self.api.stop()
+        await self.parts.router.drain(1.0)
+        await self.node.stop()
+        await asyncio.to_thread(self.ledger.close)
+        if self._tap is not None:
+            await asyncio.to_thread(self._tap.close)
+            final = self.state_dir / "tapped.json"
+            final.write_bytes(msgspec.json.encode(self._tap.view()))
+        await self._stop_archiver()
+
+    def _venues(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        data: dict[str, Any] = {}
+        execution: dict[str, Any] = {}
+        for venue in self.config.venues:
+            if not venue.enabled:
+                continue
+            secret = self._secret(venue.venue)
+            exchange = ExchangeConfig(
+                venue=venue.venue,
+                exchange=venue.exchange,
+                rest_url=venue.rest_url or None,
+                ws_url=venue.ws_url or None,
+                symbols=self.config.venue_symbols(venue),
+                api_key=secret.key,
+                secret=secret.secret,
+                taker_fee_bps=venue.taker_fee_bps,
+                depth=venue.depth,
+                max_age_ms=venue.max_age_ms,
+                order_timeout_ms=venue.order_timeout_ms,
+                order_rate_per_s=venue.order_rate_per_s,
+            )
+            data[f"CCXT-{venue.venue}"] = CcxtDataClientConfig(exchange=exchange)
+            execution[f"CCXT-{venue.venue}"] = CcxtExecClientConfig(exchange=exchange)
+        return data, execution
+
+    def _lps(self) -> tuple[list[Any], dict[str, Any], dict[str, Any]]:
+        actors: list[Any] = []
+        configs: dict[str, Any] = {}
+        factories: dict[str, Any] = {}
+        for lp in self.config.lps:
+            if not lp.enabled:
+                continue
+            secret = self._secret(lp.lp)
+            falconx = FalconXConfig(
+                lp=lp.lp,
+                rest_url=lp.rest_url,
+                ws_url=lp.ws_url,
+                api_key=secret.key,
+                secret=secret.secret,
+                passphrase=secret.passphrase,
+                symbols=self.config.lp_symbols(lp),
+                levels=lp.levels,
+                timeout_ms=lp.timeout_ms,
+            )
+            actors.append(FalconXActor(falconx))
+            configs[f"FALCONX-{lp.lp}"] = FalconXExecClientConfig(falconx=falconx)
+            factories["FALCONX"] = FalconXExecClientFactory
+        return actors, configs, factories
+
+    def _secret(self, venue: str) -> Credentials:
+        found = credentials(venue, self._environ)
+        if found is None:
+            raise ConfigFault(f"{venue} is enabled, but {venue}_API_KEY and {venue}_API_SECRET are not in the environment")
+        return found
+
+    def _sources(self) -> list[tuple[str, str]]:
+        config = self.config
+        return [
+            (symbol, venue.venue)
+            for venue in config.venues
+            if venue.enabled
+            for symbol in config.venue_symbols(venue)
+        ]
+
+    # ---- the archiver: a process of its own, started again when it dies; the spool waits for it ---------------------------
+
+    async def _start_archiver(self, archive: ArchiveConfig) -> None:
+        self._archiver = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "adapters.clickhouse.archiver",
+            "--dsn",
+            archive.dsn,
+            "--spool",
+            archive.spool_dir,
+            "--socket",
+            str(self.state_dir / "archive.sock"),
+            stdin=asyncio.subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    async def _watch_archiver(self) -> None:
+        while self._archiver is not None and self.config.archive is not None:
+            code = await self._archiver.wait()
+            self.parts.alerts.raise_("warning", f"the archiver ended (exit {code}); starting it again", "archive")
+            await asyncio.sleep(1.0)
+            await self._start_archiver(self.config.archive)
+
+    async def _stop_archiver(self) -> None:
+        archiver, self._archiver = self._archiver, None
+        if archiver is None or archiver.returncode is not None:
+            return
+        archiver.send_signal(signal.SIGTERM)
+        try:
+            async with asyncio.timeout(ARCHIVER_STOP_S):
+                await archiver.wait()
+        except TimeoutError:
+            log.warning("the archiver is still inserting; what is left waits in the spool")
+            with contextlib.suppress(ProcessLookupError):
+                archiver.kill()
+            await archiver.wait()
+
+
+def _warm() -> None:
+    from pricing.warm import warm as warm_pricing
+    from router.warm import warm as warm_router
+
+    warm_pricing()
+    warm_router()
+
+
