@@ -135,6 +135,10 @@ class Totals:
                 sums[currency] = sums.get(currency, 0) + atto
         return {currency: from_atto(atto) for currency, atto in sorted(sums.items())}
 
+    def position(self, currency: str) -> Decimal:
+        """What the desk is long (+) or short (−) of one currency."""
+        return from_atto(self._atto.get((INVENTORY, currency), 0) + self._atto.get((FEES, currency), 0))
+
     def balances(self) -> dict[str, dict[str, Decimal]]:
         """account → currency → amount."""
         book: dict[str, dict[str, Decimal]] = {}

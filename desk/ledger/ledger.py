@@ -8,6 +8,7 @@ come back through `on_done`, in the order of the calls.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 
@@ -22,7 +23,6 @@ from desk.ledger.queries import Queries
 from desk.ledger.records import GLOBAL, DuplicateTrade, Halt, LedgerCounts, LedgerSnapshot
 from desk.ledger.store import Dispatch, Store, Write
 from desk.rfq.records import QuoteRecord, RfqRecord, RfqState, TradeRecord
-from desk.service import Page
 from router.orders import ChildOrder, ParentOrder
 
 Then = Callable[[Exception | None], None]
@@ -153,28 +153,28 @@ class Ledger:
 
     # ---- halts -----------------------------------------------------------------------------------
 
-    def set_halt(self, reason: str, ts_ns: int, *, scope: str = GLOBAL, then: Then = _nobody) -> None:
-        """Remember that trading is stopped; in force in memory at once, durable when `then` is called."""
-        halt = self._halts[scope] = Halt(scope=scope, reason=reason, since_ns=ts_ns)
-        event = rows.event_row("halt", scope, ts_ns, rows.body(halt))
+    def set_halt(self, reason: str, ts_ns: int | None = None, *, scope: str = GLOBAL, then: Then = _nobody) -> None:
+        """Remember that trading is stopped in `scope`, or with an empty `reason` that it goes on.
+
+        A halt is in force in memory at once, its end only when it is durable; `then` is called when either is.
+        `ts_ns` None: the wall clock.
+        """
+        since_ns = time.time_ns() if ts_ns is None else ts_ns
+        halt = Halt(scope=scope, reason=reason, since_ns=since_ns)
+        event = rows.event_row("halt" if reason else "resume", scope, since_ns, rows.body(halt))
+        if reason:
+            self._halts[scope] = halt
 
         def run(conn: Connection) -> None:
-            schema.upsert(conn, schema.halts, {"scope": scope, "reason": reason, "since_ns": ts_ns})
-            conn.execute(schema.journal.insert(), event)
-
-        self._submit(run, _uncounted, then)
-
-    def clear_halt(self, reason: str, ts_ns: int, *, scope: str = GLOBAL, then: Then = _nobody) -> None:
-        """Trading goes on in `scope`: in force when it is durable, just before `then` is called."""
-        halt = Halt(scope=scope, reason=reason, since_ns=ts_ns)
-        event = rows.event_row("resume", scope, ts_ns, rows.body(halt))
-
-        def run(conn: Connection) -> None:
-            conn.execute(schema.halts.delete().where(schema.halts.c.scope == scope))
+            if reason:
+                schema.upsert(conn, schema.halts, {"scope": scope, "reason": reason, "since_ns": since_ns})
+            else:
+                conn.execute(schema.halts.delete().where(schema.halts.c.scope == scope))
             conn.execute(schema.journal.insert(), event)
 
         def done(_result: object) -> None:
-            self._halts.pop(scope, None)
+            if not reason:
+                self._halts.pop(scope, None)
 
         self._submit(run, done, then)
 
@@ -193,17 +193,26 @@ class Ledger:
         """What the desk is long (+) or short (−) in each currency: client trades, hedge fills and fees."""
         return self._totals.positions()
 
+    def position(self, currency: str) -> Decimal:
+        """What the desk is long (+) or short (−) in one currency; constant time."""
+        return self._totals.position(currency)
+
     def balances(self) -> dict[str, dict[str, Decimal]]:
         """account → currency → amount."""
         return self._totals.balances()
 
     def pnl(self, marks: Mapping[str, Decimal]) -> PnlSplit:
-        """The P&L split at `marks` (currency → worth of one unit in the P&L currency). See `desk.ledger.pnl`."""
+        """The P&L split at `marks`: a currency's or a symbol's price (`BTC` or `BTC/USDT`). See `desk.ledger.pnl`."""
         return self._pnl.split(marks)
 
     def counts(self) -> LedgerCounts:
         """Counts since the first day; live, do not change it."""
         return self._counts
+
+    @property
+    def trade_count(self) -> int:
+        """Client trades since the first day."""
+        return self._counts.trades
 
     def verify(self) -> dict[str, Decimal]:
         """Compare memory with the disk when nothing is waiting: raises LedgerBroken, or returns the imbalance (all
@@ -240,20 +249,27 @@ class Ledger:
         state: str | None = None,
         limit: int = 100,
         cursor: str | None = None,
-    ) -> Page[RfqRecord]:
-        """Requests, newest first; `client_id` None: of all clients. Raises Invalid for a bad limit or cursor."""
+    ) -> tuple[list[RfqRecord], str | None]:
+        """Requests, newest first, and the next page's cursor; `client_id` None: of all. Invalid for a bad limit or
+        cursor.
+        """
         return self.queries.rfqs(client_id, client_rfq_id=client_rfq_id, state=state, limit=limit, cursor=cursor)
 
     def trades(
         self, client_id: str | None, *, client_order_id: str | None = None, limit: int = 100, cursor: str | None = None
-    ) -> Page[TradeRecord]:
-        """Trades, newest first; `client_id` None: of all clients. Raises Invalid for a bad limit or cursor."""
+    ) -> tuple[list[TradeRecord], str | None]:
+        """Trades, newest first, and the next page's cursor; `client_id` None: of all. Invalid for a bad limit or
+        cursor.
+        """
         return self.queries.trades(client_id, client_order_id=client_order_id, limit=limit, cursor=cursor)
 
     # ---- life ------------------------------------------------------------------------------------
 
-    def load(self, now_ns: int) -> LedgerSnapshot:
-        """Everything a starting desk goes on from; `now_ns` bounds the last 24 hours and says which quotes live."""
+    def load(self, now_ns: int | None = None) -> LedgerSnapshot:
+        """Everything a starting desk goes on from; `now_ns` (None: the wall clock) bounds the last 24 hours and the
+        life of quotes.
+        """
+        now_ns = time.time_ns() if now_ns is None else now_ns
         store, since = self._store, now_ns - DAY_NS
         table = schema.rfqs
         open_rfqs = store.read(select(table.c.body).where(table.c.state.in_(_OPEN)).order_by(table.c.created_ns))

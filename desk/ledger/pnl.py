@@ -86,7 +86,12 @@ class Pnl:
                 self._fees[fill.fee_currency] = self._fees.get(fill.fee_currency, _ZERO) + fill.fee
 
     def split(self, marks: Mapping[str, Decimal]) -> PnlSplit:
-        """The split at these marks: currency → worth of one unit in the report currency."""
+        """The split at these marks: currency → worth of one unit in the report currency, or symbol → price in its
+        quote.
+
+        A symbol is used for a base currency that has no mark of its own, through its quote currency's mark.
+        """
+        marks = _by_currency(marks, self.currency)
         spread = skew = hedge = inventory = fees = _ZERO
         unmarked: set[str] = set()
         with localcontext(EXACT):
@@ -118,9 +123,8 @@ class Pnl:
             unmarked=tuple(sorted(unmarked)),
         )
 
-    def _mark(self, currency: str, marks: Mapping[str, Decimal], unmarked: set[str]) -> Decimal | None:
-        if currency == self.currency:
-            return Decimal(1)
+    @staticmethod
+    def _mark(currency: str, marks: Mapping[str, Decimal], unmarked: set[str]) -> Decimal | None:
         mark = marks.get(currency)
         if mark is None:
             unmarked.add(currency)
@@ -132,3 +136,16 @@ class Pnl:
         if pair is None:
             pair = self._pairs[key] = _Pair()
         return pair
+
+
+def _by_currency(marks: Mapping[str, Decimal], report: str) -> dict[str, Decimal]:
+    """Marks of currencies, from marks of currencies and symbols."""
+    rates = {name: mark for name, mark in marks.items() if "/" not in name}
+    rates[report] = Decimal(1)
+    for symbol, price in marks.items():
+        if "/" not in symbol:
+            continue
+        base, quote = currencies(symbol)
+        if base not in rates and quote in rates:
+            rates[base] = EXACT.multiply(price, rates[quote])
+    return rates

@@ -16,7 +16,6 @@ from desk.errors import Invalid
 from desk.ledger import rows, schema
 from desk.ledger.store import Store
 from desk.rfq.records import QuoteRecord, RfqRecord, TradeRecord
-from desk.service import Page
 
 MOST = 500  # rows of one page
 
@@ -58,8 +57,8 @@ class Queries:
         state: str | None = None,
         limit: int = 100,
         cursor: str | None = None,
-    ) -> Page[RfqRecord]:
-        """Requests, newest first; `client_id` None means of all clients."""
+    ) -> tuple[list[RfqRecord], str | None]:
+        """Requests, newest first, and the next page's cursor; `client_id` None means of all clients."""
         table = schema.rfqs
         wanted = [
             column == value
@@ -72,7 +71,7 @@ class Queries:
         ]
         statement = select(table.c.created_ns, table.c.rfq_id, table.c.body).where(*wanted)
         found, cursor_next = self._page(statement, table.c.created_ns, table.c.rfq_id, limit, cursor)
-        return Page([rows.rfq_from(row.body) for row in found], cursor_next)
+        return [rows.rfq_from(row.body) for row in found], cursor_next
 
     def trades(
         self,
@@ -81,8 +80,8 @@ class Queries:
         client_order_id: str | None = None,
         limit: int = 100,
         cursor: str | None = None,
-    ) -> Page[TradeRecord]:
-        """Trades, newest first; `client_id` None means of all clients."""
+    ) -> tuple[list[TradeRecord], str | None]:
+        """Trades, newest first, and the next page's cursor; `client_id` None means of all clients."""
         table = schema.trades
         wanted = [
             column == value
@@ -91,7 +90,7 @@ class Queries:
         ]
         statement = select(table.c.traded_ns, table.c.trade_id, table.c.body).where(*wanted)
         found, cursor_next = self._page(statement, table.c.traded_ns, table.c.trade_id, limit, cursor)
-        return Page([rows.trade_from(row.body) for row in found], cursor_next)
+        return [rows.trade_from(row.body) for row in found], cursor_next
 
     def _one_trade(self, where: ColumnElement[bool]) -> TradeRecord | None:
         found = self._store.read(select(schema.trades.c.body).where(where))
