@@ -24,12 +24,16 @@ BPS = Decimal("0.0001")
 
 
 class LpParams(msgspec.Struct, frozen=True, kw_only=True):
-    """The knobs of a simulated LP. Notionals are in quote currency, times in ns, spreads in basis points of the mid."""
+    """The knobs of a simulated LP. Notionals are in quote currency, times in ns, spreads in basis points of the mid.
+
+    The default spread is near the taker fees of the simulated exchanges, because that is what an LP competes with: its
+    price is all-in.
+    """
 
     lp: str = "FALCONX"
-    half_spread_bps: float = 0.8  # of an infinitely small deal
+    half_spread_bps: float = 3.2  # of an infinitely small deal
     size_slope_bps: float = 0.9  # added per √(notional / 100 000)
-    lean_bps: float = 1.2  # amplitude of the LP's own slowly moving lean: both prices shift together
+    lean_bps: float = 1.5  # amplitude of the LP's own slowly moving lean: both prices shift together
     lean_period_ns: int = 15_000_000_000
     ttl_ns: int = 1_000_000_000
     latency_ns: tuple[int, int] = (20_000_000, 90_000_000)  # request to answer, uniform

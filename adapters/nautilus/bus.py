@@ -76,8 +76,9 @@ class Bus:
 
     def register(self, endpoint: str, handler: Callable[[Any], None]) -> None:
         """Be the one receiver of `endpoint`. Raises KeyError when somebody is already."""
-        self._registered[_endpoint(endpoint)] = call = guarded(self._owner, handler, f"{endpoint} → {_name(handler)}")
+        call = guarded(self._owner, handler, f"{_endpoint(endpoint)} → {_name(handler)}")
         self._msgbus.register(endpoint, call)
+        self._registered[endpoint] = call
 
     def close(self) -> None:
         """Leave the bus, as `on_stop` must: endpoints outlive a component otherwise."""

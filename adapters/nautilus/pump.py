@@ -1,8 +1,8 @@
 """`Pump`: a backtest actor that makes commands reach a venue at their time, and not with the next tick.
 
-The engine's simulated venue looks at the commands on their way to it only when data or a timer comes by. With sparse data
-an order sent at t with latency d is then executed seconds after t + d, and a run depends on ticks that have nothing to do
-with the order. For each command under way the pump sets an empty alert at t + d, so that the engine comes by.
+The engine's simulated venue looks at the commands on their way to it only when data or a timer comes by. With sparse
+data an order sent at t with latency d is then executed seconds after t + d, and a run depends on ticks that have nothing
+to do with the order. For each command under way the pump sets an empty alert at t + d, so that the engine comes by.
 
 Use one latency per venue for insert, update and cancel: the engine takes commands from a heap as if it were a sorted
 list, and mixed latencies reorder them.
