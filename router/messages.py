@@ -34,8 +34,8 @@ class Journal(Protocol):
     def child(self, child: ChildOrder, then: Callable[[], None] | None = None) -> None:
         """Write a child order's state; the order is sent from `then`, never before."""
 
-    def fill(self, fill: VenueFill, parent_id: str) -> None:
-        """Book an execution exactly once: the same (venue, symbol, trade_id) again changes nothing."""
+    def fill(self, fill: VenueFill, parent_id: str) -> bool:
+        """Book an execution exactly once: the same (venue, symbol, trade_id) again changes nothing and gives False."""
 
     def open_parents(self) -> list[tuple[ParentOrder, list[ChildOrder]]]:
         """Parents not done at the last stop, with their children, for recovery."""

@@ -77,11 +77,11 @@ class RouterJournal:
 
         self._write(f"child order {child.child_id} was not written and is not sent", run, done)
 
-    def fill(self, fill: VenueFill, parent_id: str) -> None:
-        """Book an execution exactly once: the same (venue, symbol, trade_id) again changes nothing."""
+    def fill(self, fill: VenueFill, parent_id: str) -> bool:
+        """Book an execution exactly once: the same (venue, symbol, trade_id) again changes nothing and gives False."""
         ref = rows.fill_ref(fill)
         if ref in self._pending_fills or self._booked(fill):
-            return
+            return False
         arrival = self._arrival(parent_id)
         lines = fill_postings(fill)
         text = rows.body(fill)
@@ -107,6 +107,7 @@ class RouterJournal:
             self._store.on_fault(f"execution {ref} is not on disk; memory and ledger differ until a restart", error)
 
         self._store.submit(Write(run, done, failed, fact=True))
+        return True
 
     def open_parents(self) -> list[tuple[ParentOrder, list[ChildOrder]]]:
         """Parents not done at the last stop, with their children, for recovery; oldest first."""

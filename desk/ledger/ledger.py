@@ -143,9 +143,9 @@ class Ledger:
         """Write a child order's state; the order is sent from `then`, never before."""
         self._journal.child(child, then)
 
-    def fill(self, fill: VenueFill, parent_id: str) -> None:
-        """Book an execution exactly once."""
-        self._journal.fill(fill, parent_id)
+    def fill(self, fill: VenueFill, parent_id: str) -> bool:
+        """Book an execution exactly once; False: it was booked before."""
+        return self._journal.fill(fill, parent_id)
 
     def open_parents(self) -> list[tuple[ParentOrder, list[ChildOrder]]]:
         """Parents not done at the last stop, with their children."""
@@ -241,6 +241,10 @@ class Ledger:
         """The trade a client's order id made, however long ago."""
         return self.queries.trade_by_order(client_id, client_order_id)
 
+    def trade_by_quote(self, quote_id: str) -> TradeRecord | None:
+        """The trade a quote made."""
+        return self.queries.trade_by_quote(quote_id)
+
     def rfqs(
         self,
         client_id: str | None,
@@ -309,6 +313,11 @@ class Ledger:
     def waiting(self) -> int:
         """Writes that are not durable yet."""
         return self._store.waiting
+
+    @property
+    def commits(self) -> int:
+        """Transactions made durable since the ledger was opened: fewer than writes when it was busy."""
+        return self._store.commits
 
     def flush(self, timeout_s: float = 10.0) -> bool:
         """Wait until everything written so far is durable; False when it took longer."""
