@@ -49,7 +49,7 @@ def to_atto(amount: Decimal) -> int:
 
 
 def from_atto(atto: int) -> Decimal:
-    """The exact decimal of `atto`·10⁻¹⁸, without trailing zeros and without an exponent."""
+    """The exact decimal of `atto`·10⁻¹⁸, without trailing zeros."""
     if atto == 0:
         return Decimal(0)
     sign = "-" if atto < 0 else ""

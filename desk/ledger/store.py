@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 
 GROUP = 256  # writes in one transaction
 QUEUE = 20_000  # ordinary writes waiting; beyond it they are refused
+LOCK_S = 5.0  # how long SQLite waits for another program that holds the file
 RETRY_S = 0.25  # between attempts to write a fact down
 
 Dispatch = Callable[[Callable[[], None]], None]
@@ -55,7 +56,7 @@ class Store:
         self._engine = _engine(url)
         self._on_done: Dispatch = on_done or (lambda deliver: deliver())
         self.on_fault: Callable[[str, Exception], None] = lambda what, error: log.error("%s: %s", what, error)
-        self.inline = inline
+        self.inline = inline = inline or _in_memory(self._engine.url)  # a database in memory has one connection
         self.commits = 0  # transactions committed
         self.writes = 0  # writes they held
         self._queue: deque[Write] = deque()
@@ -63,10 +64,10 @@ class Store:
         self._busy = False
         self._closing = False
         self._read_lock = threading.Lock()
-        self._writer = self._engine.connect()
+        self._writer = self._connect_writer()
         with self._writer.begin():
             schema.create(self._writer)
-        self._reader = self._writer if inline or _in_memory(self._engine.url) else self._engine.connect()
+        self._reader = self._writer if inline else self._engine.connect()
         self._thread: threading.Thread | None = None
         if not inline:
             self._thread = threading.Thread(target=self._write_forever, name="ledger-writer", daemon=True)
@@ -166,11 +167,16 @@ class Store:
                 results = [write.run(self._writer) for write in batch]
         except Exception:
             if self._writer.invalidated or self._writer.closed:
-                self._writer = self._engine.connect()
+                self._writer = self._connect_writer()
             raise
         self.commits += 1
         self.writes += len(batch)
         return results
+
+    def _connect_writer(self) -> Connection:
+        connection = self._engine.connect()
+        connection.info["begin"] = "BEGIN IMMEDIATE"
+        return connection
 
     def _hand_over(self, outcomes: list[tuple[Write, object]]) -> None:
         def deliver() -> None:
@@ -227,10 +233,15 @@ def _engine(text: str) -> Engine:
         engine = create_engine(url, poolclass=StaticPool, connect_args={"check_same_thread": False})
     else:
         Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
-        engine = create_engine(url, connect_args={"check_same_thread": False, "timeout": 5.0})
+        engine = create_engine(url, connect_args={"check_same_thread": False, "timeout": LOCK_S})
     event.listen(engine, "connect", _sqlite_settings)
-    event.listen(engine, "begin", lambda conn: conn.exec_driver_sql("BEGIN"))
+    event.listen(engine, "begin", _begin)
     return engine
+
+
+def _begin(connection: Connection) -> None:
+    # The writer takes the lock at once: a transaction that starts as a reader can be refused in its middle.
+    connection.exec_driver_sql(connection.info.get("begin", "BEGIN"))
 
 
 def _sqlite_settings(connection: object, _record: object) -> None:
