@@ -1,7 +1,7 @@
 """The live desk: node, API and archive in one event loop, started in order and stopped in order.
 
-    start   kernels warm → ledger → archiver → node (venues connect in the background) → API (only now can anybody ask)
-    stop    API (nobody asks any more) → router gives back what is open → node → ledger (all durable) → spool → archiver (all inserted)
+start   kernels warm → ledger → archiver → node (venues connect in the background) → API (only now can anybody ask)
+stop    API (nobody asks any more) → router gives back what is open → node → ledger (all durable) → spool → archiver (all inserted)
 """
 
 from __future__ import annotations
@@ -19,8 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-
-from adapters.ccxt.config import ExchangeConfig
 from adapters.ccxt.factories import (
     CcxtDataClientConfig,
     CcxtDataClientFactory,
@@ -31,7 +29,9 @@ from adapters.clickhouse.config import ArchiveConfig
 from adapters.clickhouse.tap import ArchiveTap
 from adapters.falconx.actor import FalconXActor
 from adapters.falconx.config import FalconXConfig
-from adapters.falconx.factories import FalconXExecClientConfig, FalconXExecClientFactory
+from adapters.falconx.factories import FalconXExecConfig, FalconXExecClientFactory
+
+from adapters.ccxt.config import ExchangeConfig
 from adapters.nautilus.node import EmbeddedNode, NodeConfig
 from desk.api.server import ApiServer
 from desk.clients.store import KeyStore
@@ -171,23 +171,22 @@ class LiveDesk:
                 timeout_ms=lp.timeout_ms,
             )
             actors.append(FalconXActor(falconx))
-            configs[f"FALCONX-{lp.lp}"] = FalconXExecClientConfig(falconx=falconx)
+            configs[f"FALCONX-{lp.lp}"] = FalconXExecConfig(falconx=falconx)
             factories["FALCONX"] = FalconXExecClientFactory
         return actors, configs, factories
 
     def _secret(self, venue: str) -> Credentials:
         found = credentials(venue, self._environ)
         if found is None:
-            raise ConfigFault(f"{venue} is enabled, but {venue}_API_KEY and {venue}_API_SECRET are not in the environment")
+            raise ConfigFault(
+                f"{venue} is enabled, but {venue}_API_KEY and {venue}_API_SECRET are not in the environment"
+            )
         return found
 
     def _sources(self) -> list[tuple[str, str]]:
         config = self.config
         return [
-            (symbol, venue.venue)
-            for venue in config.venues
-            if venue.enabled
-            for symbol in config.venue_symbols(venue)
+            (symbol, venue.venue) for venue in config.venues if venue.enabled for symbol in config.venue_symbols(venue)
         ]
 
     # ---- the archiver: a process of its own, started again when it dies; the spool waits for it ---------------------------
@@ -235,5 +234,3 @@ def _warm() -> None:
 
     warm_pricing()
     warm_router()
-
-

@@ -1,0 +1,120 @@
+"""The hedger: quiet inside the soft band, exact outside it, one parent at a time, patient after failures."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from desk.config.model import Band, HedgingSection, InstrumentSection
+from desk.hedging.hedger import Hedger, hedge_quantity
+from desk.ids import IdSource
+from router.messages import ParentRequest
+from router.orders import ParentOrder, ParentState
+
+BAND = Band(soft=Decimal(1), hard=Decimal(10))
+
+
+class Bench:
+    """A hedger whose surroundings are lists."""
+
+    def __init__(self) -> None:
+        self.position = Decimal(0)
+        self.price: Decimal | None = Decimal(60_000)
+        self.sent: list[ParentRequest] = []
+        self.later: list[tuple[int, str]] = []
+        self.alerts: list[str] = []
+        self.hedger = Hedger(
+            HedgingSection(bands={"BTC": BAND}),
+            [InstrumentSection(symbol="BTC/USDT")],
+            IdSource("e"),
+            position=lambda _: self.position,
+            fair=lambda _: self.price,
+            send=self.sent.append,
+            later=lambda delay, symbol: self.later.append((delay, symbol)),
+            now_ns=lambda: 5_000,
+            alert=lambda severity, message: self.alerts.append(f"{severity} {message}"),
+        )
+
+    def done(self, request: ParentRequest, filled: Decimal) -> None:
+        self.hedger.on_parent(
+            ParentOrder(
+                parent_id=request.parent_id,
+                symbol=request.symbol,
+                side=request.side,
+                quantity=request.quantity,
+                limit_price=request.limit_price,
+                deadline_ns=request.deadline_ns,
+                reason="hedge",
+                state=ParentState.DONE,
+                filled=filled,
+            )
+        )
+
+
+@given(st.decimals(min_value=-100, max_value=100, places=8))
+def test_hedge_brings_the_position_to_its_target_or_leaves_it(position: Decimal) -> None:
+    quantity = hedge_quantity(position, BAND)
+    if abs(position) <= BAND.soft:
+        assert quantity == 0
+    else:
+        assert abs(position + quantity) == BAND.soft * BAND.target
+        assert (quantity > 0) == (position < 0)
+
+
+def test_sends_nothing_inside_the_band_and_one_parent_outside() -> None:
+    bench = Bench()
+    bench.position = Decimal("0.9")
+    bench.hedger.check("BTC/USDT")
+    assert bench.sent == []
+    bench.position = Decimal("-3")
+    bench.hedger.check("BTC/USDT")
+    bench.hedger.check("BTC/USDT")
+    assert [(request.side, request.quantity) for request in bench.sent] == [("buy", Decimal("2.5"))]
+    assert bench.sent[0].limit_price == Decimal("60180.00")
+
+
+def test_no_fair_value_means_no_order_but_another_look() -> None:
+    bench = Bench()
+    bench.position, bench.price = Decimal(5), None
+    bench.hedger.check("BTC/USDT")
+    assert bench.sent == []
+    assert bench.later == [(500, "BTC/USDT")]
+
+
+def test_failures_wait_longer_and_alert() -> None:
+    bench = Bench()
+    bench.position = Decimal(5)
+    for _ in range(3):
+        bench.hedger.check("BTC/USDT")
+        bench.done(bench.sent[-1], Decimal(0))
+    assert [delay for delay, _ in bench.later] == [500, 1_000, 1_500]
+    assert len(bench.alerts) == 1
+    assert "3 times" in bench.alerts[0]
+
+
+def test_a_full_fill_is_looked_at_again_at_once() -> None:
+    bench = Bench()
+    bench.position = Decimal(5)
+    bench.hedger.check("BTC/USDT")
+    bench.done(bench.sent[0], bench.sent[0].quantity)
+    assert bench.later == [(0, "BTC/USDT")]
+    assert not bench.hedger.working("BTC/USDT")
+
+
+def test_paused_sends_nothing() -> None:
+    bench = Bench()
+    bench.position = Decimal(5)
+    bench.hedger.paused = True
+    bench.hedger.check("BTC/USDT")
+    assert bench.sent == []
+
+
+@pytest.mark.parametrize("symbol", ["ETH/USDT", "XRP/USDT"])
+def test_without_a_band_nothing_is_hedged(symbol: str) -> None:
+    bench = Bench()
+    bench.position = Decimal(500)
+    bench.hedger.check(symbol)
+    assert bench.sent == []
