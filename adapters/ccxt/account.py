@@ -1,0 +1,449 @@
+"""Our account at one exchange, in plain asyncio: orders out, executions in, and the proof of what became of an order.
+
+Each execution is told once, by the venue's trade id, whether it comes by stream, by the answer to the order, or by query.
+A request whose outcome is unknown is never sent again: `prove` asks the venue by client order id until the answer is certain.
+`NOT_FOUND` needs three misses over at least five seconds. After every reconnect of the private stream all live orders, their executions
+and the balances are asked again, because what happened in the gap is not sent twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+from collections import OrderedDict
+from decimal import Decimal
+from time import monotonic
+from typing import Any, Protocol
+
+import msgspec
+
+from adapters.ccxt.binance import BinanceAccountDialect
+from adapters.ccxt.bucket import TokenBucket
+from adapters.ccxt.config import ExchangeConfig
+from adapters.ccxt.dialect import AccountDialect, OrderRequest
+from adapters.ccxt.events import Balance, FillEvent, OrderEvent, VenueOrderState
+from adapters.ccxt.hook import Counters, attach
+from adapters.ccxt.kraken import KrakenAccountDialect
+from adapters.ccxt.link import backoff_s
+from adapters.ccxt.orders import Failure, Verdict, classify
+from adapters.ccxt.symbols import Market, market_of
+
+log = logging.getLogger(__name__)
+
+PROOF_MISSES = 3
+PROOF_SPAN_S = 5.0
+PROOF_PAUSES_S = (0.1, 0.25, 0.5, 1.0, 2.0)
+SEEN_TRADES = 200_000  # trade ids kept to tell each execution once; the desk's ledger dedupes for ever
+CLOSED_KEPT = 10_000
+PREPARE_EVERY_S = 600.0
+BALANCE_PAUSE_S = 0.5
+SUBSCRIBE_S = 10.0
+
+DIALECTS: dict[str, type[AccountDialect]] = {"binance": BinanceAccountDialect, "kraken": KrakenAccountDialect}
+
+
+class AccountSink(Protocol):
+    """Who an account link talks to; called synchronously on the loop thread."""
+
+    def on_order(self, event: OrderEvent) -> None:
+        """The venue's view of an order; may repeat."""
+
+    def on_fill(self, event: FillEvent) -> None:
+        """One execution, once; its client order id is known, or empty when the order is not ours to know."""
+
+    def on_balances(self, balances: list[Balance]) -> None:
+        """Every known balance."""
+
+    def on_connected(self) -> None:
+        """The private stream is up (again) and live orders were asked."""
+
+
+class Proof(msgspec.Struct, frozen=True, kw_only=True):
+    """What is certain of an order: `order` is None when the venue never had it. `fills`: every execution it has had."""
+
+    order: OrderEvent | None
+    fills: tuple[FillEvent, ...] = ()
+
+
+class AccountLink:
+    """One account. `start` returns at once; `ready` is set once the venue has answered and the private stream is up."""
+
+    def __init__(self, config: ExchangeConfig, sink: AccountSink, rng: random.Random | None = None) -> None:
+        self.config = config
+        self.counters = Counters()
+        self.markets: dict[str, Market] = {}
+        self.connected = False
+        self.reason = "not started"
+        self.ready = asyncio.Event()
+        self._sink = sink
+        self._rng = rng or random.Random()
+        self._dialect = DIALECTS[config.exchange]()
+        self._orders_bucket = TokenBucket(config.order_rate_per_s)
+        self._cancels_bucket = TokenBucket(config.order_rate_per_s)  # its own: a cancel never waits behind orders
+        self._live: dict[str, str] = {}  # client order id → symbol, while it may still fill
+        self._placing: set[str] = set()  # requests that are under way: not finding these proves nothing
+        self._ids: OrderedDict[str, tuple[str, str]] = OrderedDict()  # venue order id → client order id, symbol
+        self._unclaimed: OrderedDict[str, list[FillEvent]] = OrderedDict()  # by venue order id, until it is known
+        self._seen: OrderedDict[tuple[str, str], None] = OrderedDict()
+        self._balances: dict[str, Balance] = {}
+        self._balances_due = asyncio.Event()
+        self._down = asyncio.Event()
+        self._confirmed = asyncio.Event()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._exchange: Any = None
+        self._prepared_s = 0.0
+        self._disabled = ""
+
+    def start(self) -> None:
+        """Connect in the background, for ever."""
+        self._spawn(self._run(), "account")
+        self._spawn(self._refresh_balances(), "balances")
+
+    async def stop(self) -> None:
+        """Leave the venue. Orders that live stay at the venue."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self.connected = False
+        if self._exchange is not None:
+            await self._exchange.close()
+
+    def health(self) -> dict[str, Any]:
+        """For operators and the desk."""
+        return {
+            "venue": self.config.venue,
+            "connected": self.connected,
+            "reason": self._disabled or self.reason,
+            "live_orders": len(self._live),
+            "counters": {name: getattr(self.counters, name) for name in self.counters.__struct_fields__},
+        }
+
+    # -- orders ---------------------------------------------------------------------------------------------------------
+
+    async def place(self, request: OrderRequest) -> OrderEvent | Failure:
+        """Send an order, once. A `Failure` with verdict UNKNOWN leaves the order live: `prove` it."""
+        cid = request.client_order_id
+        if not self.markets or self._exchange is None:
+            return Failure(verdict=Verdict.NOT_SENT, reason=f"not connected: {self._disabled or self.reason}")
+        if self._disabled:
+            return Failure(verdict=Verdict.NOT_SENT, reason=self._disabled)
+        self._live[cid] = request.symbol
+        self._placing.add(cid)
+        try:
+            return await self._place(request)
+        finally:
+            self._placing.discard(cid)
+
+    async def _place(self, request: OrderRequest) -> OrderEvent | Failure:
+        cid = request.client_order_id
+        for attempt in (0, 1):
+            try:
+                await self._orders_bucket.take(self.config.order_timeout_ms / 1000)
+                order, fills = await self._dialect.place(self._exchange, request)
+                break
+            except Exception as e:
+                failure = classify(e)
+                if failure.retryable and attempt == 0:  # certainly not executed: the same id may go once more
+                    await self._prepare()
+                    continue
+                if attempt == 1 and "DuplicateOrder" in failure.reason:
+                    failure = msgspec.structs.replace(failure, verdict=Verdict.UNKNOWN)
+                return self._failed(cid, failure)
+        if not order.venue_order_id:
+            failure = Failure(verdict=Verdict.UNKNOWN, reason="the venue's answer names no order")
+            return self._failed(cid, failure)
+        self._learn(order)
+        for fill in fills:
+            self._fill(fill)
+        self._order(order)
+        return order
+
+    def _failed(self, cid: str, failure: Failure) -> Failure:
+        if failure.verdict is Verdict.NOT_FOUND:  # no answer to a submit: treat as what it may be
+            failure = msgspec.structs.replace(failure, verdict=Verdict.UNKNOWN)
+        if failure.verdict is Verdict.UNKNOWN:
+            self.counters.unknown_orders += 1
+        else:
+            self.counters.orders_refused += 1
+            self._live.pop(cid, None)
+        if failure.disables_venue:
+            self._disabled = f"credentials refused: {failure.reason}"
+        return failure
+
+    async def cancel(self, client_order_id: str, symbol: str) -> Failure | None:
+        """Cancel; None when the venue took it. What became of the order is told by events."""
+        try:
+            await self._cancels_bucket.take(self.config.order_timeout_ms / 1000)
+            await self._dialect.cancel(self._exchange, client_order_id, symbol)
+        except Exception as e:
+            failure = classify(e)
+            if failure.verdict in (Verdict.UNKNOWN, Verdict.NOT_FOUND):  # it may be gone already
+                await self.refresh(client_order_id, symbol)
+            return failure
+        await self.refresh(client_order_id, symbol)
+        return None
+
+    async def refresh(self, client_order_id: str, symbol: str) -> Proof | None:
+        """Ask once for an order and its executions, and tell what is new. None: the venue could not be asked or does not know it."""
+        try:
+            proof = await self._ask(client_order_id, symbol)
+        except Exception as e:
+            log.warning("%s: order %s could not be asked: %s", self.config.venue, client_order_id, e)
+            return None
+        return None if proof.order is None else proof
+
+    async def prove(self, client_order_id: str, symbol: str, *, cancel: bool = False) -> Proof:
+        """Ask until it is certain what became of an order. `cancel`: an open one is cancelled first, so the proof is final.
+
+        Lasts as long as the venue cannot be asked. Executions found are told to the sink as well (each once).
+        """
+        misses, first_miss_s, turn = 0, 0.0, 0
+        while True:
+            try:
+                proof = await self._ask(client_order_id, symbol)
+            except Exception as e:
+                log.warning("%s: proving %s: %s: %s", self.config.venue, client_order_id, type(e).__name__, e)
+            else:
+                if proof.order is None and client_order_id in self._placing:
+                    pass
+                elif proof.order is None:
+                    misses += 1
+                    first_miss_s = first_miss_s or monotonic()
+                    if misses >= PROOF_MISSES and monotonic() - first_miss_s >= PROOF_SPAN_S:
+                        self._live.pop(client_order_id, None)
+                        return proof
+                elif proof.order.state is VenueOrderState.OPEN and cancel:
+                    misses, first_miss_s = 0, 0.0
+                    with contextlib.suppress(Exception):  # filled meanwhile, or unreachable: the next query says
+                        await self._dialect.cancel(self._exchange, client_order_id, symbol)
+                elif _complete(proof):
+                    return proof
+            await asyncio.sleep(PROOF_PAUSES_S[min(turn, len(PROOF_PAUSES_S) - 1)])
+            turn += 1
+
+    async def _ask(self, client_order_id: str, symbol: str) -> Proof:
+        """One query: the order, and its executions when it has any."""
+        if not self.markets:
+            raise ConnectionError(f"not connected: {self.reason}")
+        order = await self._dialect.order(self._exchange, client_order_id, symbol)
+        if order is None:
+            return Proof(order=None)
+        self._learn(order)
+        fills = await self._dialect.fills_of(self._exchange, order) if order.filled else []
+        for fill in fills:
+            self._fill(fill)
+        self._order(order)
+        return Proof(order=order, fills=tuple(fills))
+
+    async def open_orders(self) -> list[OrderEvent]:
+        """Open orders at the venue on our symbols."""
+        orders = await self._dialect.open_orders(self._exchange, tuple(self.markets))
+        for order in orders:
+            self._learn(order)
+            if order.client_order_id:
+                self._live.setdefault(order.client_order_id, order.symbol)
+        return orders
+
+    async def fills_since(self, since_ns: int) -> list[FillEvent]:
+        """Executions on our symbols since a moment, with client order ids where we know them."""
+        fills = await self._dialect.fills_since(self._exchange, tuple(self.markets), since_ns)
+        return [self._named(fill) for fill in fills]
+
+    async def fills_of(self, order: OrderEvent) -> list[FillEvent]:
+        """Every execution of an order."""
+        return await self._dialect.fills_of(self._exchange, order) if order.filled else []
+
+    # -- what the venue says --------------------------------------------------------------------------------------------
+
+    def _on_message(self, client: Any, message: Any) -> None:
+        said = self._dialect.read(self._exchange, message)
+        if said is None:
+            return
+        if said.refused:
+            self._lose(f"the venue refused the private stream: {said.refused}")
+        if said.subscribed:
+            self._confirmed.set()
+        for order in said.orders:
+            self._learn(order)
+        for fill in said.fills:
+            self._fill(fill)
+        for order in said.orders:
+            self._order(self._completed(order))
+        if said.balances:
+            self._balances.update({row.currency: row for row in said.balances})
+            self._sink.on_balances(list(self._balances.values()))
+        if said.balances_stale:
+            self._balances_due.set()
+
+    def _on_down(self, client: Any, reason: str) -> None:
+        if client.url != self._exchange.urls["api"]["ws"].get(
+            "private"
+        ):  # Kraken keeps its token on a client never dialled
+            self._lose(f"disconnected: {reason}")
+
+    def _learn(self, order: OrderEvent) -> None:
+        """Remember which of our orders a venue order id is; executions that came before are told now."""
+        if not (order.venue_order_id and order.client_order_id):
+            return
+        self._ids[order.venue_order_id] = (order.client_order_id, order.symbol)
+        while len(self._ids) > CLOSED_KEPT + len(self._live):
+            self._ids.popitem(last=False)
+        for fill in self._unclaimed.pop(order.venue_order_id, ()):
+            self._fill(fill)
+
+    def _completed(self, order: OrderEvent) -> OrderEvent:
+        """Kraken's later rows name the venue's order id only."""
+        known = self._ids.get(order.venue_order_id)
+        if known is None or (order.client_order_id and order.symbol):
+            return order
+        return msgspec.structs.replace(order, client_order_id=known[0], symbol=known[1])
+
+    def _named(self, fill: FillEvent) -> FillEvent:
+        known = self._ids.get(fill.venue_order_id)
+        if fill.client_order_id or known is None:
+            return fill
+        return msgspec.structs.replace(fill, client_order_id=known[0])
+
+    def _fill(self, fill: FillEvent) -> None:
+        """Tell an execution, once. One of an order that is just being placed waits for the answer that names it."""
+        fill = self._named(fill)
+        if not fill.client_order_id and self._live:
+            self._unclaimed.setdefault(fill.venue_order_id, []).append(fill)
+            while len(self._unclaimed) > CLOSED_KEPT:
+                self._unclaimed.popitem(last=False)
+                self.counters.fills_foreign += 1
+            return
+        key = (fill.symbol, fill.trade_id)
+        if key in self._seen:
+            self.counters.fills_duplicate += 1
+            return
+        self._seen[key] = None
+        if len(self._seen) > SEEN_TRADES:
+            self._seen.popitem(last=False)
+        self.counters.fills += 1
+        self._balances_due.set()
+        self._sink.on_fill(fill)
+
+    def _order(self, order: OrderEvent) -> None:
+        if not order.client_order_id:
+            return
+        if order.state.closed:
+            self._live.pop(order.client_order_id, None)
+        self._sink.on_order(order)
+
+    # -- connection -----------------------------------------------------------------------------------------------------
+
+    async def _run(self) -> None:
+        """Markets and clock, then the private stream, again and again."""
+        attempt = 0
+        while True:
+            try:
+                self._down.clear()
+                await self._connect()
+                attempt = 0
+                while not self._down.is_set():
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(self._down.wait(), PREPARE_EVERY_S)
+                        break
+                    await self._prepare()
+                self.counters.reconnects += 1
+            except Exception as e:
+                failure = classify(e)
+                self._lose(failure.reason)
+                if failure.disables_venue:
+                    self._disabled = f"credentials refused: {failure.reason}"
+                log.warning("%s account: %s", self.config.venue, failure.reason)
+            await self._drop_clients()
+            await asyncio.sleep(backoff_s(attempt, self._rng))
+            attempt += 1
+
+    async def _connect(self) -> None:
+        if self._exchange is None:
+            exchange = self._dialect.create(self.config)
+            attach(exchange, self.counters, self._on_message, self._on_down)
+            self._exchange = exchange
+        exchange = self._exchange
+        if not self.markets:
+            await exchange.load_markets()
+            missing = [symbol for symbol in self.config.symbols if symbol not in exchange.markets]
+            if missing:
+                raise ValueError(f"{self.config.venue} does not list {', '.join(missing)}")
+            self.markets = {symbol: market_of(exchange.markets[symbol]) for symbol in self.config.symbols}
+        await self._prepare()
+        self._confirmed.clear()
+        await asyncio.wait_for(self._subscribed(), SUBSCRIBE_S)
+        self._disabled = ""
+        self._balances = {row.currency: row for row in await self._dialect.balances(exchange)}
+        self._sink.on_balances(list(self._balances.values()))
+        if self.ready.is_set():
+            for cid, symbol in list(self._live.items()):
+                await self.refresh(cid, symbol)
+        if self._down.is_set():
+            raise ConnectionError(self.reason)
+        self.connected, self.reason = True, ""
+        self.ready.set()
+        self._sink.on_connected()
+
+    async def _subscribed(self) -> None:
+        """The private stream is confirmed by the venue, or lost."""
+        await self._dialect.subscribe(self._exchange)
+        if self.config.exchange == "kraken":
+            confirmed, down = (asyncio.ensure_future(event.wait()) for event in (self._confirmed, self._down))
+            try:
+                await asyncio.wait((confirmed, down), return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                confirmed.cancel()
+                down.cancel()
+        if self._down.is_set():
+            raise ConnectionError(self.reason)
+
+    async def _prepare(self) -> None:
+        """Clock difference; a failure here shows in the next request."""
+        try:
+            await self._dialect.prepare(self._exchange)
+        except Exception as e:
+            log.warning("%s: clock difference is not known: %s", self.config.venue, e)
+
+    async def _drop_clients(self) -> None:
+        """Close what is left of the private sockets, and forget the token."""
+        if self._exchange is None:
+            return
+        self._dialect.forget(self._exchange)
+        clients, self._exchange.clients = list((self._exchange.clients or {}).values()), {}
+        for client in clients:
+            with contextlib.suppress(Exception):
+                await client.close()
+
+    def _lose(self, reason: str) -> None:
+        if self.connected:
+            log.warning("%s account lost: %s", self.config.venue, reason)
+        self.connected, self.reason = False, reason
+        self._down.set()
+
+    async def _refresh_balances(self) -> None:
+        """Balances by query after executions and changes, not more often than twice a second."""
+        while True:
+            await self._balances_due.wait()
+            await asyncio.sleep(BALANCE_PAUSE_S)
+            self._balances_due.clear()
+            try:
+                self._balances = {row.currency: row for row in await self._dialect.balances(self._exchange)}
+            except Exception as e:
+                log.warning("%s: balances: %s", self.config.venue, e)
+                continue
+            self._sink.on_balances(list(self._balances.values()))
+
+    def _spawn(self, work: Any, name: str) -> None:
+        task = asyncio.create_task(work, name=f"{self.config.venue} {name}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _complete(proof: Proof) -> bool:
+    """Whether every execution the venue counts is at hand."""
+    assert proof.order is not None
+    filled = proof.order.filled
+    return filled is None or sum((fill.quantity for fill in proof.fills), Decimal(0)) >= filled

@@ -1,0 +1,266 @@
+"""Order books as the venues define them, in ints, that know when they can no longer be trusted.
+
+Binance (spot, diff depth): buffer updates until a REST snapshot; drop those with u ≤ lastUpdateId; the first applied has
+U ≤ lastUpdateId+1 ≤ u; from then on U = previous u + 1, or there is a gap.
+Kraken (v2 `book`): a snapshot, then updates; after each, cut both sides to the subscribed depth; the CRC32 of the ten best asks and
+bids (price and size digits without point and leading zeros) must equal the message's.
+Both: a best bid at or above the best ask cannot be. A broken book says so in a CLEAR and stays empty until the next snapshot.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections import deque
+from typing import Any
+from zlib import crc32
+
+import numpy as np
+
+from adapters.ccxt.events import BookEvent, BookEventKind
+from adapters.ccxt.hook import BadFrame
+from adapters.ccxt.symbols import Market, exact
+
+BUFFER_MESSAGES = 2_000  # updates kept while a snapshot is on its way; more than this is a gap
+NO_LEVELS = np.empty((0, 3), dtype=np.int64)
+
+Level = tuple[int, int, int]  # side +1 bid / -1 ask, price, size
+
+
+class Levels:
+    """Both sides of a book: sizes by price, prices ascending."""
+
+    def __init__(self) -> None:
+        self.sizes: dict[int, dict[int, int]] = {1: {}, -1: {}}
+        self.prices: dict[int, list[int]] = {1: [], -1: []}
+
+    def set(self, side: int, price: int, size: int) -> None:
+        """Absolute size of a level; 0 removes it."""
+        sizes, prices = self.sizes[side], self.prices[side]
+        if size:
+            if price not in sizes:
+                insort(prices, price)
+            sizes[price] = size
+        elif sizes.pop(price, None) is not None:
+            del prices[bisect_left(prices, price)]
+
+    def clear(self) -> None:
+        """Forget everything."""
+        for side in (1, -1):
+            self.sizes[side].clear()
+            self.prices[side].clear()
+
+    @property
+    def best_bid(self) -> int | None:
+        """Highest bid price."""
+        return self.prices[1][-1] if self.prices[1] else None
+
+    @property
+    def best_ask(self) -> int | None:
+        """Lowest ask price."""
+        return self.prices[-1][0] if self.prices[-1] else None
+
+    @property
+    def crossed(self) -> bool:
+        """Whether the best bid is at or above the best ask."""
+        bid, ask = self.best_bid, self.best_ask
+        return bid is not None and ask is not None and bid >= ask
+
+    def cut(self, depth: int) -> list[Level]:
+        """Drop what is worse than the best `depth` prices of each side; the removals."""
+        removed: list[Level] = []
+        bids, asks = self.prices[1], self.prices[-1]
+        while len(bids) > depth:
+            removed.append((1, bids[0], 0))
+            self.set(1, bids[0], 0)
+        while len(asks) > depth:
+            removed.append((-1, asks[-1], 0))
+            self.set(-1, asks[-1], 0)
+        return removed
+
+    def best(self, side: int, count: int) -> list[tuple[int, int]]:
+        """The best `count` (price, size) of one side, best first."""
+        prices = self.prices[side]
+        chosen = reversed(prices[-count:]) if side == 1 else prices[:count]
+        return [(price, self.sizes[side][price]) for price in chosen]
+
+    def array(self) -> np.ndarray:
+        """All levels, (n, 3), bids best first, then asks best first."""
+        rows = [(side, price, size) for side in (1, -1) for price, size in self.best(side, len(self.prices[side]))]
+        return np.array(rows, dtype=np.int64).reshape(-1, 3)
+
+
+class VenueBook:
+    """What both venues' books have in common: `whole`, the CLEAR on trouble, and the events."""
+
+    def __init__(self, market: Market, depth: int) -> None:
+        self.market = market
+        self.depth = depth
+        self.levels = Levels()
+        self.whole = False
+        self.sequence = 0
+
+    def break_(self, reason: str) -> BookEvent | None:
+        """The book cannot be trusted: empty it. The CLEAR to send, or None when it was empty already."""
+        was_whole = self.whole
+        self.whole = False
+        self.levels.clear()
+        self._forget()
+        if not was_whole:
+            return None
+        return self._event(BookEventKind.CLEAR, NO_LEVELS, 0, reason)
+
+    def _forget(self) -> None:
+        """Drop what belongs to the broken book."""
+
+    def _parse(self, bids: list[Any], asks: list[Any]) -> list[Level]:
+        """Rows of a message as levels; raises BadFrame on anything but non-negative exact numbers."""
+        raise NotImplementedError
+
+    def _apply(self, changed: list[Level]) -> None:
+        for side, price, size in changed:
+            self.levels.set(side, price, size)
+
+    def _event(self, kind: BookEventKind, levels: np.ndarray, ts_event_ns: int, reason: str = "") -> BookEvent:
+        return BookEvent(
+            symbol=self.market.symbol,
+            kind=kind,
+            levels=levels,
+            sequence=self.sequence,
+            ts_event_ns=ts_event_ns,
+            reason=reason,
+        )
+
+    def _level(self, side: int, price: Any, size: Any) -> Level:
+        try:
+            level = (side, exact(price, self.market.price_decimals), exact(size, self.market.size_decimals))
+        except ValueError as e:
+            raise BadFrame(f"{self.market.symbol} level [{price}, {size}]: {e}") from e
+        if level[1] <= 0 or level[2] < 0:
+            raise BadFrame(f"{self.market.symbol} level [{price}, {size}] is not positive")
+        return level
+
+    def _crossed(self) -> str:
+        return f"crossed: bid {self.levels.best_bid} at or above ask {self.levels.best_ask} (in ticks of 10^-{self.market.price_decimals})"
+
+
+class BinanceBook(VenueBook):
+    """`update` takes raw `depthUpdate` messages, `snapshot` the raw REST body of `/depth`."""
+
+    def __init__(self, market: Market, depth: int) -> None:
+        super().__init__(market, depth)
+        self._buffer: deque[dict[str, Any]] = deque()
+        self.trouble = ""  # why a new snapshot is needed, when `update` or `snapshot` could not go on
+
+    def update(self, raw: dict[str, Any]) -> BookEvent | None:
+        """One diff. None while it is buffered or old; a CLEAR on a gap or cross (then `trouble` says why)."""
+        if not self.whole:
+            self._buffer.append(raw)
+            if len(self._buffer) > BUFFER_MESSAGES:
+                self._buffer.clear()
+                self.trouble = f"no snapshot within {BUFFER_MESSAGES} updates"
+            return None
+        first, last = int(raw["U"]), int(raw["u"])
+        if last <= self.sequence:
+            return None
+        fresh = self._fresh
+        if first > self.sequence + 1 or (first != self.sequence + 1 and not fresh):
+            reason = f"sequence gap: expected update {self.sequence + 1}, got {first}"
+            event = self._broken(reason)
+            self._buffer.append(raw)
+            return event
+        changed = self._parse(raw["b"], raw["a"])
+        self._fresh = False
+        self.sequence = last
+        self._apply(changed)
+        if self.levels.crossed:
+            return self._broken(self._crossed())
+        changed += self.levels.cut(2 * self.depth)
+        levels = np.array(changed, dtype=np.int64).reshape(-1, 3)
+        return self._event(BookEventKind.UPDATE, levels, int(raw["E"]) * 1_000_000)
+
+    def snapshot(self, raw: dict[str, Any]) -> BookEvent | None:
+        """A REST snapshot: the whole book as SNAPSHOT, or None when it is too old for what came since (`trouble`)."""
+        levels = self._parse(raw["bids"], raw["asks"])
+        self.sequence = int(raw["lastUpdateId"])
+        self.levels.clear()
+        self._apply(levels)
+        self._fresh, ts_event_ns, self.trouble = True, 0, ""
+        pending, self._buffer = self._buffer, deque()
+        for update in pending:
+            first, last = int(update["U"]), int(update["u"])
+            if last <= self.sequence:
+                continue
+            if first > self.sequence + 1 or (first != self.sequence + 1 and not self._fresh):
+                self.trouble = f"snapshot {raw['lastUpdateId']} does not join update {first}"
+                self.levels.clear()
+                return None
+            self._apply(self._parse(update["b"], update["a"]))
+            self.sequence, self._fresh = last, False
+            ts_event_ns = int(update["E"]) * 1_000_000
+        if self.levels.crossed:
+            self.trouble = self._crossed()
+            self.levels.clear()
+            return None
+        self.whole = True
+        return self._event(BookEventKind.SNAPSHOT, self.levels.array(), ts_event_ns)
+
+    _fresh = True  # no update applied since the snapshot: the first may overlap it
+
+    def _broken(self, reason: str) -> BookEvent | None:
+        event = self.break_(reason)
+        self.trouble = reason
+        return event
+
+    def _forget(self) -> None:
+        self._buffer.clear()
+        self.trouble = ""
+
+    def _parse(self, bids: list[Any], asks: list[Any]) -> list[Level]:
+        return [self._level(1, row[0], row[1]) for row in bids] + [self._level(-1, row[0], row[1]) for row in asks]
+
+
+class KrakenBook(VenueBook):
+    """`message` takes one element of `data` of a v2 `book` message and its type."""
+
+    trouble = ""
+
+    def message(self, kind: str, raw: dict[str, Any], ts_event_ns: int) -> BookEvent | None:
+        """Snapshot or update; a CLEAR when the checksum or the book contradicts it (then `trouble` says why)."""
+        if kind == "snapshot":
+            self.levels.clear()
+            self.trouble = ""
+            self._apply(self._parse(raw["bids"], raw["asks"]))
+            self.levels.cut(self.depth)
+            changed = None
+        elif not self.whole:
+            return None
+        else:
+            changed = self._parse(raw["bids"], raw["asks"])
+            self._apply(changed)
+            changed += self.levels.cut(self.depth)
+        self.sequence += 1
+        if (ours := self.checksum()) != int(raw["checksum"]):
+            return self._broken(f"checksum: the venue says {raw['checksum']}, our book gives {ours}")
+        if self.levels.crossed:
+            return self._broken(self._crossed())
+        if changed is None:
+            self.whole = True
+            return self._event(BookEventKind.SNAPSHOT, self.levels.array(), ts_event_ns)
+        levels = np.array(changed, dtype=np.int64).reshape(-1, 3)
+        return self._event(BookEventKind.UPDATE, levels, ts_event_ns)
+
+    def checksum(self) -> int:
+        """Kraken's CRC32. An int's digits are the number without point and leading zeros, which is what the rule asks for."""
+        levels = self.levels
+        text = "".join(f"{price}{size}" for side in (-1, 1) for price, size in levels.best(side, 10))
+        return crc32(text.encode())
+
+    def _broken(self, reason: str) -> BookEvent | None:
+        event = self.break_(reason)
+        self.trouble = reason
+        return event
+
+    def _parse(self, bids: list[Any], asks: list[Any]) -> list[Level]:
+        return [self._level(1, row["price"], row["qty"]) for row in bids] + [
+            self._level(-1, row["price"], row["qty"]) for row in asks
+        ]

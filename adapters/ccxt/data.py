@@ -1,0 +1,195 @@
+"""The engine's data client of one exchange: a thin coat over `MarketLink`.
+
+Every configured symbol is subscribed on connect, whether or not an actor asks. Books go out as `BookDeltas` (changed levels,
+SNAPSHOT, CLEAR with its reason), trades as `TradeTick`, best prices as `QuoteTick`, with the venue's time where it gives one.
+`_connect` returns when the markets are known; until then the link keeps trying, and `EmbeddedNode` starts without us.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from nautilus_trader.cache.cache import Cache
+from nautilus_trader.common.component import LiveClock, MessageBus
+from nautilus_trader.common.providers import InstrumentProvider
+from nautilus_trader.live.data_client import LiveMarketDataClient
+from nautilus_trader.model.data import BookOrder, OrderBookDelta, QuoteTick, TradeTick
+from nautilus_trader.model.enums import AggressorSide, BookAction, OrderSide, RecordFlag
+from nautilus_trader.model.identifiers import ClientId, InstrumentId, TradeId, Venue
+
+from adapters.ccxt.config import ExchangeConfig
+from adapters.ccxt.events import BookEvent, BookEventKind, QuoteEvent, TradeEvent
+from adapters.ccxt.instruments import Scale, instrument_id, instrument_of
+from adapters.ccxt.link import MarketLink
+from adapters.ccxt.symbols import Market
+from adapters.nautilus.book import BookDeltas, BookKind
+
+_KINDS = {
+    BookEventKind.SNAPSHOT: BookKind.SNAPSHOT,
+    BookEventKind.UPDATE: BookKind.UPDATE,
+    BookEventKind.CLEAR: BookKind.CLEAR,
+}
+
+
+def book_deltas(event: BookEvent, instrument: InstrumentId, scale: Scale, ts_ns: int) -> BookDeltas:
+    """A link's book event as the engine's message. SNAPSHOT and CLEAR begin with the engine's own CLEAR."""
+    ts_event = event.ts_event_ns or ts_ns
+    snapshot = RecordFlag.F_SNAPSHOT if event.kind is not BookEventKind.UPDATE else 0
+    deltas: list[OrderBookDelta] = []
+    if event.kind is not BookEventKind.UPDATE:
+        deltas.append(OrderBookDelta.clear(instrument, event.sequence, ts_event, ts_ns))
+    last = len(event.levels) - 1
+    price, quantity = scale.price, scale.quantity
+    for row, (side, ticks, lots) in enumerate(event.levels.tolist()):
+        action = BookAction.DELETE if lots == 0 else (BookAction.ADD if snapshot else BookAction.UPDATE)
+        order = BookOrder(OrderSide.BUY if side == 1 else OrderSide.SELL, price(ticks), quantity(lots), 0)
+        flags = snapshot | (RecordFlag.F_LAST if row == last else 0)
+        deltas.append(OrderBookDelta(instrument, action, order, flags, event.sequence, ts_event, ts_ns))
+    if last < 0:
+        if event.kind is BookEventKind.UPDATE:
+            raise ValueError("an update without levels is no message")
+        deltas = [_last_clear(instrument, event.sequence, ts_event, ts_ns)]
+    return BookDeltas(instrument, deltas, event.levels, _KINDS[event.kind], event.reason)
+
+
+def _last_clear(instrument: InstrumentId, sequence: int, ts_event: int, ts_ns: int) -> OrderBookDelta:
+    flags = RecordFlag.F_SNAPSHOT | RecordFlag.F_LAST
+    return OrderBookDelta(instrument, BookAction.CLEAR, None, flags, sequence, ts_event, ts_ns)
+
+
+class CcxtDataClient(LiveMarketDataClient):
+    """Market data of one exchange. `link.health()` through `health()`."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        config: ExchangeConfig,
+        msgbus: MessageBus,
+        cache: Cache,
+        clock: LiveClock,
+    ) -> None:
+        super().__init__(
+            loop=loop,
+            client_id=ClientId(config.venue),
+            venue=Venue(config.venue),
+            msgbus=msgbus,
+            cache=cache,
+            clock=clock,
+            instrument_provider=InstrumentProvider(),
+        )
+        self.exchange = config
+        self.link = MarketLink(config, self)
+        self._now: Callable[[], int] = clock.timestamp_ns
+        self._known = asyncio.Event()
+        self._scales: dict[str, Scale] = {}
+        self._instrument_ids: dict[str, InstrumentId] = {}
+
+    def health(self) -> dict[str, Any]:
+        """Streams, ages, resyncs, counters (see `MarketLink.health`)."""
+        return self.link.health()
+
+    async def _connect(self) -> None:
+        self.link.start()
+        await self._known.wait()
+
+    async def _disconnect(self) -> None:
+        await self.link.stop()
+
+    # -- MarketSink
+
+    def on_markets(self, markets: list[Market]) -> None:
+        """Instruments into provider, cache and engine."""
+        for market in markets:
+            instrument = instrument_of(market, self.exchange.venue, self._now())
+            self._scales[market.symbol] = Scale(market)
+            self._instrument_ids[market.symbol] = instrument_id(market.symbol, self.exchange.venue)
+            self._instrument_provider.add(instrument)
+            self._cache.add_instrument(instrument)
+            self._handle_data(instrument)
+        self._known.set()
+
+    def on_book(self, event: BookEvent) -> None:
+        """To the engine."""
+        if event.kind is BookEventKind.UPDATE and not len(event.levels):
+            return  # the venue said that nothing changed
+        deltas = book_deltas(event, self._instrument_ids[event.symbol], self._scales[event.symbol], self._now())
+        self._handle_data(deltas)
+
+    def on_trade(self, event: TradeEvent) -> None:
+        """To the engine."""
+        ts_ns, scale = self._now(), self._scales[event.symbol]
+        tick = TradeTick(
+            self._instrument_ids[event.symbol],
+            scale.price(event.price),
+            scale.quantity(event.size),
+            AggressorSide.BUYER if event.side == "buy" else AggressorSide.SELLER,
+            TradeId(event.trade_id),
+            event.ts_event_ns or ts_ns,
+            ts_ns,
+        )
+        self._handle_data(tick)
+
+    def on_quote(self, event: QuoteEvent) -> None:
+        """To the engine."""
+        ts_ns, scale = self._now(), self._scales[event.symbol]
+        tick = QuoteTick(
+            self._instrument_ids[event.symbol],
+            scale.price(event.bid),
+            scale.price(event.ask),
+            scale.quantity(event.bid_size),
+            scale.quantity(event.ask_size),
+            event.ts_event_ns or ts_ns,
+            ts_ns,
+        )
+        self._handle_data(tick)
+
+    # -- what actors ask for: it flows already, or it is not configured
+
+    def _asked(self, instrument: InstrumentId, what: str) -> None:
+        if instrument.symbol.value not in self.exchange.symbols:
+            self._log.error(f"{what} of {instrument} cannot be had: {instrument.symbol} is not configured")
+
+    async def _subscribe_instruments(self, command: Any) -> None:
+        pass
+
+    async def _subscribe_instrument(self, command: Any) -> None:
+        self._asked(command.instrument_id, "instrument")
+
+    async def _subscribe_order_book_deltas(self, command: Any) -> None:
+        self._asked(command.instrument_id, "book")
+
+    async def _subscribe_quote_ticks(self, command: Any) -> None:
+        self._asked(command.instrument_id, "best prices")
+
+    async def _subscribe_trade_ticks(self, command: Any) -> None:
+        self._asked(command.instrument_id, "trades")
+
+    async def _unsubscribe_instruments(self, command: Any) -> None:
+        pass
+
+    async def _unsubscribe_instrument(self, command: Any) -> None:
+        pass
+
+    async def _unsubscribe_order_book_deltas(self, command: Any) -> None:
+        pass
+
+    async def _unsubscribe_quote_ticks(self, command: Any) -> None:
+        pass
+
+    async def _unsubscribe_trade_ticks(self, command: Any) -> None:
+        pass
+
+    async def _request_instrument(self, request: Any) -> None:
+        await self._known.wait()
+        instrument = self._cache.instrument(request.instrument_id)
+        if instrument is None:
+            self._log.error(f"{request.instrument_id} is not configured")
+            return
+        self._handle_instrument(instrument, request.id, request.start, request.end, request.params)
+
+    async def _request_instruments(self, request: Any) -> None:
+        await self._known.wait()
+        instruments = [self._cache.instrument(known) for known in self._instrument_ids.values()]
+        self._handle_instruments(request.venue, instruments, request.id, request.start, request.end, request.params)

@@ -1,0 +1,399 @@
+"""The engine's execution client of one exchange: a thin coat over `AccountLink`.
+
+    submit    limit (GTC, IOC, FOK, post-only) and market; refused or never sent → OrderRejected; unknown → stays SUBMITTED until proven
+    events    accepted once; a fill for each execution (venue's trade id); the end only after every execution the venue counts
+    resolve   endpoint `Exec.<VENUE>.resolve`: what became of an order, also of one the engine has never heard of
+
+`_connect` returns once the venue has answered with our balances; until then the link keeps trying, and `EmbeddedNode` starts without us.
+Needs the engine's in-flight check off (`inflight_check_interval_ms=0`): it would declare unknown orders rejected.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from decimal import Decimal
+from typing import Any
+
+from nautilus_trader.cache.cache import Cache
+from nautilus_trader.common.component import LiveClock, MessageBus
+from nautilus_trader.common.providers import InstrumentProvider
+from nautilus_trader.execution.reports import FillReport, OrderStatusReport
+from nautilus_trader.live.execution_client import LiveExecutionClient
+from nautilus_trader.model.enums import AccountType, LiquiditySide, OmsType, OrderSide, OrderType, TimeInForce
+from nautilus_trader.model.identifiers import AccountId, ClientId, ClientOrderId, TradeId, Venue, VenueOrderId
+from nautilus_trader.model.objects import AccountBalance
+from nautilus_trader.model.orders import Order
+
+from adapters.ccxt import reports
+from adapters.ccxt.account import AccountLink, Proof
+from adapters.ccxt.config import ExchangeConfig
+from adapters.ccxt.dialect import OrderRequest
+from adapters.ccxt.events import Balance, FillEvent, OrderEvent, VenueOrderState
+from adapters.ccxt.instruments import Scale, instrument_id, instrument_of, money
+from adapters.ccxt.orders import Failure, Verdict
+from adapters.nautilus import topics
+from adapters.nautilus.outcome import OrderOutcome, OrderState, ResolveOrder
+
+_TIF = {TimeInForce.GTC: "GTC", TimeInForce.IOC: "IOC", TimeInForce.FOK: "FOK"}
+_KINDS = {OrderType.LIMIT: "limit", OrderType.MARKET: "market"}
+CHASE_PAUSES_S = (0.5, 0.5, 1.0, 2.0, 4.0)  # asking after an end or execution that the stream has not brought
+CLOSED_KEPT = 10_000
+
+
+class _Tracked:
+    """One order of the engine, as far as we have told the engine of it."""
+
+    def __init__(self, order: Order) -> None:
+        self.order = order
+        self.cid = order.client_order_id.value
+        self.symbol = order.instrument_id.symbol.value
+        self.quantity: Decimal = order.quantity.as_decimal()
+        self.filled: Decimal = order.filled_qty.as_decimal()
+        self.immediate = order.order_type == OrderType.MARKET or order.time_in_force in (
+            TimeInForce.IOC,
+            TimeInForce.FOK,
+        )
+        self.venue_order_id = order.venue_order_id
+        self.accepted = order.venue_order_id is not None
+        self.closed = order.is_closed
+        self.ending: OrderEvent | None = None
+        self.chased = False
+
+    @property
+    def keys(self) -> tuple[Any, Any, ClientOrderId]:
+        """What every engine event begins with."""
+        return self.order.strategy_id, self.order.instrument_id, self.order.client_order_id
+
+
+class CcxtExecutionClient(LiveExecutionClient):
+    """Execution at one exchange; cash account, netting."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        config: ExchangeConfig,
+        msgbus: MessageBus,
+        cache: Cache,
+        clock: LiveClock,
+    ) -> None:
+        super().__init__(
+            loop=loop,
+            client_id=ClientId(config.venue),
+            venue=Venue(config.venue),
+            oms_type=OmsType.NETTING,
+            account_type=AccountType.CASH,
+            base_currency=None,
+            instrument_provider=InstrumentProvider(),
+            msgbus=msgbus,
+            cache=cache,
+            clock=clock,
+        )
+        self._set_account_id(AccountId(f"{config.venue}-master"))
+        self.exchange = config
+        self.link = AccountLink(config, self)
+        self._tracked: OrderedDict[str, _Tracked] = OrderedDict()
+        self._scales: dict[str, Scale] = {}
+        self._background: set[asyncio.Task[Any]] = set()
+        self._endpoint = topics.resolve(config.venue)
+        msgbus.register(endpoint=self._endpoint, handler=self._on_resolve)
+
+    def health(self) -> dict[str, Any]:
+        """Connection, live orders, counters (see `AccountLink.health`)."""
+        return self.link.health()
+
+    async def _connect(self) -> None:
+        self.link.start()
+        await self.link.ready.wait()
+        await self._await_account_registered()
+
+    async def _disconnect(self) -> None:
+        for task in list(self._background):
+            task.cancel()
+        await self.link.stop()
+
+    # -- commands -------------------------------------------------------------------------------------------------------
+
+    async def _submit_order(self, command: Any) -> None:
+        order: Order = command.order
+        tracked = self._track(order)
+        self.generate_order_submitted(*tracked.keys, self._clock.timestamp_ns())
+        kind, tif = _KINDS.get(order.order_type), _TIF.get(order.time_in_force)
+        if kind is None or tif is None:
+            self._reject(tracked, f"{order.order_type_string()} {order.tif_string()} is not supported")
+            return
+        request = OrderRequest(
+            client_order_id=tracked.cid,
+            symbol=tracked.symbol,
+            side="buy" if order.side == OrderSide.BUY else "sell",
+            kind=kind,
+            time_in_force=tif,
+            quantity=str(order.quantity.as_decimal()),
+            price=str(order.price.as_decimal()) if kind == "limit" else None,
+            post_only=bool(getattr(order, "is_post_only", False)),
+        )
+        result = await self.link.place(request)
+        if not isinstance(result, Failure):
+            if tracked.immediate and not tracked.closed:
+                self._chase(tracked)
+        elif result.verdict.outcome_known:
+            self._reject(tracked, result.reason)
+        else:
+            self._log.warning(f"{tracked.cid}: outcome unknown ({result.reason}); asking the venue")
+            self._spawn(self._prove(tracked, result.reason))
+
+    async def _submit_order_list(self, command: Any) -> None:
+        for order in command.order_list.orders:
+            tracked = self._track(order)
+            self.generate_order_submitted(*tracked.keys, self._clock.timestamp_ns())
+            self._reject(tracked, "order lists are not supported")
+
+    async def _modify_order(self, command: Any) -> None:
+        self.generate_order_modify_rejected(
+            command.strategy_id,
+            command.instrument_id,
+            command.client_order_id,
+            command.venue_order_id,
+            "modification is not supported: cancel and place anew",
+            self._clock.timestamp_ns(),
+        )
+
+    async def _cancel_order(self, command: Any) -> None:
+        await self._cancel(command.client_order_id)
+
+    async def _cancel_all_orders(self, command: Any) -> None:
+        wanted = self._cache.orders_open(instrument_id=command.instrument_id, strategy_id=command.strategy_id)
+        for order in wanted:
+            if command.order_side in (OrderSide.NO_ORDER_SIDE, order.side):
+                await self._cancel(order.client_order_id)
+
+    async def _batch_cancel_orders(self, command: Any) -> None:
+        for cancel in command.cancels:
+            await self._cancel(cancel.client_order_id)
+
+    async def _cancel(self, client_order_id: ClientOrderId) -> None:
+        tracked = self._find(client_order_id.value)
+        if tracked is None or tracked.closed:
+            self._log.warning(f"{client_order_id}: nothing to cancel")
+            return
+        failure = await self.link.cancel(tracked.cid, tracked.symbol)
+        if failure is not None and failure.verdict is Verdict.UNKNOWN:
+            await self.link.prove(tracked.cid, tracked.symbol, cancel=True)  # cancelling twice is harmless
+        elif failure is not None and not tracked.closed:
+            self.generate_order_cancel_rejected(
+                *tracked.keys, tracked.venue_order_id, failure.reason, self._clock.timestamp_ns()
+            )
+
+    # -- AccountSink ----------------------------------------------------------------------------------------------------
+
+    def on_order(self, event: OrderEvent) -> None:
+        """Accepted, or an end that waits for its executions."""
+        tracked = self._find(event.client_order_id)
+        if tracked is None or tracked.closed:
+            return
+        if event.state is VenueOrderState.REJECTED:
+            self._reject(tracked, event.reason or "rejected by the venue")
+            return
+        self._accept(tracked, event.venue_order_id, event.ts_event_ns)
+        if event.state.closed:
+            tracked.ending = event
+            self._settle(tracked)
+
+    def on_fill(self, event: FillEvent) -> None:
+        """One execution."""
+        tracked = self._find(event.client_order_id)
+        if tracked is None or tracked.closed:
+            self.link.counters.fills_foreign += 1  # of another session: told by `resolve`
+            return
+        order, scale = tracked.order, self._scale(tracked.symbol)
+        self._accept(tracked, event.venue_order_id, event.ts_event_ns)
+        tracked.filled += event.quantity
+        self.generate_order_filled(
+            *tracked.keys,
+            tracked.venue_order_id,
+            None,
+            TradeId(event.trade_id),
+            order.side,
+            order.order_type,
+            scale.exact_quantity(event.quantity),
+            scale.exact_price(event.price),
+            self._cache.instrument(order.instrument_id).quote_currency,
+            money(event.fee, event.fee_currency),
+            LiquiditySide.MAKER if event.maker else LiquiditySide.TAKER,
+            event.ts_event_ns or self._clock.timestamp_ns(),
+            {"fee": str(event.fee), "fee_currency": event.fee_currency},
+        )
+        if tracked.filled >= tracked.quantity:
+            tracked.closed = True
+        elif tracked.ending is not None:
+            self._settle(tracked)
+
+    def on_balances(self, balances: list[Balance]) -> None:
+        """The account as the venue reports it."""
+        self._learn_instruments()
+        rows = []
+        for row in balances:
+            total = money(row.total, row.currency)
+            locked = money(min(row.locked, row.total), row.currency)
+            rows.append(AccountBalance(total, locked, total - locked))
+        self.generate_account_state(rows, [], True, self._clock.timestamp_ns())
+
+    def on_connected(self) -> None:
+        """Nothing to add: the link has asked live orders again."""
+
+    # -- what the engine is told ----------------------------------------------------------------------------------------
+
+    def _accept(self, tracked: _Tracked, venue_order_id: str, ts_ns: int) -> None:
+        if tracked.accepted:
+            return
+        tracked.accepted = True
+        tracked.venue_order_id = VenueOrderId(venue_order_id)
+        self.generate_order_accepted(*tracked.keys, tracked.venue_order_id, ts_ns or self._clock.timestamp_ns())
+
+    def _reject(self, tracked: _Tracked, reason: str) -> None:
+        if not tracked.closed:
+            tracked.closed = True
+            self.generate_order_rejected(*tracked.keys, reason, self._clock.timestamp_ns())
+
+    def _settle(self, tracked: _Tracked) -> None:
+        """Tell an order's end once all executions the venue counts were told."""
+        ending = tracked.ending
+        assert ending is not None
+        counted = tracked.quantity if ending.state is VenueOrderState.FILLED else ending.filled
+        if tracked.closed:
+            return
+        if counted is None or tracked.filled < counted:
+            self._chase(tracked)
+            return
+        tracked.closed = True
+        ts_ns = ending.ts_event_ns or self._clock.timestamp_ns()
+        if ending.state is VenueOrderState.EXPIRED and not tracked.immediate:
+            self.generate_order_expired(*tracked.keys, tracked.venue_order_id, ts_ns)
+        elif ending.state is not VenueOrderState.FILLED:
+            self.generate_order_canceled(*tracked.keys, tracked.venue_order_id, ts_ns)
+
+    def _chase(self, tracked: _Tracked) -> None:
+        """Ask for what the stream should have brought by now, until the order's end is told."""
+        if not tracked.chased:
+            tracked.chased = True
+            self._spawn(self._chased(tracked))
+
+    async def _chased(self, tracked: _Tracked) -> None:
+        turn = 0
+        while not tracked.closed:
+            await asyncio.sleep(CHASE_PAUSES_S[min(turn, len(CHASE_PAUSES_S) - 1)])
+            turn += 1
+            if not tracked.closed:
+                await self.link.refresh(tracked.cid, tracked.symbol)
+
+    async def _prove(self, tracked: _Tracked, reason: str) -> None:
+        proof = await self.link.prove(tracked.cid, tracked.symbol)
+        if proof.order is None and not tracked.accepted:
+            self._reject(tracked, f"the venue never had it; sending ended with: {reason}")
+        elif tracked.immediate and not tracked.closed:
+            self._chase(tracked)
+
+    # -- resolve --------------------------------------------------------------------------------------------------------
+
+    def _on_resolve(self, request: ResolveOrder) -> None:
+        self._spawn(self._resolve(request))
+
+    async def _resolve(self, request: ResolveOrder) -> None:
+        proof = await self.link.prove(request.client_order_id, request.symbol, cancel=request.cancel)
+        if proof.order is None and (tracked := self._find(request.client_order_id)) and not tracked.accepted:
+            self._reject(tracked, "the venue never had it")
+        request.reply(self._outcome(request.client_order_id, proof))
+
+    def _outcome(self, client_order_id: str, proof: Proof) -> OrderOutcome:
+        if proof.order is None:
+            return OrderOutcome(client_order_id=client_order_id, state=OrderState.NOT_FOUND)
+        return OrderOutcome(
+            client_order_id=client_order_id,
+            state=OrderState.CLOSED if proof.order.state.closed else OrderState.OPEN,
+            fills=tuple(reports.venue_fill(fill, self.exchange.venue, client_order_id) for fill in proof.fills),
+            reason=proof.order.reason or str(proof.order.state),
+        )
+
+    # -- reports for the engine's reconciliation ------------------------------------------------------------------------
+
+    async def generate_order_status_report(self, command: Any) -> OrderStatusReport | None:
+        """One order by client order id; None when the venue does not know it or cannot be asked."""
+        cid, iid = command.client_order_id, command.instrument_id
+        if cid is None or iid is None:
+            return None
+        proof = await self.link.refresh(cid.value, iid.symbol.value)
+        return None if proof is None or proof.order is None else self._status_report(proof.order)
+
+    async def generate_order_status_reports(self, command: Any) -> list[OrderStatusReport]:
+        """Open orders at the venue on our instruments."""
+        orders = await self.link.open_orders()
+        return [self._status_report(order) for order in orders if _wanted(command, order.symbol)]
+
+    async def generate_fill_reports(self, command: Any) -> list[FillReport]:
+        """Executions of orders that are open; with `start`, all since then."""
+        if command.start is not None:
+            fills = await self.link.fills_since(int(command.start.timestamp() * 1e9))
+        else:
+            fills = [fill for order in await self.link.open_orders() for fill in await self.link.fills_of(order)]
+        return [self._fill_report(fill) for fill in fills if _wanted(command, fill.symbol)]
+
+    async def generate_position_status_reports(self, command: Any) -> list[Any]:
+        """A spot wallet has balances, not positions."""
+        return []
+
+    def _status_report(self, order: OrderEvent) -> OrderStatusReport:
+        iid, scale = instrument_id(order.symbol, self.exchange.venue), self._scale(order.symbol)
+        return reports.order_status(order, self.account_id, iid, scale, self._clock.timestamp_ns())
+
+    def _fill_report(self, fill: FillEvent) -> FillReport:
+        iid, scale = instrument_id(fill.symbol, self.exchange.venue), self._scale(fill.symbol)
+        return reports.fill(fill, self.account_id, iid, scale, self._clock.timestamp_ns())
+
+    # -- bookkeeping ----------------------------------------------------------------------------------------------------
+
+    def _track(self, order: Order) -> _Tracked:
+        tracked = self._tracked[order.client_order_id.value] = _Tracked(order)
+        if len(self._tracked) > CLOSED_KEPT:
+            oldest = next(iter(self._tracked.values()))
+            if oldest.closed:
+                self._tracked.popitem(last=False)
+            else:
+                self._tracked.move_to_end(oldest.cid)
+        return tracked
+
+    def _find(self, cid: str) -> _Tracked | None:
+        """An order of ours, or one the engine knows from elsewhere (reconciliation)."""
+        if not cid:
+            return None
+        if (tracked := self._tracked.get(cid)) is not None:
+            return tracked
+        order = self._cache.order(ClientOrderId(cid))
+        return None if order is None else self._track(order)
+
+    def _scale(self, symbol: str) -> Scale:
+        self._learn_instruments()
+        return self._scales[symbol]
+
+    def _learn_instruments(self) -> None:
+        """The engine refuses reports on instruments that it does not know: do not wait for the data client."""
+        for symbol, market in self.link.markets.items():
+            if symbol not in self._scales:
+                self._scales[symbol] = Scale(market)
+                if self._cache.instrument(instrument_id(symbol, self.exchange.venue)) is None:
+                    self._cache.add_instrument(instrument_of(market, self.exchange.venue, self._clock.timestamp_ns()))
+
+    def _spawn(self, work: Any) -> None:
+        task = self._loop.create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._background.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self.link.counters.handler_faults += 1
+            self._log.exception("background task", error)
+
+
+def _wanted(command: Any, symbol: str) -> bool:
+    wanted = command.instrument_id
+    return wanted is None or wanted.symbol.value == symbol

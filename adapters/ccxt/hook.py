@@ -1,0 +1,108 @@
+"""Every frame of every ccxt client, synchronously and losslessly; faults are counted and never end a receive loop.
+
+What `watch_*` returns conflates (partial fills vanish, quiet symbols starve), and one bad frame or one exception in a parser ends
+ccxt's receive loop without a word. So each client is wrapped as it is made: the decoded message goes to `on_message` first, then to
+ccxt's own handler, each guarded by itself; a closed or failed client is told to `on_down` at once.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+log = logging.getLogger(__name__)
+
+
+class Counters(msgspec.Struct, kw_only=True):
+    """What a link has lived through since it was made."""
+
+    messages: int = 0  # decoded frames
+    frames_bad: int = 0  # not JSON, or not what the venue's rules say
+    handler_faults: int = 0  # exceptions in ccxt's own parsing (its caches are not our source of truth)
+    resyncs: int = 0  # books and streams restored
+    reconnects: int = 0  # sockets lost
+    unknown_orders: int = 0  # orders whose outcome had to be proven
+    fills: int = 0
+    fills_duplicate: int = 0
+    fills_foreign: int = 0  # executions of orders we do not track
+    orders_refused: int = 0
+
+
+class BadFrame(ValueError):
+    """A message that contradicts the venue's own rules."""
+
+
+def attach(
+    exchange: Any,
+    counters: Counters,
+    on_message: Callable[[Any, Any], None],
+    on_down: Callable[[Any, str], None],
+) -> None:
+    """Hook an exchange instance before its first connection. `on_message(client, message)`, `on_down(client, reason)`."""
+    original_message = exchange.handle_message
+    original_error, original_close = exchange.on_error, exchange.on_close
+    original_client = exchange.client
+    complaints = 0
+
+    def complain(what: str, error: Exception) -> None:
+        nonlocal complaints
+        complaints += 1
+        if complaints <= 20 or complaints % 1000 == 0:  # a venue gone mad must not fill the disk
+            log.warning("%s: %s (%d so far): %s: %s", exchange.id, what, complaints, type(error).__name__, error)
+
+    def handle_message(client: Any, message: Any) -> None:
+        counters.messages += 1
+        try:
+            on_message(client, message)
+        except Exception as e:
+            counters.frames_bad += 1
+            complain("bad message", e)
+        try:
+            original_message(client, message)
+        except Exception as e:
+            counters.handler_faults += 1
+            complain("ccxt could not handle a message", e)
+
+    def on_error(client: Any, error: Any) -> None:
+        original_error(client, error)
+        down(client, f"{type(error).__name__}: {error}"[:200])
+
+    def on_close(client: Any, code: Any) -> None:
+        original_close(client, code)
+        down(client, f"closed by the venue, code {code}")
+
+    def down(client: Any, reason: str) -> None:
+        try:
+            on_down(client, reason)
+        except Exception as e:
+            counters.handler_faults += 1
+            complain("connection loss", e)
+
+    def make_client(url: str) -> Any:
+        known = url in (exchange.clients or {})
+        client = original_client(url)
+        if not known:
+            _guard(client, counters, complain)
+        return client
+
+    exchange.handle_message = handle_message
+    exchange.on_error = on_error
+    exchange.on_close = on_close
+    exchange.client = make_client
+
+
+def _guard(client: Any, counters: Counters, complain: Callable[[str, Exception], None]) -> None:
+    """A frame that cannot be decoded is counted, not raised into the receive loop."""
+    decode = client.handle_text_or_binary_message
+
+    def handle_text_or_binary_message(data: Any) -> None:
+        try:
+            decode(data)
+        except Exception as e:
+            counters.frames_bad += 1
+            complain("frame that is no message", e)
+
+    client.handle_text_or_binary_message = handle_text_or_binary_message

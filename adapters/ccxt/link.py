@@ -1,0 +1,341 @@
+"""Market data of one exchange, in plain asyncio: what a venue says, exactly and losslessly, or a CLEAR that says why not.
+
+Each (symbol, stream) has a driver that subscribes through ccxt's `watch_*`, then only waits for a reason to do it again: connection lost,
+gap, checksum, crossed or stuck book, silence. Data never come from what `watch_*` returns, but from the hook. A book in trouble is
+cleared at once, and its SNAPSHOT says that it is whole again. Reconnects are jittered and backed off; nothing here ends by an exception.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+from decimal import Decimal
+from time import monotonic
+from typing import Any, Protocol
+
+from adapters.ccxt.binance import BinanceMarketDialect
+from adapters.ccxt.books import BinanceBook, VenueBook
+from adapters.ccxt.config import ExchangeConfig
+from adapters.ccxt.dialect import Decoded, MarketDialect
+from adapters.ccxt.events import BookEvent, BookEventKind, QuoteEvent, Stream, StreamStatus, TradeEvent
+from adapters.ccxt.hook import Counters, attach
+from adapters.ccxt.kraken import KrakenMarketDialect
+from adapters.ccxt.symbols import Market, market_of
+
+log = logging.getLogger(__name__)
+
+WATCHDOG_S = 0.25
+FIRST_MESSAGE_S = 10.0  # a subscription that brings nothing for so long is made again
+STUCK_S = 2.0  # the book contradicts the venue's own best prices for so long: one side is stuck
+BACKOFF_S = (0.1, 10.0)
+
+DIALECTS: dict[str, type[MarketDialect]] = {"binance": BinanceMarketDialect, "kraken": KrakenMarketDialect}
+
+
+class MarketSink(Protocol):
+    """Who a market link talks to; called synchronously on the loop thread."""
+
+    def on_markets(self, markets: list[Market]) -> None:
+        """The venue's rules of our symbols are known (again): before any data."""
+
+    def on_book(self, event: BookEvent) -> None:
+        """Levels of a book."""
+
+    def on_trade(self, event: TradeEvent) -> None:
+        """A public trade."""
+
+    def on_quote(self, event: QuoteEvent) -> None:
+        """Best prices."""
+
+
+class StreamState:
+    """One (symbol, stream): its health, and the wish to restore it."""
+
+    def __init__(self, symbol: str, stream: Stream) -> None:
+        self.symbol = symbol
+        self.stream = stream
+        self.status = StreamStatus.CONNECTING
+        self.reason = ""
+        self.resyncs = 0
+        self.client: Any = None  # the ccxt client its messages come through
+        self.last_s = monotonic()
+        self.began_s = monotonic()
+        self.contradicted_s: float | None = None
+        self.hard = False  # the socket itself is suspect
+        self.wake = asyncio.Event()
+
+
+def backoff_s(attempt: int, rng: random.Random) -> float:
+    """Full jitter over an exponentially growing span."""
+    low, high = BACKOFF_S
+    return rng.uniform(low, max(2 * low, min(high, low * 2**attempt)))
+
+
+class MarketLink:
+    """All streams of all configured symbols of one exchange. `start` returns at once; `stop` ends everything it started."""
+
+    def __init__(self, config: ExchangeConfig, sink: MarketSink, rng: random.Random | None = None) -> None:
+        self.config = config
+        self.counters = Counters()
+        self.markets: dict[str, Market] = {}
+        self.connected = False
+        self.reason = "not started"
+        self._sink = sink
+        self._rng = rng or random.Random()
+        self._dialect = DIALECTS[config.exchange]()
+        self._by_id: dict[str, Market] = {}
+        self._books: dict[str, VenueBook] = {}
+        self._states: dict[tuple[str, Stream], StreamState] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+        self._exchange: Any = None
+
+    def start(self) -> None:
+        """Connect in the background, for ever."""
+        self._tasks.append(asyncio.create_task(self._run(), name=f"{self.config.venue} market data"))
+
+    async def stop(self) -> None:
+        """Leave the venue; every book is cleared."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks.clear()
+        for symbol in self._books:
+            self._break(symbol, "stopped")
+        self.connected = False
+        if self._exchange is not None:
+            await self._exchange.close()
+
+    def health(self) -> dict[str, Any]:
+        """Per stream: status, age, resyncs, reason; and the counters. For operators and the desk."""
+        now = monotonic()
+        return {
+            "venue": self.config.venue,
+            "connected": self.connected,
+            "reason": self.reason,
+            "streams": {
+                f"{state.symbol}.{state.stream}": {
+                    "status": str(state.status),
+                    "age_ms": int((now - state.last_s) * 1000),
+                    "resyncs": state.resyncs,
+                    "reason": state.reason,
+                }
+                for state in self._states.values()
+            },
+            "counters": {name: getattr(self.counters, name) for name in self.counters.__struct_fields__},
+        }
+
+    def book_status(self, symbol: str) -> StreamStatus:
+        """Whether a symbol's book can be priced from."""
+        state = self._states.get((symbol, Stream.BOOK))
+        return StreamStatus.CONNECTING if state is None else state.status
+
+    async def _run(self) -> None:
+        """Learn the markets, then drive every stream."""
+        attempt = 0
+        while not self.markets:
+            try:
+                await self._load()
+            except Exception as e:
+                self.reason = f"cannot load markets: {type(e).__name__}: {e}"[:200]
+                log.warning("%s: %s", self.config.venue, self.reason)
+                await asyncio.sleep(backoff_s(attempt, self._rng))
+                attempt += 1
+        self._sink.on_markets(list(self.markets.values()))
+        for symbol in self.markets:
+            for stream in Stream:
+                self._states[symbol, stream] = StreamState(symbol, stream)
+        await asyncio.gather(self._watch(), *(self._drive(state) for state in self._states.values()))
+
+    async def _load(self) -> None:
+        """The instance, its hook, the markets of our symbols with our own fees."""
+        if self._exchange is None:
+            self._exchange = self._dialect.create(self.config)
+            self._exchange.on_snapshot = self._on_snapshot
+            attach(self._exchange, self.counters, self._on_message, self._on_down)
+        exchange = self._exchange
+        await exchange.load_markets()
+        markets = {}
+        for symbol in self.config.symbols:
+            if symbol not in exchange.markets:
+                raise ValueError(f"{self.config.venue} does not list {symbol}")
+            markets[symbol] = market_of(exchange.markets[symbol], taker=await self._taker_fee(symbol))
+        self._by_id = {market.market_id: market for market in markets.values()} | markets
+        self._books = {symbol: self._dialect.book(market, self.config.depth) for symbol, market in markets.items()}
+        self.markets = markets
+
+    async def _taker_fee(self, symbol: str) -> Decimal | None:
+        if self.config.taker_fee_bps is not None:
+            return self.config.taker_fee_bps / 10_000
+        try:
+            return await self._dialect.taker_fee(self._exchange, symbol)
+        except Exception as e:
+            log.warning("%s: own fee of %s is not known (%s): list price used", self.config.venue, symbol, e)
+            return None
+
+    async def _drive(self, state: StreamState) -> None:
+        """Subscribe, wait for trouble, forget, again."""
+        attempt = 0
+        while True:
+            state.wake.clear()
+            state.hard = False
+            state.began_s = state.last_s = monotonic()
+            watch = asyncio.ensure_future(self._subscribe(state))
+            wake = asyncio.create_task(state.wake.wait())
+            try:
+                await asyncio.wait((watch, wake), return_when=asyncio.FIRST_COMPLETED)
+                if watch.done() and not watch.cancelled() and watch.exception() is None:
+                    attempt = 0
+                    await wake
+                elif watch.done():
+                    error = asyncio.CancelledError() if watch.cancelled() else watch.exception()
+                    self._lose(state, f"{type(error).__name__}: {error}"[:200])
+            finally:
+                watch.cancel()
+                wake.cancel()
+                with contextlib.suppress(BaseException):
+                    await watch  # its exception is told already, or is our own cancellation
+            state.resyncs += 1
+            self.counters.resyncs += 1
+            await self._forget(state)
+            await asyncio.sleep(backoff_s(attempt, self._rng))
+            attempt += 1
+
+    async def _subscribe(self, state: StreamState) -> None:
+        """Returns with the first message; raises what ccxt raises."""
+        await self._dialect.subscribe(self._exchange, state.symbol, state.stream, self.config.depth)
+
+    async def _forget(self, state: StreamState) -> None:
+        """Leave no trace of the broken subscription, in ccxt or at the venue."""
+        client, state.client = state.client, None
+        if client is None:
+            return
+        alive = self._exchange.clients.get(client.url) is client and not client.closed()
+        try:
+            if alive and not state.hard:
+                await self._dialect.forget(self._exchange, client, state.symbol, state.stream, self.config.depth)
+            elif alive:
+                self._exchange.clients.pop(client.url, None)
+                self.counters.reconnects += 1
+                self._on_down(client, state.reason)  # the other streams of this socket
+                await client.close()
+        except Exception as e:
+            log.warning("%s %s.%s: while resubscribing: %s", self.config.venue, state.symbol, state.stream, e)
+
+    async def _watch(self) -> None:
+        """Silence, missing snapshots, and ccxt's own growing copies of the books."""
+        while True:
+            await asyncio.sleep(WATCHDOG_S)
+            try:
+                for state in self._states.values():
+                    self._check(state, monotonic())
+                for book in self._exchange.orderbooks.values():
+                    book.limit()
+            except Exception:
+                self.counters.handler_faults += 1
+                log.exception("%s: watchdog", self.config.venue)
+
+    def _check(self, state: StreamState, now: float) -> None:
+        """Trades may be silent for long, books and quotes may not."""
+        if state.wake.is_set() or state.stream is Stream.TRADES:
+            return
+        if state.status is not StreamStatus.LIVE:
+            if now - state.began_s > FIRST_MESSAGE_S:
+                self._lose(state, f"nothing within {FIRST_MESSAGE_S:g} s of subscribing", hard=True)
+        elif now - state.last_s > self.config.max_age_ms / 1000:
+            self._lose(state, f"stale: silent for {(now - state.last_s) * 1000:.0f} ms", hard=True)
+        elif state.contradicted_s is not None and now - state.contradicted_s > STUCK_S:
+            self._lose(state, f"stuck: contradicts the venue's best prices for {STUCK_S:g} s")
+
+    def _on_message(self, client: Any, message: Any) -> None:
+        """Every decoded frame, before ccxt's own handler."""
+        for piece in self._dialect.split(message):
+            market = self._by_id.get(piece.market_id)
+            if market is None:
+                continue
+            state = self._states[market.symbol, piece.stream]
+            state.client = client
+            state.last_s = monotonic()
+            match piece.stream:
+                case Stream.BOOK:
+                    self._book_piece(state, market, piece)
+                case Stream.TRADES:
+                    self._live(state)
+                    for trade in self._dialect.trades(market, piece.raw):
+                        self._sink.on_trade(trade)
+                case Stream.QUOTES:
+                    self._live(state)
+                    quote = self._dialect.quote(market, piece.raw)
+                    self._compare(market.symbol, quote)
+                    self._sink.on_quote(quote)
+
+    def _book_piece(self, state: StreamState, market: Market, piece: Decoded) -> None:
+        book = self._books[market.symbol]
+        if state.wake.is_set():
+            return  # being restored: what comes on the old subscription is not for the new book
+        try:
+            self._emit(state, book, self._dialect.book_event(book, piece.raw))
+        except Exception as e:
+            self._lose(state, f"bad message: {e}"[:200])  # a change is lost: the book is not whole
+            raise
+
+    def _on_snapshot(self, symbol: str, raw: Any) -> None:
+        """A raw REST snapshot passed by, on its way into ccxt's own book."""
+        state, book = self._states.get((symbol, Stream.BOOK)), self._books.get(symbol)
+        if state is None or not isinstance(book, BinanceBook) or state.wake.is_set():
+            return
+        try:
+            self._emit(state, book, book.snapshot(raw))
+        except Exception as e:
+            self.counters.frames_bad += 1
+            self._lose(state, f"bad snapshot: {e}"[:200])
+
+    def _emit(self, state: StreamState, book: VenueBook, event: BookEvent | None) -> None:
+        if event is not None:
+            self._sink.on_book(event)
+            if event.kind is BookEventKind.SNAPSHOT:
+                self._live(state)
+        if trouble := getattr(book, "trouble", ""):
+            self._lose(state, trouble)
+
+    def _compare(self, symbol: str, quote: QuoteEvent) -> None:
+        """A book whose best price is through the venue's own best price of the other side has a stuck side."""
+        state, levels = self._states[symbol, Stream.BOOK], self._books[symbol].levels
+        bid, ask = levels.best_bid, levels.best_ask
+        if bid is None or ask is None or (bid < quote.ask and ask > quote.bid):
+            state.contradicted_s = None
+        elif state.contradicted_s is None:
+            state.contradicted_s = monotonic()
+
+    def _live(self, state: StreamState) -> None:
+        if state.status is StreamStatus.LIVE:
+            return
+        state.status, state.reason, state.contradicted_s = StreamStatus.LIVE, "", None
+        if not self.connected:
+            self.connected, self.reason = True, ""
+
+    def _lose(self, state: StreamState, reason: str, *, hard: bool = False) -> None:
+        """A stream cannot be relied on: say so now, restore it soon."""
+        if state.stream is Stream.BOOK:
+            self._break(state.symbol, reason)
+        if state.status is StreamStatus.LIVE:
+            log.warning("%s %s.%s lost: %s", self.config.venue, state.symbol, state.stream, reason)
+        state.status, state.reason, state.contradicted_s = StreamStatus.DOWN, reason, None
+        state.hard = state.hard or hard
+        state.wake.set()
+        if not any(other.status is StreamStatus.LIVE for other in self._states.values()):
+            self.connected, self.reason = False, reason
+
+    def _break(self, symbol: str, reason: str) -> None:
+        """Empty a book, once, with its reason."""
+        if (event := self._books[symbol].break_(reason)) is not None:
+            self._sink.on_book(event)
+
+    def _on_down(self, client: Any, reason: str) -> None:
+        """A socket is gone, and every stream on it."""
+        lost = [state for state in self._states.values() if state.client is client]
+        if lost:
+            self.counters.reconnects += 1
+        for state in lost:
+            self._lose(state, f"disconnected: {reason}")

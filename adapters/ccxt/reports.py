@@ -1,0 +1,83 @@
+"""A link's orders and executions as the engine's reconciliation reports and as our own `VenueFill`."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from nautilus_trader.core.uuid import UUID4
+from nautilus_trader.execution.reports import FillReport, OrderStatusReport
+from nautilus_trader.model.enums import LiquiditySide, OrderSide, OrderStatus, OrderType, TimeInForce
+from nautilus_trader.model.identifiers import AccountId, ClientOrderId, InstrumentId, TradeId, VenueOrderId
+
+from adapters.ccxt.events import FillEvent, OrderEvent, VenueOrderState
+from adapters.ccxt.instruments import Scale, money
+from adapters.nautilus.outcome import VenueFill
+
+_STATUS = {
+    VenueOrderState.FILLED: OrderStatus.FILLED,
+    VenueOrderState.CANCELED: OrderStatus.CANCELED,
+    VenueOrderState.EXPIRED: OrderStatus.EXPIRED,
+    VenueOrderState.REJECTED: OrderStatus.REJECTED,
+}
+_TIF = {"IOC": TimeInForce.IOC, "FOK": TimeInForce.FOK}
+
+
+def venue_fill(fill: FillEvent, venue: str, client_order_id: str) -> VenueFill:
+    """An execution for router and ledger, exact."""
+    return VenueFill(
+        venue=venue,
+        symbol=fill.symbol,
+        client_order_id=fill.client_order_id or client_order_id,
+        trade_id=fill.trade_id,
+        side=fill.side,
+        price=fill.price,
+        quantity=fill.quantity,
+        fee=fill.fee,
+        fee_currency=fill.fee_currency,
+        ts_ns=fill.ts_event_ns,
+    )
+
+
+def order_status(
+    order: OrderEvent, account_id: AccountId, instrument_id: InstrumentId, scale: Scale, now_ns: int
+) -> OrderStatusReport:
+    """The venue's view of an order."""
+    filled = order.filled or Decimal(0)
+    open_status = OrderStatus.PARTIALLY_FILLED if filled else OrderStatus.ACCEPTED
+    ts_ns = order.ts_event_ns or now_ns
+    return OrderStatusReport(
+        account_id=account_id,
+        instrument_id=instrument_id,
+        venue_order_id=VenueOrderId(order.venue_order_id),
+        client_order_id=ClientOrderId(order.client_order_id) if order.client_order_id else None,
+        order_side=OrderSide.BUY if order.side == "buy" else OrderSide.SELL,
+        order_type=OrderType.MARKET if order.kind == "market" else OrderType.LIMIT,
+        time_in_force=_TIF.get(order.time_in_force, TimeInForce.GTC),
+        order_status=_STATUS.get(order.state, open_status),
+        price=scale.exact_price(order.price) if order.price else None,
+        quantity=scale.exact_quantity(order.quantity or filled),
+        filled_qty=scale.exact_quantity(filled),
+        report_id=UUID4(),
+        ts_accepted=ts_ns,
+        ts_last=ts_ns,
+        ts_init=now_ns,
+    )
+
+
+def fill(event: FillEvent, account_id: AccountId, instrument_id: InstrumentId, scale: Scale, now_ns: int) -> FillReport:
+    """One execution."""
+    return FillReport(
+        account_id=account_id,
+        instrument_id=instrument_id,
+        venue_order_id=VenueOrderId(event.venue_order_id),
+        trade_id=TradeId(event.trade_id),
+        client_order_id=ClientOrderId(event.client_order_id) if event.client_order_id else None,
+        order_side=OrderSide.BUY if event.side == "buy" else OrderSide.SELL,
+        last_qty=scale.exact_quantity(event.quantity),
+        last_px=scale.exact_price(event.price),
+        commission=money(event.fee, event.fee_currency),
+        liquidity_side=LiquiditySide.MAKER if event.maker else LiquiditySide.TAKER,
+        report_id=UUID4(),
+        ts_event=event.ts_event_ns or now_ns,
+        ts_init=now_ns,
+    )

@@ -1,0 +1,172 @@
+"""Exact numbers, markets and client order ids, as a venue wants them.
+
+Floats of a venue's JSON are read through their shortest repr, which gives back the digits sent as long as value × 10^decimals
+< 2^53 (`exact` raises where a number does not fit its market's precision, it never rounds).
+"""
+
+from __future__ import annotations
+
+import re
+import string
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import msgspec
+
+
+def exact(value: str | float | int, decimals: int) -> int:
+    """`value` in units of 10^-decimals. Raises ValueError when it has more digits than that, or is not a finite number."""
+    text = value if isinstance(value, str) else repr(value)
+    whole, _, fraction = text.partition(".")
+    kept, rest = fraction[:decimals], fraction[decimals:]
+    if not (whole.isdigit() and (not kept or kept.isdigit()) and not rest.strip("0")):
+        return _exact_decimal(text, decimals)  # exponents, signs, or no number at all
+    return int(whole + kept) * 10 ** (decimals - len(kept))
+
+
+def _exact_decimal(text: str, decimals: int) -> int:
+    try:
+        scaled = Decimal(text).scaleb(decimals)
+    except ArithmeticError as e:
+        raise ValueError(f"{text!r} is not a number") from e
+    if not scaled.is_finite() or scaled != scaled.to_integral_value():
+        raise ValueError(f"{text} does not fit {decimals} decimals")
+    return int(scaled)
+
+
+def dec(value: Any) -> Decimal:
+    """A venue's number as the Decimal of its digits."""
+    return Decimal(value if isinstance(value, str) else repr(value))
+
+
+def decimals_of(step: Decimal) -> int:
+    """Decimals of an increment: 0.01 → 2, 1 → 0, 10 → 0."""
+    exponent = step.normalize().as_tuple().exponent
+    assert isinstance(exponent, int)
+    return max(0, -exponent)
+
+
+class Market(msgspec.Struct, frozen=True, kw_only=True):
+    """One instrument of a venue, exactly. `tick`, `lot` in price and size; fees as fractions (0.001 = 10 bps)."""
+
+    symbol: str
+    market_id: str
+    base: str
+    quote: str
+    tick: Decimal
+    lot: Decimal
+    price_decimals: int
+    size_decimals: int
+    min_quantity: Decimal | None
+    max_quantity: Decimal | None
+    min_notional: Decimal | None
+    taker_fee: Decimal
+    maker_fee: Decimal
+
+
+def market_of(row: dict[str, Any], *, taker: Decimal | None = None, maker: Decimal | None = None) -> Market:
+    """A ccxt market (tick-size precision mode) as a `Market`; account fees replace list prices where given."""
+    tick, lot = dec(row["precision"]["price"]), dec(row["precision"]["amount"])
+    amount, cost = row["limits"]["amount"], row["limits"]["cost"]
+
+    def optional(value: Any) -> Decimal | None:
+        return dec(value) if value else None
+
+    taker_fee = taker if taker is not None else dec(row.get("taker") or 0)
+    return Market(
+        symbol=row["symbol"],
+        market_id=row["id"],
+        base=row["base"],
+        quote=row["quote"],
+        tick=tick,
+        lot=lot,
+        price_decimals=decimals_of(tick),
+        size_decimals=decimals_of(lot),
+        min_quantity=optional(amount.get("min")),
+        max_quantity=optional(amount.get("max")),
+        min_notional=optional(cost.get("min")),
+        taker_fee=taker_fee,
+        maker_fee=maker if maker is not None else (taker_fee if taker is not None else dec(row.get("maker") or 0)),
+    )
+
+
+def rewrite_hosts(urls: Any, rest_url: str | None, ws_url: str | None) -> Any:
+    """A copy of ccxt's `urls["api"]` whose every URL keeps its path but goes to the given hosts."""
+    if isinstance(urls, dict):
+        return {key: rewrite_hosts(value, rest_url, ws_url) for key, value in urls.items()}
+    if not isinstance(urls, str):
+        return urls
+    parts = urlsplit(urls)
+    target = ws_url if parts.scheme in ("ws", "wss") else rest_url
+    if target is None:
+        return urls
+    host = urlsplit(target)
+    return urlunsplit((host.scheme, host.netloc, parts.path, parts.query, ""))
+
+
+_PACKS = ("", string.digits + string.ascii_uppercase + "-_", string.digits + string.ascii_lowercase + "-_")
+_PACKABLE = re.compile(r"^([0-9A-Z_-]{1,24}|[0-9a-z_-]{1,24})$")  # 38 symbols: 24 of them and the case fit 128 bits
+_ENGINE_ID = re.compile(r"^O-(\d{8})-(\d{6})-([0-9A-Za-z]{1,4})-([0-9A-Za-z]{1,4})-(\d{1,6})$")
+_PLAIN_36 = re.compile(r"^[.A-Z:/a-z0-9_-]{1,36}$")
+_UUID_32 = re.compile(r"^[0-9a-f]{32}$")
+
+
+class ClientIdError(ValueError):
+    """A client order id that the venue's rules cannot carry; the order was not sent."""
+
+
+def binance_client_id(client_order_id: str) -> str:
+    """Binance takes 1–36 of `.A-Z:/a-z0-9_-` as they are."""
+    if not _PLAIN_36.match(client_order_id):
+        raise ClientIdError(f"client order id {client_order_id!r} is not 1-36 of . A-Z : / a-z 0-9 _ -")
+    return client_order_id
+
+
+def kraken_client_id(client_order_id: str) -> str:
+    """Kraken's `cl_ord_id` is free text up to 18 characters, or a UUID (32 hex): longer ids are packed reversibly.
+
+    Up to 18 printable ASCII characters go as they are; the engine's own `O-YYYYMMDD-HHMMSS-TTT-SSS-N` becomes
+    "~" and base-36 seconds and the tags when that fits 18; up to 24 of `0-9A-Z-_` or `0-9a-z-_` become 32 hex digits.
+    """
+    free_text = client_order_id.isascii() and client_order_id.isprintable() and not client_order_id.startswith("~")
+    if 0 < len(client_order_id) <= 18 and free_text:
+        return client_order_id
+    if engine := _ENGINE_ID.match(client_order_id):
+        date, clock, trader, strategy, count = engine.groups()
+        moment = datetime.strptime(date + clock, "%Y%m%d%H%M%S").replace(tzinfo=UTC)
+        packed = f"~{_base36(int(moment.timestamp()))}{trader}-{strategy}-{count}"
+        if len(packed) <= 18 and kraken_original_id(packed) == client_order_id:
+            return packed
+    if _PACKABLE.match(client_order_id):
+        case = 2 if client_order_id != client_order_id.upper() else 1
+        number = case
+        for char in client_order_id:
+            number = number * 38 + _PACKS[case].index(char)
+        return f"{number:032x}"
+    raise ClientIdError(
+        f"client order id {client_order_id!r} fits neither 18 characters nor 24 of 0-9 A-Z (or a-z) - _"
+    )
+
+
+def kraken_original_id(sent: str) -> str:
+    """The client order id that `kraken_client_id` was given."""
+    if sent.startswith("~"):
+        moment = datetime.fromtimestamp(int(sent[1:7], 36), UTC)
+        return f"O-{moment:%Y%m%d-%H%M%S}-{sent[7:]}"
+    if not _UUID_32.match(sent):
+        return sent
+    number, digits = int(sent, 16), []
+    while number >= 38:
+        number, digit = divmod(number, 38)
+        digits.append(digit)
+    return "".join(_PACKS[number][digit] for digit in reversed(digits)) if number in (1, 2) else sent
+
+
+def _base36(number: int) -> str:
+    digits = []
+    while number:
+        number, digit = divmod(number, 36)
+        digits.append(_PACKS[1][digit])
+    return "".join(reversed(digits))
