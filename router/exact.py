@@ -1,0 +1,265 @@
+"""Branch and bound over blocks: first the most quantity, then the least cost, proven.
+
+A node says of every block whether it is free, open (takes at least its low) or closed. Its bound relaxes what is not
+decided: a free block may take any quantity in lots, its fixed cost is spread over its capacity (`⌊fixed / high⌋` an
+atom, never above the truth), the child count and one-quote-per-LP are dropped; lots stay exact through `LotPlan`. A
+node whose relaxed solution breaks no rule and whose cost is met by its bound is finished; otherwise it branches on the
+rule that is broken. Best bound first, so the bound of the node on top is the bound of the whole search.
+"""
+
+from __future__ import annotations
+
+from heapq import heappop, heappush
+from math import gcd
+
+from router.lots import Item, LotPlan, allocate
+from router.problem import Block, Problem
+
+FREE, OPEN, CLOSED = 0, 1, 2
+
+
+class Solution:
+    """Quantities by block, the total, its choice cost with fixed costs, and a lower bound of that cost at this
+    total."""
+
+    __slots__ = ("bound", "cost", "filled", "nodes", "proven", "taken")
+
+    def __init__(self, taken: list[int], filled: int, cost: int) -> None:
+        self.taken, self.filled, self.cost = taken, filled, cost
+        self.bound = cost
+        self.proven = True
+        self.nodes = 0
+
+
+class _Node:
+    __slots__ = ("highs", "lows", "states")
+
+    def __init__(self, states: list[int], lows: list[int], highs: list[int]) -> None:
+        self.states, self.lows, self.highs = states, lows, highs
+
+    def copy(self) -> _Node:
+        return _Node(self.states[:], self.lows[:], self.highs[:])
+
+
+class Search:
+    """One search. `tolerance(cost)`: how far above the bound a plan may stay (0 proves the optimum); `node_limit` ends
+    it honestly."""
+
+    def __init__(self, problem: Problem, gap_ppb: int, node_limit: int) -> None:
+        self.blocks: list[Block] = problem.blocks
+        self.quantity = problem.quantity
+        self.children = problem.max_children
+        self.gap_ppb = gap_ppb
+        self.node_limit = node_limit
+        self.best = Solution([0] * len(self.blocks), 0, 0)
+        self.tried: set[tuple[int, ...]] = set()
+
+    def tolerance(self) -> int:
+        """Money units by which the answer may miss the optimum."""
+        return abs(self.best.cost) * self.gap_ppb // 10**9
+
+    def run(self) -> Solution:
+        """Search until the best plan is within the tolerance of the bound."""
+        blocks = self.blocks
+        root = _Node([FREE] * len(blocks), [0] * len(blocks), [block.high for block in blocks])
+        heap: list[tuple[int, int, int, _Node, list[int]]] = []
+        self._push(heap, root)
+        nodes = 0
+        while heap:
+            most, bound, _, node, taken = heap[0]
+            best = self.best
+            if -most < best.filled or (-most == best.filled and bound >= best.cost - self.tolerance()):
+                break
+            if nodes >= self.node_limit:
+                break
+            nodes += 1
+            heappop(heap)
+            for child in self._branch(node, taken):
+                self._push(heap, child)
+        best = self.best
+        best.nodes = nodes
+        best.bound, best.proven = best.cost, True
+        if heap:
+            most, bound = -heap[0][0], heap[0][1]
+            if most == best.filled:
+                best.bound = min(best.cost, bound)
+            best.proven = most < best.filled or (most == best.filled and best.bound == best.cost)
+        return best
+
+    # one node
+
+    def _push(self, heap: list[tuple[int, int, int, _Node, list[int]]], node: _Node) -> None:
+        blocks, states = self.blocks, node.states
+        opened = [v for v, state in enumerate(states) if state == OPEN]
+        room = self.children - len(opened)
+        floor = sum(node.lows[v] for v in opened)
+        if room < 0 or floor > self.quantity:
+            return
+        for v, state in enumerate(states):
+            if state == FREE and (room == 0 or blocks[v].low > self.quantity - floor):
+                states[v] = CLOSED
+        active = [v for v, state in enumerate(states) if state != CLOSED]
+        left = self.quantity - floor
+        items = []
+        for v in active:
+            block = blocks[v]
+            if states[v] == OPEN:
+                items.append(Item(block, node.lows[v], node.highs[v], block.lot, 0))
+            else:
+                high = min(node.highs[v], left)
+                lot = gcd(block.low, block.lot) if block.low < block.high else block.low
+                items.append(Item(block, 0, high, lot, block.fixed // high if high else 0))
+        plan = LotPlan(items)
+        most = plan.most(min(self.quantity, self._reach(node, opened, room)))
+        best = self.best
+        if most is None or most < best.filled:
+            return
+        paid = sum(blocks[v].fixed for v in opened)
+        if most == best.filled and items:
+            rough = allocate(items, most)
+            if paid + sum(item.cost(x) for item, x in zip(items, rough, strict=True)) >= best.cost:
+                return
+        solved = plan.solve(most)
+        if solved is None:
+            return
+        bound = paid + solved[0]
+        taken = [0] * len(blocks)
+        for v, x in zip(active, solved[1], strict=True):
+            taken[v] = x
+        self._offer(taken)
+        if most > self.best.filled or bound < self.best.cost:
+            self._round(node, taken)
+        if most < self.best.filled or (most == self.best.filled and bound >= self.best.cost):
+            return
+        heappush(heap, (-most, bound, id(node), node, taken))
+
+    def _reach(self, node: _Node, opened: list[int], room: int) -> int:
+        """No plan of this node fills more: what is open, and the `room` largest of what is free, one per LP."""
+        largest: dict[str, int] = {}
+        for v, state in enumerate(node.states):
+            if state == FREE:
+                group = self.blocks[v].group or f"#{v}"
+                largest[group] = max(largest.get(group, 0), node.highs[v])
+        return sum(node.highs[v] for v in opened) + sum(sorted(largest.values(), reverse=True)[:room])
+
+    # plans
+
+    def _fits(self, v: int, x: int) -> bool:
+        block = self.blocks[v]
+        return block.low <= x <= block.high and (x - block.low) % block.lot == 0
+
+    def _offer(self, taken: list[int]) -> bool:
+        """Take the plan if it breaks no rule and is better than the best so far; says whether it breaks none."""
+        used = [v for v, x in enumerate(taken) if x]
+        groups = [self.blocks[v].group for v in used if self.blocks[v].group]
+        filled = sum(taken)
+        if len(used) > self.children or len(groups) != len(set(groups)) or filled > self.quantity:
+            return False
+        if not all(self._fits(v, taken[v]) for v in used):
+            return False
+        cost = sum(self.blocks[v].cost(taken[v]) + self.blocks[v].fixed for v in used)
+        if (-filled, cost) < (-self.best.filled, self.best.cost):
+            self.best = Solution(taken[:], filled, cost)
+        return True
+
+    def _round(self, node: _Node, taken: list[int]) -> None:
+        """Plans near a relaxed solution: its blocks opened, once with those below their minimum raised and once with
+        them dropped."""
+        blocks = self.blocks
+        ranked = sorted((v for v, x in enumerate(taken) if x), key=lambda v: (node.states[v] != OPEN, -taken[v], v))
+        for raise_small in (False, True):
+            chosen: list[int] = []
+            groups: set[str] = set()
+            floor = 0
+            for v in ranked:
+                block = blocks[v]
+                small = taken[v] < block.low
+                if len(chosen) == self.children or (block.group and block.group in groups):
+                    continue
+                if (small and not raise_small and node.states[v] != OPEN) or floor + block.low > self.quantity:
+                    continue
+                chosen.append(v)
+                groups.add(block.group)
+                floor += block.low
+            key = tuple(sorted(chosen))
+            if key and key not in self.tried:
+                self.tried.add(key)
+                self._settle(list(key))
+
+    def _settle(self, chosen: list[int]) -> None:
+        """The cheapest plan that uses exactly these blocks, or one near it when lots do not divide each other."""
+        items = [Item(self.blocks[v], self.blocks[v].low, self.blocks[v].high, self.blocks[v].lot, 0) for v in chosen]
+        plan = LotPlan(items)
+        total = plan.most(self.quantity)
+        solved = None if total is None else plan.solve(total)
+        if solved is None:
+            return
+        taken = [0] * len(self.blocks)
+        for v, x in zip(chosen, solved[1], strict=True):
+            taken[v] = x
+        if self._offer(taken):
+            return
+        left = self.quantity
+        for v in chosen:
+            block = self.blocks[v]
+            taken[v] = block.low + (taken[v] - block.low) // block.lot * block.lot
+            left -= taken[v]
+        for v in sorted(chosen, key=lambda v: -self.blocks[v].lot):
+            block = self.blocks[v]
+            more = min(left, block.high - taken[v]) // block.lot * block.lot
+            taken[v] += more
+            left -= more
+        self._offer(taken)
+
+    # branching
+
+    def _branch(self, node: _Node, taken: list[int]) -> list[_Node]:
+        blocks, states = self.blocks, node.states
+        free = [v for v, x in enumerate(taken) if x and states[v] == FREE]
+        loose = [v for v in free if not self._fits(v, taken[v])]
+        if loose:  # below its minimum, or a part of an all-or-none quote: decide the largest
+            return self._decide(node, max(loose, key=lambda v: (min(taken[v], blocks[v].low - taken[v]), -v)))
+        by_group: dict[str, int] = {}
+        for v, x in enumerate(taken):
+            group = blocks[v].group
+            if x and group:
+                if group in by_group:
+                    other = by_group[group]
+                    return self._decide(node, v if states[v] == FREE else other)
+                by_group[group] = v
+        if sum(1 for x in taken if x) > self.children:
+            return self._decide(node, max(free, key=lambda v: (taken[v], -v)))
+        for v, x in enumerate(taken):
+            if x and states[v] == OPEN and not self._fits(v, x):
+                return self._narrow(node, v, x)
+        charged = [v for v in free if blocks[v].fixed]
+        if charged:
+            return self._decide(node, max(charged, key=lambda v: (_unpaid(blocks[v], taken[v], node.highs[v]), -v)))
+        return []  # the relaxed solution is a plan, and it has been offered
+
+    def _decide(self, node: _Node, v: int) -> list[_Node]:
+        """Two nodes: `v` used (then no other quote of its LP is), and not used."""
+        block = self.blocks[v]
+        used, unused = node.copy(), node.copy()
+        used.states[v] = OPEN
+        used.lows[v] = block.low
+        if block.group:
+            for other, each in enumerate(self.blocks):
+                if other != v and each.group == block.group:
+                    used.states[other] = CLOSED
+        unused.states[v] = CLOSED
+        return [used, unused]
+
+    def _narrow(self, node: _Node, v: int, x: int) -> list[_Node]:
+        """An open block between two of its lots: at most the one below, or at least the one above."""
+        block = self.blocks[v]
+        below = block.low + (x - block.low) // block.lot * block.lot
+        under, over = node.copy(), node.copy()
+        under.highs[v] = below
+        over.lows[v] = below + block.lot
+        return [each for each in (under, over) if each.lows[v] <= each.highs[v]]
+
+
+def _unpaid(block: Block, atoms: int, high: int) -> int:
+    """How much of a fixed cost the relaxation has not charged."""
+    return block.fixed - block.fixed // max(high, 1) * atoms

@@ -1,0 +1,223 @@
+"""A split request as an integer programme: blocks with convex costs on a lattice.
+
+Every venue and quote becomes a `Block`: take nothing, or `low + k·lot` up to `high` (atoms of base), at a convex
+piecewise-linear cost plus `fixed`. Minimum notional, balance, limit price and depth are folded into `low` and `high`,
+exactly: quantity × best price ≥ min_notional ⇔ quantity ≥ ⌈min_notional / best price⌉, and cost grows with quantity, so
+a balance is a cap.
+
+Units: quantities in `atom` = 10^-quantity_decimals, money in 10^-money_decimals, both chosen so that every number of
+the request is whole. Costs are signed: what a buy pays, the negative of what a sell receives. Python integers: nothing
+overflows here.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from decimal import Decimal
+
+from pricing.scale import EXACT
+from router.request import Book, SplitQuote, SplitRequest
+
+
+class Block:
+    """One venue or quote. `slopes[i]`: choice cost per atom of segment i, non-decreasing; `ends[i]`: atoms up to its
+    end; `costs[i]`: cost there."""
+
+    __slots__ = (
+        "costs",
+        "ends",
+        "fixed",
+        "group",
+        "high",
+        "index",
+        "lot",
+        "low",
+        "name",
+        "prices",
+        "quote_id",
+        "slopes",
+    )
+
+    def __init__(
+        self,
+        name: str,
+        quote_id: str,
+        group: str,
+        low: int,
+        high: int,
+        lot: int,
+        fixed: int,
+        segments: list[tuple[int, int, Decimal]],  # slope, atoms, price
+    ) -> None:
+        self.index = 0
+        self.name, self.quote_id, self.group = name, quote_id, group
+        self.low, self.high, self.lot, self.fixed = low, high, lot, fixed
+        self.slopes: list[int] = []
+        self.ends: list[int] = []
+        self.costs: list[int] = []
+        self.prices: list[Decimal] = []
+        end = cost = 0
+        for slope, atoms, price in segments:
+            end += atoms
+            cost += slope * atoms
+            self.slopes.append(slope)
+            self.ends.append(end)
+            self.costs.append(cost)
+            self.prices.append(price)
+            if end >= high:
+                break
+
+    def cost(self, atoms: int) -> int:
+        """Choice cost of `atoms`, without the fixed cost."""
+        if atoms == 0:
+            return 0
+        i = bisect_left(self.ends, atoms)
+        return self.costs[i] - self.slopes[i] * (self.ends[i] - atoms)
+
+    def upto(self, slope: int) -> int:
+        """Atoms whose slope is at most `slope`, not more than `high`."""
+        i = bisect_right(self.slopes, slope)
+        return min(self.ends[i - 1], self.high) if i else 0
+
+    def worst(self, atoms: int) -> Decimal:
+        """Price of the worst level that `atoms` touch."""
+        return self.prices[bisect_left(self.ends, atoms)]
+
+
+class Problem:
+    """Blocks that can be used at all, the quantity in atoms, and how to turn integers into decimals again."""
+
+    def __init__(self, request: SplitRequest) -> None:
+        self.request = request
+        self.sign = 1 if request.side == "buy" else -1
+        books, quotes = request.books, request.quotes
+        sizes = [request.quantity, *(size for book in books for _, size in book.levels)]
+        sizes += [x for book in books for x in (book.lot, book.min_quantity)]
+        sizes += [x for quote in quotes for x in (quote.quantity, quote.min_quantity, quote.lot)]
+        if request.side == "sell":
+            sizes += [book.balance for book in books if book.balance is not None]
+        self.quantity_decimals = max(map(_decimals, sizes))
+        self.loading = [EXACT.multiply(request.reject_cost_bps, quote.reject_probability) for quote in quotes]
+        rates = [book.taker_fee_bps for book in books] + self.loading
+        self.rate_decimals = 4 + max(map(_decimals, rates), default=0)
+        prices = [price for book in books for price, _ in book.levels] + [quote.price for quote in quotes]
+        self.price_decimals = max(map(_decimals, prices), default=0)
+        fixed = [book.fixed_cost for book in books] + [quote.fixed_cost for quote in quotes]
+        fixed += [book.balance for book in books if book.balance is not None and request.side == "buy"]
+        fixed += [book.min_notional for book in books]
+        wanted = max(map(_decimals, fixed), default=0)
+        self.price_decimals += max(0, wanted - self.price_decimals - self.quantity_decimals - self.rate_decimals)
+        self.money_decimals = self.price_decimals + self.quantity_decimals + self.rate_decimals
+        self.one = 10**self.rate_decimals
+        self.quantity = self.atoms(request.quantity)
+        blocks = [self._venue(book) for book in books]
+        blocks += [self._quote(quote, loading) for quote, loading in zip(quotes, self.loading, strict=True)]
+        self.blocks = [block for block in blocks if block is not None]
+        for index, block in enumerate(self.blocks):
+            block.index = index
+        self.max_children = len(self.blocks) if request.max_children is None else request.max_children
+
+    def atoms(self, size: Decimal) -> int:
+        return _scaled(size, self.quantity_decimals)
+
+    def size(self, atoms: int) -> Decimal:
+        return _unscaled(atoms, self.quantity_decimals)
+
+    def money(self, units: int) -> Decimal:
+        return _unscaled(units, self.money_decimals)
+
+    def rejection(self, block: Block, atoms: int) -> int:
+        """The part of a block's choice cost that is expected rejection, not money: zero for venues."""
+        if not block.quote_id:
+            return 0
+        return block.cost(atoms) - self.sign * _scaled(block.prices[0], self.price_decimals) * self.one * atoms
+
+    def _within(self, price: Decimal) -> bool:
+        limit = self.request.limit_price
+        return limit is None or self.sign * price <= self.sign * limit
+
+    def _venue(self, book: Book) -> Block | None:
+        factor = self.one + self.sign * _scaled(book.taker_fee_bps, self.rate_decimals - 4)
+        segments: list[tuple[int, int, Decimal]] = []
+        depth = 0
+        for price, size in book.levels:
+            if not self._within(price) or depth >= self.quantity:
+                break
+            atoms = self.atoms(size)
+            segments.append((self.sign * _scaled(price, self.price_decimals) * factor, atoms, price))
+            depth += atoms
+        if not segments:
+            return None
+        lot = self.atoms(book.lot)
+        best = _scaled(segments[0][2], self.price_decimals)
+        notional = _scaled(book.min_notional, self.money_decimals - self.rate_decimals, up=True)
+        low = _up(max(self.atoms(book.min_quantity), -(-notional // best), 1), lot)
+        high = _down(min(depth, self.quantity, self._affordable(book, segments)), lot)
+        if high < low:
+            return None
+        fixed = _scaled(book.fixed_cost, self.money_decimals)
+        return Block(book.venue, "", "", low, high, lot, fixed, segments)
+
+    def _affordable(self, book: Book, segments: list[tuple[int, int, Decimal]]) -> int:
+        if book.balance is None:
+            return self.quantity
+        if self.sign < 0:
+            return self.atoms(book.balance)
+        left = _scaled(book.balance, self.money_decimals)
+        total = 0
+        for slope, atoms, _ in segments:
+            taken = min(atoms, left // slope)
+            total += taken
+            left -= taken * slope
+            if taken < atoms:
+                break
+        return total
+
+    def _quote(self, quote: SplitQuote, loading: Decimal) -> Block | None:
+        if not self._within(quote.price):
+            return None
+        lot = self.atoms(quote.lot)
+        whole = self.atoms(quote.quantity)
+        if quote.all_or_none:
+            low = high = whole
+        else:
+            minimum = self.atoms(quote.min_quantity)
+            low = minimum if minimum else lot
+            high = low + _down(min(whole, self.quantity) - low, lot)
+        if high < low or low > self.quantity:
+            return None
+        rate = self.sign * self.one + _scaled(loading, self.rate_decimals - 4)
+        slope = _scaled(quote.price, self.price_decimals) * rate
+        fixed = _scaled(quote.fixed_cost, self.money_decimals)
+        return Block(quote.lp, quote.quote_id, quote.lp, low, high, lot, fixed, [(slope, high, quote.price)])
+
+
+def _decimals(value: Decimal) -> int:
+    exponent = value.as_tuple().exponent
+    return max(0, -exponent) if isinstance(exponent, int) else 0
+
+
+def _scaled(value: Decimal, decimals: int, *, up: bool = False) -> int:
+    """`value` × 10^decimals as an integer of any size; what does not fit is cut off, or rounded up."""
+    sign, digits, exponent = value.as_tuple()
+    assert isinstance(exponent, int)
+    whole = int("".join(map(str, digits)))
+    shift = exponent + decimals
+    if shift >= 0:
+        whole *= 10**shift
+    else:
+        whole = -(-whole // 10**-shift) if up else whole // 10**-shift
+    return -whole if sign else whole
+
+
+def _unscaled(value: int, decimals: int) -> Decimal:
+    digits = tuple(map(int, str(abs(value))))
+    return Decimal((1 if value < 0 else 0, digits, -decimals))
+
+
+def _up(value: int, step: int) -> int:
+    return -(-value // step) * step
+
+
+def _down(value: int, step: int) -> int:
+    return value // step * step
