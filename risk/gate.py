@@ -74,13 +74,13 @@ class Gate:
             listener(decision)
         return decision
 
-    def fill(self, intent_id: str, quantity: Decimal, stage: Stage = Stage.CHILD) -> None:
-        """`quantity` of a child was executed (or of a trade was booked): reserved becomes position. Unknown ids change
-        nothing.
-        """
+    def fill(self, intent_id: str, quantity: Decimal, stage: Stage = Stage.CHILD) -> bool:
+        """`quantity` of a child was executed (or of a trade was booked): reserved becomes position. False: nothing is held for it."""
         held = self.state.shrink(stage, intent_id, quantity)
-        if held is not None:
-            self.state.book(held.intent, min(quantity, abs(held.inventory)))
+        if held is None:
+            return False
+        self.state.book(held.intent, quantity)
+        return True
 
     def release(self, intent_id: str, unfilled: Decimal | None = None, stage: Stage = Stage.CHILD) -> None:
         """`unfilled` (default: all that is still held) will not happen any more. Unknown ids change nothing."""

@@ -13,7 +13,10 @@ from router.orders import ChildOrder, ParentOrder
 
 
 class ParentRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """Work `quantity` of `symbol`. The router plans, asks the gate, journals, submits, re-routes; it answers by topics PARENT, CHILD, FILL."""
+    """Work `quantity` of `symbol`. The router plans, asks the gate, journals, submits, re-routes.
+
+    It answers by topics PARENT, CHILD, FILL.
+    """
 
     parent_id: str
     symbol: str

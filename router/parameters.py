@@ -11,8 +11,10 @@ class RouterParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     """All times in milliseconds on the engine's clock; `*_bps` of the price."""
 
     max_children: int = 8  # per attempt, venues and LP quotes together
-    max_attempts: int = 12  # plans per parent; the deadline may end it sooner
+    max_attempts: int = 12  # plans in a row that filled nothing, then the parent is given back
     lp_wait_ms: int = 120  # how long a plan waits for LP quotes
+    lp_ladder_age_ms: int = 5_000  # an LP whose last ladder is older is not asked
+    lp_part: Decimal = Decimal("0.5")  # beside the whole size LPs are asked for this part of it (0: for the whole only)
     lp_min_notional: Decimal = Decimal(0)  # below it (quote currency) LPs are not asked
     quote_margin_ms: int = 60  # a quote that ends sooner than this is not used: the order would come too late
     child_timeout_ms: int = 3_000  # without a final report the child is UNKNOWN: reserved, queried, never sent again
@@ -25,6 +27,11 @@ class RouterParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     guard_bps: Decimal = Decimal("1")  # how far beyond the worst planned level a child's limit may reach
     min_clip: dict[str, Decimal] = msgspec.field(default_factory=dict)  # base currency -> the least worth sending
     order_id_tag: str = "001"
+
+    @property
+    def quote_margin_ns(self) -> int:
+        """`quote_margin_ms` in ns."""
+        return self.quote_margin_ms * 1_000_000
 
     def __post_init__(self) -> None:
         for name in self.__struct_fields__:

@@ -1,0 +1,75 @@
+"""Parents at work: where each stands in its cycle, found by parent or child id. Finished ones are kept a while for late reports."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from decimal import Decimal
+from enum import StrEnum
+
+import msgspec
+
+from risk.exact import ZERO
+from router.accounting import Work
+
+KEPT = 2_000  # finished parents; the oldest is forgotten
+
+
+class Phase(StrEnum):
+    """Where a parent stands. RECORDED → ASKING → SENDING → WORKING → (WAITING → ASKING …) → DONE."""
+
+    RECORDED = "recorded"  # waits for its record to be durable
+    ASKING = "asking"  # LPs have been asked for quotes
+    SENDING = "sending"  # children are being made
+    WORKING = "working"  # children are out
+    WAITING = "waiting"  # a timer will plan the rest
+    DONE = "done"
+
+
+class Run(msgspec.Struct, kw_only=True):
+    """A parent at work. `stop`: why nothing new may be sent for it; empty while it goes on."""
+
+    work: Work
+    phase: Phase = Phase.RECORDED
+    stop: str = ""
+    why_not: str = ""  # why the last plan came to nothing
+    fruitless: int = 0  # plans in a row that filled nothing
+    filled_before: Decimal = ZERO  # when the current plan was made
+
+
+class Runs:
+    """All runs of this start of the desk."""
+
+    def __init__(self) -> None:
+        self._runs: dict[str, Run] = {}
+        self._of_child: dict[str, Run] = {}
+        self._finished: OrderedDict[str, None] = OrderedDict()
+
+    def add(self, run: Run) -> None:
+        """Take a run in, with the children it has."""
+        self._runs[run.work.parent.parent_id] = run
+        for child_id in run.work.children:
+            self._of_child[child_id] = run
+
+    def add_child(self, run: Run, child_id: str) -> None:
+        """A run has a new child."""
+        self._of_child[child_id] = run
+
+    def get(self, parent_id: str) -> Run | None:
+        """The run of a parent."""
+        return self._runs.get(parent_id)
+
+    def of_child(self, child_id: str) -> Run | None:
+        """The run a child belongs to."""
+        return self._of_child.get(child_id)
+
+    def working(self) -> list[Run]:
+        """Runs that are not done, oldest first."""
+        return [run for run in self._runs.values() if run.phase is not Phase.DONE]
+
+    def finished(self, run: Run) -> None:
+        """A run is done: remember it until there are `KEPT` newer ones."""
+        self._finished[run.work.parent.parent_id] = None
+        while len(self._finished) > KEPT:
+            gone = self._runs.pop(self._finished.popitem(last=False)[0])
+            for child_id in gone.work.children:
+                self._of_child.pop(child_id, None)
