@@ -1,0 +1,127 @@
+"""What the simulated venues list: decimals, minimums, fees and opening balances of each instrument.
+
+Fees are those of an institutional volume tier, not list prices: Binance spot VIP 4-5 (taker about 4 bps), Kraken Pro above
+500 M USD of 30-day volume (taker 5 bps). Tick and lot are one unit of the decimals given here.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import msgspec
+
+BINANCE = "BINANCE"
+KRAKEN = "KRAKEN"
+
+TAKER_FEE_BPS = {BINANCE: Decimal("4"), KRAKEN: Decimal("5")}
+MAKER_FEE_BPS = {BINANCE: Decimal("2"), KRAKEN: Decimal("1")}
+
+# (price decimals, size decimals) as the venues listed them; unlisted symbols use what the tape shows.
+_BINANCE_DECIMALS = {
+    "BTC/USDT": (2, 5),
+    "BTC/USDC": (2, 5),
+    "BTC/FDUSD": (2, 5),
+    "ETH/USDT": (2, 4),
+    "ETH/USDC": (2, 4),
+    "ETH/BTC": (5, 4),
+    "SOL/USDT": (2, 3),
+    "BNB/USDT": (2, 3),
+    "XRP/USDT": (4, 0),
+}
+_KRAKEN_DECIMALS = {
+    "BTC/USDT": (1, 8),
+    "BTC/USDC": (1, 8),
+    "ETH/USDT": (2, 8),
+    "ETH/USDC": (2, 8),
+    "ETH/BTC": (5, 8),
+    "SOL/USDT": (2, 8),
+    "XRP/USDT": (5, 8),
+}
+_KRAKEN_MIN_QUANTITY = {
+    "BTC": Decimal("0.00005"),
+    "ETH": Decimal("0.001"),
+    "SOL": Decimal("0.02"),
+    "XRP": Decimal("1.65"),
+}
+_OPENING = {
+    "USDT": Decimal(25_000_000),
+    "USDC": Decimal(25_000_000),
+    "FDUSD": Decimal(25_000_000),
+    "USD": Decimal(25_000_000),
+    "EUR": Decimal(20_000_000),
+    "BTC": Decimal(400),
+    "ETH": Decimal(8_000),
+    "BNB": Decimal(20_000),
+    "SOL": Decimal(100_000),
+    "XRP": Decimal(20_000_000),
+}
+_OPENING_OTHER = Decimal(10_000_000)
+
+
+class VenueInstrument(msgspec.Struct, frozen=True, kw_only=True):
+    """A spot instrument of one simulated venue. Tick = 10^-price_decimals, lot = 10^-size_decimals; fees in basis points."""
+
+    venue: str
+    symbol: str
+    price_decimals: int
+    size_decimals: int
+    min_quantity: Decimal
+    min_notional: Decimal
+    taker_fee_bps: Decimal
+    maker_fee_bps: Decimal
+
+    @property
+    def base(self) -> str:
+        """The base currency."""
+        return self.symbol.partition("/")[0]
+
+    @property
+    def quote(self) -> str:
+        """The quote currency."""
+        return self.symbol.partition("/")[2]
+
+    def price(self, units: int) -> Decimal:
+        """A price in units of the tick as Decimal."""
+        return Decimal(units).scaleb(-self.price_decimals)
+
+    def size(self, units: int) -> Decimal:
+        """A size in lots as Decimal."""
+        return Decimal(units).scaleb(-self.size_decimals)
+
+
+def binance_instrument(symbol: str, seen: tuple[int, int] = (0, 0)) -> VenueInstrument:
+    """`symbol` on the simulated Binance; `seen` are the (price, size) decimals found on the tape, never truncated."""
+    known = _BINANCE_DECIMALS.get(symbol, (0, 0))
+    size_decimals = max(known[1], seen[1])
+    return VenueInstrument(
+        venue=BINANCE,
+        symbol=symbol,
+        price_decimals=max(known[0], seen[0]),
+        size_decimals=size_decimals,
+        min_quantity=Decimal(1).scaleb(-size_decimals),
+        min_notional=Decimal("0.0001") if symbol.endswith("/BTC") else Decimal(5),
+        taker_fee_bps=TAKER_FEE_BPS[BINANCE],
+        maker_fee_bps=MAKER_FEE_BPS[BINANCE],
+    )
+
+
+def kraken_instrument(symbol: str, source: VenueInstrument | None = None) -> VenueInstrument:
+    """`symbol` on the simulated Kraken; an unlisted symbol takes the price decimals of `source`."""
+    price_decimals, size_decimals = _KRAKEN_DECIMALS.get(symbol, (source.price_decimals if source else 2, 8))
+    base = symbol.partition("/")[0]
+    return VenueInstrument(
+        venue=KRAKEN,
+        symbol=symbol,
+        price_decimals=price_decimals,
+        size_decimals=size_decimals,
+        min_quantity=_KRAKEN_MIN_QUANTITY.get(base, Decimal("0.01")),
+        min_notional=Decimal("0.00002") if symbol.endswith("/BTC") else Decimal("0.5"),
+        taker_fee_bps=TAKER_FEE_BPS[KRAKEN],
+        maker_fee_bps=MAKER_FEE_BPS[KRAKEN],
+    )
+
+
+def opening_balances(symbols: list[str] | tuple[str, ...]) -> dict[str, Decimal]:
+    """What a fresh account holds on each simulated venue, by currency."""
+    currencies = sorted({currency for symbol in symbols for currency in symbol.split("/")})
+    return {currency: _OPENING.get(currency, _OPENING_OTHER) for currency in currencies}

@@ -1,0 +1,208 @@
+"""What both exchange servers share: sockets on loopback, WebSocket peers with bounded queues, the control endpoint, faults.
+
+A server binds 127.0.0.1 only. Frames to one peer keep their order; a peer that falls `QUEUE_FRAMES` behind is disconnected, as venues do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from typing import ClassVar
+
+import msgspec
+import orjson
+from aiohttp import WSCloseCode, WSMsgType, web
+
+from sim.events import VenueEvent
+from sim.servers.faults import Fault, FaultOrder, Faults
+from sim.servers.matching import MatchingCore
+
+QUEUE_FRAMES = 20_000
+
+
+class Credentials(msgspec.Struct, frozen=True, kw_only=True):
+    """An API key of a loopback venue."""
+
+    key: str
+    secret: str
+    passphrase: str = ""
+
+
+class Peer:
+    """One WebSocket client: what it subscribed to, and the frames that wait for it."""
+
+    def __init__(self, socket: web.WebSocketResponse) -> None:
+        self.socket = socket
+        self.topics: set[str] = set()
+        self.state: dict[str, object] = {}
+        self._queue: asyncio.Queue[str | None] = asyncio.Queue(QUEUE_FRAMES)
+
+    def send(self, frame: str) -> None:
+        """Queue a frame; a peer that is too slow loses its connection."""
+        try:
+            self._queue.put_nowait(frame)
+        except asyncio.QueueFull:
+            self.abort()
+
+    def abort(self) -> None:
+        """Tear the connection down without a close frame."""
+        request_transport = self.socket._req.transport if self.socket._req is not None else None
+        if request_transport is not None:
+            request_transport.abort()
+
+    async def pump(self) -> None:
+        """Write queued frames until the socket closes."""
+        while (frame := await self._queue.get()) is not None:
+            await self.socket.send_str(frame)
+
+
+class VenueServer:
+    """Base of a loopback exchange. Subclasses add routes and turn market events and order changes into their dialect."""
+
+    venue: ClassVar[str]
+
+    def __init__(self, core: MatchingCore, credentials: Credentials) -> None:
+        self.core = core
+        self.credentials = credentials
+        self.faults = Faults()
+        self.peers: set[Peer] = set()
+        self.port = 0
+        self._runner: web.AppRunner | None = None
+        self._hanging = asyncio.Event()
+        self.app = web.Application(middlewares=[self._fault_middleware], client_max_size=1 << 20)
+        self.app.router.add_post("/_control", self._control)
+        self.app.router.add_get("/_control", self._control_state)
+
+    # --- for subclasses ----------------------------------------------------------------------------------------------------------------
+
+    def on_market(self, event: VenueEvent) -> None:
+        """Take in a market event and publish what follows from it."""
+        raise NotImplementedError
+
+    async def on_message(self, peer: Peer, message: dict, path: str) -> None:
+        """A JSON message of a WebSocket client."""
+        raise NotImplementedError
+
+    def unavailable(self) -> web.Response:
+        """The venue's answer when it is in trouble."""
+        raise NotImplementedError
+
+    def greet(self, peer: Peer, path: str) -> None:
+        """Called when a WebSocket has opened."""
+
+    async def background(self) -> None:
+        """Periodic work while the server runs."""
+
+    # --- life --------------------------------------------------------------------------------------------------------------------------
+
+    async def start(self, port: int = 0) -> tuple[str, str]:
+        """Bind 127.0.0.1 (`port` when it is free, else any) and serve; answers (REST base URL, WebSocket base URL)."""
+        self._runner = web.AppRunner(self.app, access_log=None, shutdown_timeout=0.5)
+        await self._runner.setup()
+        try:
+            site = web.TCPSite(self._runner, "127.0.0.1", port)
+            await site.start()
+        except OSError:
+            site = web.TCPSite(self._runner, "127.0.0.1", 0)
+            await site.start()
+        self.port = self._runner.addresses[0][1]
+        self._task = asyncio.create_task(self.background())
+        return f"http://127.0.0.1:{self.port}", f"ws://127.0.0.1:{self.port}"
+
+    async def stop(self) -> None:
+        """Close every socket and the journal."""
+        self._hanging.set()
+        self._task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._task
+        for peer in list(self.peers):
+            peer.abort()
+        if self._runner is not None:
+            await self._runner.cleanup()
+        self.core.close()
+
+    # --- sockets -----------------------------------------------------------------------------------------------------------------------
+
+    async def serve_socket(self, request: web.Request) -> web.WebSocketResponse:
+        """One WebSocket connection, from its opening to its end."""
+        socket = web.WebSocketResponse(autoping=False, max_msg_size=1 << 20)
+        await socket.prepare(request)
+        peer = Peer(socket)
+        self.peers.add(peer)
+        pump = asyncio.create_task(peer.pump())
+        try:
+            self.greet(peer, request.path)
+            async for raw in socket:
+                match raw.type:
+                    case WSMsgType.PING:
+                        if not self.faults.silent:
+                            await socket.pong(raw.data)
+                    case WSMsgType.TEXT | WSMsgType.BINARY:
+                        try:
+                            message = orjson.loads(raw.data)
+                        except orjson.JSONDecodeError:
+                            await socket.close(code=WSCloseCode.POLICY_VIOLATION, message=b"Invalid JSON")
+                            break
+                        if isinstance(message, dict):
+                            await self.on_message(peer, message, request.path)
+        except ConnectionError:
+            pass
+        finally:
+            self.peers.discard(peer)
+            pump.cancel()
+            with contextlib.suppress(asyncio.CancelledError, ConnectionError, RuntimeError):
+                await pump
+        return socket
+
+    def publish(self, topic: str, frame: str, *, symbol: str = "", market: bool = True) -> None:
+        """Send a frame to every subscriber of a topic, unless a fault says otherwise."""
+        if self.faults.silent:
+            return
+        to = [peer for peer in self.peers if topic in peer.topics]
+        if to and market and self.faults.take(Fault.GARBAGE_FRAME, symbol=symbol):
+            frame = frame[: len(frame) // 2]
+        for peer in to:
+            peer.send(frame)
+
+    async def hang(self) -> None:
+        """Never answer: wait until the client has gone or the server stops."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._hanging.wait(), 120)
+
+    # --- control -----------------------------------------------------------------------------------------------------------------------
+
+    @web.middleware
+    async def _fault_middleware(
+        self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
+        if request.path != "/_control" and "upgrade" not in request.headers.get("Connection", "").lower():
+            scope = "order" if self.is_order(request) else ""
+            if self.faults.take(Fault.HTTP_503, scope=scope):
+                return self.unavailable()
+        return await handler(request)
+
+    def is_order(self, request: web.Request) -> bool:
+        """Whether a REST request places an order (scope "order" of faults)."""
+        return False
+
+    async def _control(self, request: web.Request) -> web.Response:
+        try:
+            wanted = msgspec.json.decode(await request.read(), type=FaultOrder)
+        except msgspec.MsgspecError as error:
+            return web.json_response({"error": str(error)}, status=400)
+        if wanted.venue and wanted.venue != self.venue:
+            return web.json_response({"error": f"this is {self.venue}"}, status=400)
+        self.faults.order(wanted)
+        if wanted.fault is Fault.DISCONNECT:
+            for peer in list(self.peers):
+                peer.abort()
+        return web.json_response({"ok": True, "pending": self.faults.pending()})
+
+    async def _control_state(self, request: web.Request) -> web.Response:
+        books = {
+            symbol: {"live": book.live, "reason": book.reason, "levels": [len(book.shown.bids), len(book.shown.asks)]}
+            for symbol, book in self.core.books.items()
+        }
+        body = {"venue": self.venue, "pending": self.faults.pending(), "peers": len(self.peers), "books": books}
+        return web.json_response(body)

@@ -1,0 +1,241 @@
+"""Start the loopback venues together: one market, several dialects, one state folder.
+
+`start_venues` is what `python -m sim.servers`, `kerb serve` and tests use. Credentials are made from the seed (or read back from the state
+folder), ports are remembered there, accounts are journalled there: killed and started again, every venue knows its orders and balances.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import hashlib
+import importlib
+import itertools
+import os
+import time
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from pathlib import Path
+
+import msgspec
+
+from sim.events import VenueEvent
+from sim.feed import binance_events, binance_instrument_of, kraken_events
+from sim.generator import generated_events
+from sim.instruments import BINANCE, KRAKEN, VenueInstrument, binance_instrument, kraken_instrument, opening_balances
+from sim.servers.base import Credentials, VenueServer
+from sim.servers.binance import BinanceServer
+from sim.servers.matching import FeeIn, MatchingCore
+from sim.servers.pacing import deliver, looped
+from sim.tape import TapeInfo, discover
+from sim.transform import transform
+
+FALCONX = "FALCONX"
+DEFAULT_SYMBOLS = ("BTC/USDT", "ETH/USDT")
+
+
+class Urls(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a venue listens."""
+
+    rest: str
+    ws: str
+
+
+class Venues:
+    """Running loopback venues. `urls` and `credentials` by venue; `narration`: sentences about the tapes, for the operator."""
+
+    def __init__(self) -> None:
+        self.urls: dict[str, Urls] = {}
+        self.credentials: dict[str, Credentials] = {}
+        self.servers: dict[str, VenueServer] = {}
+        self.symbols: tuple[str, ...] = ()
+        self.narration: list[str] = []
+        self._falconx: object | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def ready_line(self) -> str:
+        """The JSON line that tells a parent process where everything is."""
+        body: dict[str, object] = {venue: msgspec.to_builtins(urls) for venue, urls in self.urls.items()}
+        body["credentials"] = {venue: _public(key) for venue, key in self.credentials.items()}
+        body["symbols"] = list(self.symbols)
+        return msgspec.json.encode(body).decode()
+
+    async def stop(self) -> None:
+        """Stop the feeds, then the servers."""
+        for task in self._tasks:
+            task.cancel()
+        for task in self._tasks:
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        for server in self.servers.values():
+            await server.stop()
+        if self._falconx is not None:
+            await self._falconx.stop()
+
+
+async def start_venues(
+    *,
+    tape: Path | str | None = None,
+    seed: int = 0,
+    state: Path | str | None = None,
+    symbols: tuple[str, ...] | None = None,
+    venues: tuple[str, ...] = (BINANCE, KRAKEN, FALCONX),
+    speed: float = 1.0,
+    say: Callable[[str], None] = lambda sentence: None,
+    balances: dict[str, Decimal] | None = None,
+) -> Venues:
+    """Start the venues on 127.0.0.1 and feed them, until `stop()`.
+
+    `tape`: a file or a folder (None: the seeded generator). `symbols`: what to list (default: what the tapes hold, else BTC and ETH).
+    `state`: folder for accounts, credentials and ports (None: nothing is kept). `say` hears each sentence about the tapes.
+    Raises `TapeFault` when `tape` is none, or does not hold a wanted symbol.
+    """
+    folder = Path(state) if state is not None else None
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+    out = Venues()
+    tapes = _tapes(tape, symbols, out, say)
+    out.symbols = tuple(tapes) if tapes else (symbols or DEFAULT_SYMBOLS)
+    listed = {
+        BINANCE: {s: binance_instrument_of(tapes[s]) if tapes else binance_instrument(s) for s in out.symbols},
+    }
+    listed[KRAKEN] = {s: kraken_instrument(s, listed[BINANCE][s]) for s in out.symbols}
+    out.credentials = {venue: _credentials(venue, seed, folder) for venue in venues}
+    ports = _Ports(folder)
+    opening = balances if balances is not None else opening_balances(out.symbols)
+    classes = {BINANCE: (BinanceServer, FeeIn.RECEIVED)}
+    if KRAKEN in venues:
+        classes[KRAKEN] = (importlib.import_module("sim.servers.kraken").KrakenServer, FeeIn.QUOTE)
+    for venue, (server_class, fee_in) in classes.items():
+        if venue not in venues:
+            continue
+        journal = folder / f"{venue.lower()}.jsonl" if folder is not None else None
+        core = MatchingCore(venue, listed[venue], opening, fee_in=fee_in, journal_path=journal)
+        server = server_class(core, out.credentials[venue])
+        rest, ws = await server.start(ports.wanted(venue))
+        ports.bound(venue, server.port)
+        out.servers[venue], out.urls[venue] = server, Urls(rest=rest, ws=ws)
+    _feed(out, tapes, listed, seed, speed)
+    if FALCONX in venues:
+        await _start_falconx(out, seed, folder, ports)
+    return out
+
+
+def _tapes(
+    tape: Path | str | None, symbols: tuple[str, ...] | None, out: Venues, say: Callable[[str], None]
+) -> dict[str, TapeInfo]:
+    if tape is None:
+        return {}
+    found = {info.symbol: info for info in discover(tape)}
+    for info in found.values():
+        out.narration.append(
+            f"{info.path.name}: {info.symbol} {info.market}, {info.messages} messages in {(info.last_ns - info.first_ns) / 1e9:.0f} s, "
+            f"{'with' if info.has_snapshot else 'without'} a depth snapshot"
+        )
+        out.narration.extend(info.notes)
+        out.narration.extend(problem.message for problem in info.problems)
+    wanted = [symbol for symbol in symbols if symbol in found] if symbols else list(found)
+    if symbols:
+        missing = [symbol for symbol in symbols if symbol not in found]
+        if missing:
+            out.narration.append(f"{', '.join(missing)}: no tape of it in {tape}; it is not listed")
+    if not wanted:
+        from sim.tape import TapeFault
+
+        raise TapeFault(f"{tape} holds {', '.join(found)}, and none of {', '.join(symbols or ())}")
+    for sentence in out.narration:
+        say(sentence)
+    return {symbol: found[symbol] for symbol in wanted}
+
+
+def _feed(
+    out: Venues, tapes: dict[str, TapeInfo], listed: dict[str, dict[str, VenueInstrument]], seed: int, speed: float
+) -> None:
+    start_ns = time.time_ns()
+    together = min((info.first_ns for info in tapes.values()), default=0)
+    for venue, server in out.servers.items():
+        streams = []
+        for symbol in out.symbols:
+            if tapes:
+                info = tapes[symbol]
+                # tapes of the same moment keep their distance, others start together
+                origin = together if info.first_ns - together < 60_000_000_000 else info.first_ns
+                make = _tape_source(venue, info, seed)
+                streams.append(looped(make, origin_ns=origin, start_ns=start_ns, speed=speed))
+            else:
+                events = generated_events(symbol, seed)
+                if venue == KRAKEN:
+                    events = transform(events, seed, listed[BINANCE][symbol], listed[KRAKEN][symbol])
+                once = itertools.chain([events])
+                streams.append(
+                    looped(lambda once=once: next(once, iter(())), origin_ns=0, start_ns=start_ns, speed=speed)
+                )
+        out._tasks.append(asyncio.create_task(deliver(streams, server.on_market), name=f"feed {venue}"))
+
+
+def _tape_source(venue: str, info: TapeInfo, seed: int) -> Callable[[], Iterator[VenueEvent]]:
+    return lambda: kraken_events(info, seed) if venue == KRAKEN else binance_events(info)
+
+
+async def _start_falconx(out: Venues, seed: int, folder: Path | None, ports: _Ports) -> None:
+    """FalconX prices from Binance's middle, or Kraken's when there is no Binance."""
+    module = importlib.import_module("sim.servers.falconx")
+    source = out.servers.get(BINANCE) or out.servers.get(KRAKEN)
+    mid = source.core.mid if source is not None else (lambda symbol: None)
+    server = module.FalconXServer(mid, seed, folder, out.credentials[FALCONX], symbols=out.symbols)
+    try:
+        rest, ws = await server.start(ports.wanted(FALCONX))
+    except OSError:  # the remembered port is taken
+        await server.stop()
+        rest, ws = await server.start()
+    ports.bound(FALCONX, int(rest.rpartition(":")[2]))
+    out._falconx = server
+    out.urls[FALCONX] = Urls(rest=rest, ws=ws)
+
+
+def _public(credentials: Credentials) -> dict[str, str]:
+    return {name: value for name, value in msgspec.to_builtins(credentials).items() if value}
+
+
+def _credentials(venue: str, seed: int, folder: Path | None) -> Credentials:
+    """Keys of a loopback venue: from the state folder, else derived from the seed. They open nothing but this process."""
+    path = folder / f"{venue.lower()}.key.json" if folder is not None else None
+    if path is not None and path.exists():
+        return msgspec.json.decode(path.read_bytes(), type=Credentials)
+
+    def derive(purpose: str) -> bytes:
+        return hashlib.sha512(f"kerb loopback {venue} {seed} {purpose}".encode()).digest()
+
+    # Kraken's secrets are base64 of 64 bytes; the same form does for the others
+    made = Credentials(
+        key=f"{venue.lower()}-{derive('key').hex()[:24]}",
+        secret=base64.b64encode(derive("secret")).decode(),
+        passphrase=derive("passphrase").hex()[:16] if venue == FALCONX else "",
+    )
+    if path is not None:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(msgspec.json.encode(made))
+    return made
+
+
+class _Ports:
+    """Ports by venue, remembered in the state folder."""
+
+    def __init__(self, folder: Path | None) -> None:
+        self._path = folder / "ports.json" if folder is not None else None
+        self._ports: dict[str, int] = {}
+        if self._path is not None and self._path.exists():
+            with contextlib.suppress(msgspec.MsgspecError):
+                self._ports = msgspec.json.decode(self._path.read_bytes(), type=dict[str, int])
+
+    def wanted(self, venue: str) -> int:
+        return self._ports.get(venue, 0)
+
+    def bound(self, venue: str, port: int) -> None:
+        self._ports[venue] = port
+        if self._path is not None:
+            part = self._path.with_suffix(".part")
+            part.write_bytes(msgspec.json.encode(self._ports))
+            part.replace(self._path)
