@@ -1,0 +1,99 @@
+"""Composes and runs a replay: the tape's venues, the LP and scripted clients around the desk's own, unchanged actors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import msgspec
+from nautilus_trader.backtest.engine import BacktestEngine
+
+from desk.api.messages import DeskState
+from desk.compose import DeskParts, build_desk
+from desk.config.model import DeskConfig
+from desk.ids import base36
+from desk.ledger import Ledger
+from sim.clients import ScriptedRfq
+from sim.lp_model import LpParams
+from sim.replay.clients import ScriptedClients
+from sim.replay.data import TapeData
+from sim.replay.recorder import Recorder
+from sim.replay.throughput import Throughput, run_timed
+from sim.replay.venues import SimVenues, add_market_actors, build_engine
+
+CLIENTS_START_NS = 3_000_000_000  # after the tape's first event: books fill, volatility is measured
+SEED_SPACE = 36**6
+
+
+class ReplayResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of a replay. `clients`: what the scripted clients saw; `recorded`: lines on the record per topic."""
+
+    state_hash: str
+    state: DeskState
+    clients: dict[str, int]
+    recorded: dict[str, int]
+    lp: dict[str, int]
+    throughput: Throughput
+    sim_faults: int
+
+
+def venues_of(config: DeskConfig, symbols: Iterable[str]) -> SimVenues:
+    """The simulated venues as a desk's configuration needs them: its LPs, with their ladder sizes."""
+    symbols = set(symbols)
+    lps = []
+    for section in config.lps:
+        if not section.enabled:
+            continue
+        known = LpParams().rungs
+        wanted = {s: section.levels.get(s) or known.get(s, ()) for s in config.lp_symbols(section) if s in symbols}
+        lps.append(LpParams(lp=section.lp, rungs={symbol: sizes for symbol, sizes in wanted.items() if sizes}))
+    return SimVenues(lps=tuple(lps), trader_id=config.trader_id)
+
+
+def run_desk(
+    data: TapeData, config: DeskConfig, requests: Iterable[ScriptedRfq], seed: int, record: Path | None = None
+) -> ReplayResult:
+    """Run the desk over loaded data. `record`: where to keep the canonical record as JSON lines."""
+    warm()
+    venues = venues_of(config, (listing.symbol for listing in data.listings))
+    engine, lps = build_engine(data, seed, venues)
+    ledger = Ledger("sqlite://", inline=True)
+    recorder = Recorder(record)
+    try:
+        parts = _desk(config, ledger, engine, seed)
+        clients = ScriptedClients(parts.desk, requests, data.first_ns + CLIENTS_START_NS)
+        engine.add_actor(recorder)
+        add_market_actors(engine, data, venues, lps)
+        for actor in parts.actors:
+            engine.add_actor(actor)
+        for strategy in parts.strategies:
+            engine.add_strategy(strategy)
+        engine.add_actor(clients)
+        throughput = run_timed(engine, data.messages)
+        state = parts.desk.state()
+        others = [actor for actor in engine.trader.actors() if actor not in parts.actors]
+        return ReplayResult(
+            state_hash=recorder.finish(ledger.balances()),
+            state=state,
+            clients=dict(sorted(clients.counts.items())),
+            recorded=dict(sorted(recorder.counts.items())),
+            lp={lp.name: len(lp.executed) for lp in lps},
+            throughput=throughput,
+            sim_faults=sum(actor.fault_count() for actor in others),
+        )
+    finally:
+        engine.dispose()
+        ledger.close()
+
+
+def warm() -> None:
+    """Compile or load every kernel, so that no run pays for it."""
+    from pricing.warm import warm as warm_pricing
+    from router.warm import warm as warm_router
+
+    warm_pricing()
+    warm_router()
+
+
+def _desk(config: DeskConfig, ledger: Ledger, engine: BacktestEngine, seed: int) -> DeskParts:
+    return build_desk(config, ledger=ledger, epoch=base36(seed % SEED_SPACE), now_ns=engine.kernel.clock.timestamp_ns)
