@@ -17,7 +17,7 @@ from sim.events import ASK, BID, EventKind, VenueEvent, rows
 from sim.instruments import VenueInstrument, binance_instrument
 from sim.levels import LevelBook
 
-_START = {
+START_PRICES = {
     "BTC/USDT": 60_000.0,
     "BTC/USDC": 60_000.0,
     "ETH/USDT": 2_600.0,
@@ -65,7 +65,7 @@ class _Generated:
         self.walk = _Walk(spec, random.Random(self.rng.getrandbits(64)))
         self.tick = 10.0**-instrument.price_decimals
         self.lot = 10.0**-instrument.size_decimals
-        self.start = _START.get(symbol, 100.0)
+        self.start = START_PRICES.get(symbol, 100.0)
         self.book = LevelBook()
         self.trade_id = 0
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Iterator
+from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
 from typing import IO
@@ -148,6 +149,7 @@ class TapeInfo(msgspec.Struct, frozen=True, kw_only=True):
     price_decimals: int
     size_decimals: int
     clock_skew_ns: int
+    first_price: Decimal = Decimal(0)  # of the first trade, quote or depth level: roughly where it trades
     problems: tuple[TapeProblem, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -406,6 +408,7 @@ class _Tally:
         self.first_ns = self.last_ns = 0
         self.price_gcd = self.size_gcd = self.trade_gcd = 0
         self.least_delay_ns: int | None = None
+        self.first_price = 0
 
     def add(self, event: Depth | Snapshot | Trade | Quote) -> None:
         self.messages += 1
@@ -419,15 +422,19 @@ class _Tally:
                 self._delay(event.ts_ns - event.event_ns)
             case Snapshot():
                 self.snapshots += 1
+                if event.bids:
+                    self.first_price = self.first_price or event.bids[0][0]
                 self._decimals(event.bids)
                 self._decimals(event.asks)
             case Trade():
                 self.trades += 1
+                self.first_price = self.first_price or event.price
                 self.price_gcd = math.gcd(self.price_gcd, event.price)
                 self.trade_gcd = math.gcd(self.trade_gcd, event.size)
                 self._delay(event.ts_ns - event.event_ns)
             case Quote():
                 self.quotes += 1
+                self.first_price = self.first_price or event.bid
                 self._decimals([(event.bid, event.bid_size), (event.ask, event.ask_size)])
 
     def _decimals(self, levels: list[tuple[int, int]]) -> None:
@@ -535,6 +542,7 @@ def _info(
         has_snapshot=tally.snapshots > 0,
         price_decimals=_decimals_of(tally.price_gcd),
         size_decimals=_decimals_of(tally.trade_gcd or tally.size_gcd),
+        first_price=Decimal(tally.first_price).scaleb(-E8),
         clock_skew_ns=0 if delay is None else max(0, _MIN_LATENCY_NS - delay),
         problems=tuple(sorted(found, key=lambda problem: problem.line)),
     )

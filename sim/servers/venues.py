@@ -22,7 +22,7 @@ import msgspec
 
 from sim.events import VenueEvent
 from sim.feed import binance_events, binance_instrument_of, kraken_events
-from sim.generator import generated_events
+from sim.generator import START_PRICES, generated_events
 from sim.instruments import BINANCE, KRAKEN, VenueInstrument, binance_instrument, kraken_instrument, opening_balances
 from sim.servers.base import Credentials, VenueServer
 from sim.servers.binance import BinanceServer
@@ -50,6 +50,7 @@ class Venues:
         self.credentials: dict[str, Credentials] = {}
         self.servers: dict[str, VenueServer] = {}
         self.symbols: tuple[str, ...] = ()
+        self.instruments: dict[str, tuple[Decimal, Decimal]] = {}  # finest tick of the venues, roughly where it trades
         self.narration: list[str] = []
         self._falconx: object | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -59,6 +60,10 @@ class Venues:
         body: dict[str, object] = {venue: msgspec.to_builtins(urls) for venue, urls in self.urls.items()}
         body["credentials"] = {venue: _public(key) for venue, key in self.credentials.items()}
         body["symbols"] = list(self.symbols)
+        body["instruments"] = [
+            {"symbol": symbol, "price_tick": f"{tick:f}", "price": f"{price:f}"}
+            for symbol, (tick, price) in self.instruments.items()
+        ]
         return msgspec.json.encode(body).decode()
 
     async def stop(self) -> None:
@@ -101,6 +106,10 @@ async def start_venues(
         BINANCE: {s: binance_instrument_of(tapes[s]) if tapes else binance_instrument(s) for s in out.symbols},
     }
     listed[KRAKEN] = {s: kraken_instrument(s, listed[BINANCE][s]) for s in out.symbols}
+    for symbol in out.symbols:
+        decimals = max(listed[venue][symbol].price_decimals for venue in listed)
+        price = tapes[symbol].first_price if tapes else Decimal(str(START_PRICES.get(symbol, 100.0)))
+        out.instruments[symbol] = (Decimal(1).scaleb(-decimals), price)
     out.credentials = {venue: _credentials(venue, seed, folder) for venue in venues}
     ports = _Ports(folder)
     opening = balances if balances is not None else opening_balances(out.symbols)
