@@ -22,7 +22,9 @@ def split(source: IO[bytes], gap_bps: str, explain: bool) -> None:
         request = parse(source.read())
         result = solve(request, gap_bps=gap)
     except SplitFault as fault:
-        raise click.UsageError(str(fault).replace("\n", " ")) from None
+        refusal = click.ClickException(" ".join(str(fault).split()))
+        refusal.exit_code = 2
+        raise refusal from None
     click.echo(answer(result))
     if explain:
         for line in narrate(request, result):

@@ -12,7 +12,7 @@ from __future__ import annotations
 from heapq import heappop, heappush
 from math import gcd
 
-from router.lots import Item, LotPlan, allocate
+from router.lots import Item, LotPlan, Part
 from router.problem import Block, Problem
 
 FREE, OPEN, CLOSED = 0, 1, 2
@@ -52,6 +52,9 @@ class Search:
         self.gap_ppb = gap_ppb
         self.node_limit = node_limit
         self.best = Solution([0] * len(self.blocks), 0, 0)
+        self.arena = problem.arena
+        self.heap: list[tuple[int, int, int, _Node, list[int] | None]] = []
+        self.pushed = 0
         self.tried: set[tuple[int, ...]] = set()
 
     def tolerance(self) -> int:
@@ -61,45 +64,49 @@ class Search:
     def run(self) -> Solution:
         """Search until the best plan is within the tolerance of the bound."""
         blocks = self.blocks
-        root = _Node([FREE] * len(blocks), [0] * len(blocks), [block.high for block in blocks])
-        heap: list[tuple[int, int, int, _Node, list[int]]] = []
-        self._push(heap, root)
+        self._push(_Node([FREE] * len(blocks), [0] * len(blocks), [block.high for block in blocks]))
         nodes = 0
-        while heap:
-            most, bound, _, node, taken = heap[0]
-            best = self.best
-            if -most < best.filled or (-most == best.filled and bound >= best.cost - self.tolerance()):
-                break
-            if nodes >= self.node_limit:
+        while self.heap:
+            entry = self.heap[0]
+            if self._settled(-entry[0], entry[1]) or nodes >= self.node_limit:
                 break
             nodes += 1
-            heappop(heap)
-            for child in self._branch(node, taken):
-                self._push(heap, child)
+            heappop(self.heap)
+            if entry[4] is None:
+                self._refine(entry[3])
+            else:
+                for child in self._branch(entry[3], entry[4]):
+                    self._push(child)
         best = self.best
         best.nodes = nodes
         best.bound, best.proven = best.cost, True
-        if heap:
-            most, bound = -heap[0][0], heap[0][1]
+        if self.heap:
+            most, bound = -self.heap[0][0], self.heap[0][1]
             if most == best.filled:
                 best.bound = min(best.cost, bound)
             best.proven = most < best.filled or (most == best.filled and best.bound == best.cost)
         return best
 
+    def _settled(self, most: int, bound: int) -> bool:
+        """Whether a node with this reach and bound, and so every node after it, cannot improve the best plan enough."""
+        best = self.best
+        return most < best.filled or (most == best.filled and bound >= best.cost - self.tolerance())
+
     # one node
 
-    def _push(self, heap: list[tuple[int, int, int, _Node, list[int]]], node: _Node) -> None:
+    def _items(self, node: _Node) -> tuple[list[int], list[Item], int, int] | None:
+        """Relaxed blocks of a node: (their numbers, items, fixed costs paid, most they may fill); None when it holds no
+        plan."""
         blocks, states = self.blocks, node.states
         opened = [v for v, state in enumerate(states) if state == OPEN]
         room = self.children - len(opened)
-        floor = sum(node.lows[v] for v in opened)
-        if room < 0 or floor > self.quantity:
-            return
+        left = self.quantity - sum(node.lows[v] for v in opened)
+        if room < 0 or left < 0:
+            return None
         for v, state in enumerate(states):
-            if state == FREE and (room == 0 or blocks[v].low > self.quantity - floor):
+            if state == FREE and (room == 0 or blocks[v].low > left):
                 states[v] = CLOSED
         active = [v for v, state in enumerate(states) if state != CLOSED]
-        left = self.quantity - floor
         items = []
         for v in active:
             block = blocks[v]
@@ -108,30 +115,53 @@ class Search:
             else:
                 high = min(node.highs[v], left)
                 lot = gcd(block.low, block.lot) if block.low < block.high else block.low
-                items.append(Item(block, 0, high, lot, block.fixed // high if high else 0))
-        plan = LotPlan(items)
-        most = plan.most(min(self.quantity, self._reach(node, opened, room)))
-        best = self.best
-        if most is None or most < best.filled:
-            return
+                items.append(Item(block, 0, high, lot, block.fixed // high))
         paid = sum(blocks[v].fixed for v in opened)
-        if most == best.filled and items:
-            rough = allocate(items, most)
-            if paid + sum(item.cost(x) for item, x in zip(items, rough, strict=True)) >= best.cost:
-                return
-        solved = plan.solve(most)
-        if solved is None:
+        return active, items, paid, min(self.quantity, self._reach(node, opened, room))
+
+    def _push(self, node: _Node) -> None:
+        """Bound a node without lots and queue it, unless it cannot hold a better plan."""
+        found = self._items(node)
+        if found is None:
+            return
+        active, items, paid, reach = found
+        plan = LotPlan(items, self.arena)
+        most = plan.most(reach)
+        if most is None or most < self.best.filled or not items:
+            return
+        rough = Part(items, self.arena).allocate(most)
+        bound = paid + sum(item.cost(x) for item, x in zip(items, rough, strict=True))
+        taken = [0] * len(self.blocks)
+        for v, x in zip(active, rough, strict=True):
+            taken[v] = x
+        if not self._offer(taken) and (most > self.best.filled or bound < self.best.cost):
+            self._place(node, taken)
+        self._queue(most, bound, node, None)
+
+    def _refine(self, node: _Node) -> None:
+        """Bound a node with lots, look for plans near its relaxed solution, and queue it again."""
+        found = self._items(node)
+        if found is None:
+            return
+        active, items, paid, reach = found
+        plan = LotPlan(items, self.arena)
+        most = plan.most(reach)
+        solved = None if most is None else plan.solve(most)
+        if most is None or solved is None:
             return
         bound = paid + solved[0]
-        taken = [0] * len(blocks)
+        taken = [0] * len(self.blocks)
         for v, x in zip(active, solved[1], strict=True):
             taken[v] = x
         self._offer(taken)
         if most > self.best.filled or bound < self.best.cost:
             self._round(node, taken)
-        if most < self.best.filled or (most == self.best.filled and bound >= self.best.cost):
-            return
-        heappush(heap, (-most, bound, id(node), node, taken))
+        self._queue(most, bound, node, taken)
+
+    def _queue(self, most: int, bound: int, node: _Node, taken: list[int] | None) -> None:
+        if most > self.best.filled or (most == self.best.filled and bound < self.best.cost):
+            self.pushed += 1
+            heappush(self.heap, (-most, bound, self.pushed, node, taken))
 
     def _reach(self, node: _Node, opened: list[int], room: int) -> int:
         """No plan of this node fills more: what is open, and the `room` largest of what is free, one per LP."""
@@ -189,7 +219,7 @@ class Search:
     def _settle(self, chosen: list[int]) -> None:
         """The cheapest plan that uses exactly these blocks, or one near it when lots do not divide each other."""
         items = [Item(self.blocks[v], self.blocks[v].low, self.blocks[v].high, self.blocks[v].lot, 0) for v in chosen]
-        plan = LotPlan(items)
+        plan = LotPlan(items, self.arena)
         total = plan.most(self.quantity)
         solved = None if total is None else plan.solve(total)
         if solved is None:
@@ -199,14 +229,31 @@ class Search:
             taken[v] = x
         if self._offer(taken):
             return
+        self._floor(chosen, taken)
+
+    def _place(self, node: _Node, taken: list[int]) -> None:
+        """A quick plan: the relaxed quantities cut to whole lots, what is left placed where it fits. Often within the
+        tolerance."""
+        groups: set[str] = set()
+        chosen: list[int] = []
+        for v in sorted((v for v, x in enumerate(taken) if x), key=lambda v: (node.states[v] != OPEN, -taken[v], v)):
+            block = self.blocks[v]
+            if node.states[v] == OPEN or (taken[v] >= block.low and not (block.group and block.group in groups)):
+                chosen.append(v)
+                groups.add(block.group)
+        self._floor(chosen[: self.children], taken)
+
+    def _floor(self, chosen: list[int], wanted: list[int]) -> None:
+        """Offer `wanted` cut down to lots on the chosen blocks, the rest placed coarse lots first."""
+        taken = [0] * len(self.blocks)
         left = self.quantity
         for v in chosen:
             block = self.blocks[v]
-            taken[v] = block.low + (taken[v] - block.low) // block.lot * block.lot
+            taken[v] = block.low + (wanted[v] - block.low) // block.lot * block.lot
             left -= taken[v]
-        for v in sorted(chosen, key=lambda v: -self.blocks[v].lot):
+        for v in sorted(chosen, key=lambda v: (-self.blocks[v].lot, v)):
             block = self.blocks[v]
-            more = min(left, block.high - taken[v]) // block.lot * block.lot
+            more = max(0, min(left, block.high - taken[v])) // block.lot * block.lot
             taken[v] += more
             left -= more
         self._offer(taken)

@@ -16,7 +16,10 @@ from collections.abc import Callable, Sequence
 from functools import reduce
 from math import gcd
 
+import numpy as np
+
 from router.problem import Block
+from router.threshold import Array, select
 
 
 class Item:
@@ -60,11 +63,34 @@ def allocate(items: Sequence[Item], total: int) -> list[int]:
     return taken
 
 
+class Part:
+    """Items that are allocated together: by the kernel when there is an arena, else in Python integers."""
+
+    __slots__ = ("_out", "_rows", "arena", "items")
+
+    def __init__(self, items: Sequence[Item], arena: Array | None) -> None:
+        self.items = items
+        self.arena = arena
+        if arena is not None:
+            self._rows = np.array(
+                [(item.block.index, item.low, item.high, item.offset) for item in items], dtype=np.int64
+            ).reshape(-1, 4)
+            self._out = np.empty(len(items), dtype=np.int64)
+
+    def allocate(self, total: int) -> list[int]:
+        """Cheapest quantities with Σ = total, lots ignored."""
+        if self.arena is None:
+            return allocate(self.items, total)
+        select(self.arena, self._rows, total, self._out)
+        return self._out.tolist()
+
+
 class LotPlan:
     """All items with a chain of lots. Finds the attainable totals and the cheapest quantities for one of them."""
 
-    def __init__(self, items: Sequence[Item]) -> None:
+    def __init__(self, items: Sequence[Item], arena: Array | None) -> None:
         self.items = items
+        self.arena = arena
         base = reduce(gcd, (item.lot for item in items if item.high > item.low), 0) or 1
         self.chain = [base]
         for lot in sorted({item.lot for item in items if item.high > item.low and item.block.low < item.block.high}):
@@ -79,6 +105,7 @@ class LotPlan:
             item.lot = self.chain[at]
             item.high = item.low + (item.high - item.low) // item.lot * item.lot
             self.classes[at].append(i)
+        self.parts = [Part([items[i] for i in members], arena) for members in self.classes]
         self.lows = [sum(items[i].low for i in members) for members in self.classes]
         self.highs = [sum(items[i].high for i in members) for members in self.classes]
         self._spread: list[dict[int, tuple[int, list[int]]]] = [{} for _ in self.chain]
@@ -103,7 +130,7 @@ class LotPlan:
         attained."""
         if not self.items:
             return (0, []) if total == 0 else None
-        rough = allocate(self.items, total)
+        rough = Part(self.items, self.arena).allocate(total)
         running = 0
         for c, members in enumerate(self.classes):
             self._guess[c] = running  # what the classes below c take in the continuous solution
@@ -170,13 +197,14 @@ class LotPlan:
         memo = self._spread[c]
         if total in memo:
             return memo[total]
-        items = [self.items[i] for i in self.classes[c]]
+        items = self.parts[c].items
         lot = self.chain[c]
         if len(items) <= 1:
             taken = [total] * len(items)
         else:
             taken = [
-                item.low + (x - item.low) // lot * lot for item, x in zip(items, allocate(items, total), strict=True)
+                item.low + (x - item.low) // lot * lot
+                for item, x in zip(items, self.parts[c].allocate(total), strict=True)
             ]
             left = (total - sum(taken)) // lot
             while True:

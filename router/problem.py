@@ -13,10 +13,13 @@ overflows here.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from decimal import Decimal
+from decimal import Context, Decimal, Inexact
 
 from pricing.scale import EXACT
 from router.request import Book, SplitQuote, SplitRequest
+from router.threshold import fits, pack
+
+WIDE = Context(prec=400, traps=[Inexact])  # no number of a request needs more digits
 
 
 class Block:
@@ -115,6 +118,7 @@ class Problem:
         self.blocks = [block for block in blocks if block is not None]
         for index, block in enumerate(self.blocks):
             block.index = index
+        self.arena = pack(self.blocks) if fits(self.blocks, self.quantity) else None  # None: Python integers
         self.max_children = len(self.blocks) if request.max_children is None else request.max_children
 
     def atoms(self, size: Decimal) -> int:
@@ -198,21 +202,14 @@ def _decimals(value: Decimal) -> int:
 
 
 def _scaled(value: Decimal, decimals: int, *, up: bool = False) -> int:
-    """`value` × 10^decimals as an integer of any size; what does not fit is cut off, or rounded up."""
-    sign, digits, exponent = value.as_tuple()
-    assert isinstance(exponent, int)
-    whole = int("".join(map(str, digits)))
-    shift = exponent + decimals
-    if shift >= 0:
-        whole *= 10**shift
-    else:
-        whole = -(-whole // 10**-shift) if up else whole // 10**-shift
-    return -whole if sign else whole
+    """`value` × 10^decimals as an integer of any size; digits beyond are cut off, or rounded up."""
+    scaled = WIDE.scaleb(value, decimals)
+    whole = int(scaled)
+    return whole + 1 if up and scaled > whole else whole
 
 
 def _unscaled(value: int, decimals: int) -> Decimal:
-    digits = tuple(map(int, str(abs(value))))
-    return Decimal((1 if value < 0 else 0, digits, -decimals))
+    return WIDE.scaleb(Decimal(value), -decimals)
 
 
 def _up(value: int, step: int) -> int:
