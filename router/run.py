@@ -33,6 +33,7 @@ class Run(msgspec.Struct, kw_only=True):
     stop: str = ""
     why_not: str = ""  # why the last plan came to nothing
     fruitless: int = 0  # plans in a row that filled nothing
+    sent: bool = False  # whether the last plan made children
     filled_before: Decimal = ZERO  # when the current plan was made
 
 

@@ -216,11 +216,13 @@ class SmartOrderRouter(Safe, LoopSafe, Strategy):
         run.phase = Phase.SENDING
         if (reason := self._must_stop(run, now)) is None:
             run.why_not = ""
+            known = len(work.children)
             for planned in self._plan(run, quotes, now):
                 self._make(run, planned, now)
-            run.phase = Phase.WORKING
-            if not work.open and parent.filled == run.filled_before:
+            run.sent = len(work.children) > known
+            if not run.sent:
                 run.why_not = run.why_not or "no liquidity within the limits"
+            run.phase = Phase.WORKING
             self._go_on(run)
         else:
             run.phase = Phase.WORKING
@@ -478,10 +480,9 @@ class SmartOrderRouter(Safe, LoopSafe, Strategy):
         if parent.filled >= parent.quantity or run.stop:
             self._done(run)
         elif work.free > 0:
-            progress = parent.filled > run.filled_before
-            run.fruitless = 0 if progress else run.fruitless + 1
+            run.fruitless = 0 if parent.filled > run.filled_before else run.fruitless + 1
             run.phase = Phase.WAITING
-            pause = self.parameters.replan_ms if progress else self.parameters.retry_backoff_ms
+            pause = self.parameters.replan_ms if run.sent else self.parameters.retry_backoff_ms
             at = self.clock.timestamp_ns() + pause * _MS
             self.at_ns(f"plan:{parent.parent_id}", at, lambda _: self._attempt(run))
 
