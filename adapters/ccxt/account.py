@@ -95,6 +95,7 @@ class AccountLink:
         self._exchange: Any = None
         self._prepared_s = 0.0
         self._disabled = ""
+        self._stopping = False
 
     def start(self) -> None:
         """Connect in the background, for ever."""
@@ -103,6 +104,7 @@ class AccountLink:
 
     async def stop(self) -> None:
         """Leave the venue. Orders that live stay at the venue."""
+        self._stopping = True
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()

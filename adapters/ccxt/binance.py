@@ -183,6 +183,7 @@ class BinanceAccountDialect:
 
     async def subscribe(self, exchange: Any) -> None:
         """Returns when the venue has confirmed the user data stream."""
+        exchange.balance.setdefault("spot", {})  # ccxt's own handler fails without it
         await exchange.authenticate()
 
     def forget(self, exchange: Any) -> None:

@@ -90,6 +90,7 @@ class MarketLink:
         self._states: dict[tuple[str, Stream], StreamState] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._exchange: Any = None
+        self._stopping = False
 
     def start(self) -> None:
         """Connect in the background, for ever."""
@@ -97,6 +98,7 @@ class MarketLink:
 
     async def stop(self) -> None:
         """Leave the venue; every book is cleared."""
+        self._stopping = True
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -143,26 +145,33 @@ class MarketLink:
                 await asyncio.sleep(backoff_s(attempt, self._rng))
                 attempt += 1
         self._sink.on_markets(list(self.markets.values()))
-        for symbol in self.markets:
-            for stream in Stream:
-                self._states[symbol, stream] = StreamState(symbol, stream)
         await asyncio.gather(self._watch(), *(self._drive(state) for state in self._states.values()))
 
     async def _load(self) -> None:
         """The instance, its hook, the markets of our symbols with our own fees."""
-        if self._exchange is None:
-            self._exchange = self._dialect.create(self.config)
-            self._exchange.on_snapshot = self._on_snapshot
-            attach(self._exchange, self.counters, self._on_message, self._on_down)
-        exchange = self._exchange
+        exchange = self._made()
         await exchange.load_markets()
         markets = {}
         for symbol in self.config.symbols:
             if symbol not in exchange.markets:
                 raise ValueError(f"{self.config.venue} does not list {symbol}")
             markets[symbol] = market_of(exchange.markets[symbol], taker=await self._taker_fee(symbol))
+        self.prepare(markets)
+
+    def _made(self) -> Any:
+        """The ccxt instance, hooked."""
+        if self._exchange is None:
+            self._exchange = self._dialect.create(self.config)
+            self._exchange.on_snapshot = self._on_snapshot
+            attach(self._exchange, self.counters, self._on_message, self._on_down)
+        return self._exchange
+
+    def prepare(self, markets: dict[str, Market]) -> None:
+        """Empty books and streams of these markets. What follows on the hook is applied to them."""
+        self._made()
         self._by_id = {market.market_id: market for market in markets.values()} | markets
         self._books = {symbol: self._dialect.book(market, self.config.depth) for symbol, market in markets.items()}
+        self._states = {(symbol, stream): StreamState(symbol, stream) for symbol in markets for stream in Stream}
         self.markets = markets
 
     async def _taker_fee(self, symbol: str) -> Decimal | None:
@@ -334,7 +343,7 @@ class MarketLink:
 
     def _on_down(self, client: Any, reason: str) -> None:
         """A socket is gone, and every stream on it."""
-        lost = [state for state in self._states.values() if state.client is client]
+        lost = [state for state in self._states.values() if state.client is client and not self._stopping]
         if lost:
             self.counters.reconnects += 1
         for state in lost:

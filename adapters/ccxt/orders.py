@@ -51,9 +51,9 @@ _REFUSING_STATUS = {"400", "401", "403", "404", "405", "407", "410", "418", "422
 
 @cache
 def _errors() -> Any:
-    import ccxt.base.errors as errors  # here, so that the table can be read without loading ccxt's exchanges
+    import ccxt  # here: it takes a second to load
 
-    return errors
+    return ccxt
 
 
 def classify(error: BaseException) -> Failure:

@@ -1,7 +1,7 @@
 """Exact numbers, markets and client order ids, as a venue wants them.
 
-Floats of a venue's JSON are read through their shortest repr, which gives back the digits sent as long as value × 10^decimals
-< 2^53 (`exact` raises where a number does not fit its market's precision, it never rounds).
+Floats of a venue's JSON are read through their shortest repr, which gives back the digits sent up to 15 significant ones
+(`exact` raises where a number does not fit its market's precision, it never rounds).
 """
 
 from __future__ import annotations
@@ -21,12 +21,14 @@ def exact(value: str | float | int, decimals: int) -> int:
     text = value if isinstance(value, str) else repr(value)
     whole, _, fraction = text.partition(".")
     kept, rest = fraction[:decimals], fraction[decimals:]
-    if not (whole.isdigit() and (not kept or kept.isdigit()) and not rest.strip("0")):
+    if not (text.isascii() and whole.isdigit() and (not kept or kept.isdigit()) and not rest.strip("0")):
         return _exact_decimal(text, decimals)  # exponents, signs, or no number at all
     return int(whole + kept) * 10 ** (decimals - len(kept))
 
 
 def _exact_decimal(text: str, decimals: int) -> int:
+    if "_" in text or not text.isascii():  # Python would take these
+        raise ValueError(f"{text!r} is not a number")
     try:
         scaled = Decimal(text).scaleb(decimals)
     except ArithmeticError as e:
