@@ -134,7 +134,8 @@ def read_script(path: Path) -> list[ScriptedRfq]:
             item = msgspec.json.decode(line, type=ScriptedRfq)
         except msgspec.DecodeError as error:
             raise ValueError(f"{path.name}, line {number}: {error}") from error
-        if item.at_ns < 0 or item.quantity <= 0 or not 0 < item.accept_ratio <= 1:
+        finite = item.quantity.is_finite() and item.accept_ratio.is_finite()
+        if not finite or item.at_ns < 0 or item.quantity <= 0 or not 0 < item.accept_ratio <= 1:
             raise ValueError(f"{path.name}, line {number}: at_ns, quantity or accept_ratio is out of range")
         if item.side not in ("buy", "sell", "two_way") or item.accept_side not in ("buy", "sell"):
             raise ValueError(f"{path.name}, line {number}: side must be buy, sell or two_way")
