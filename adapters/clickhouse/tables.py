@@ -1,0 +1,170 @@
+"""The tables of the archive as Arrow schemas: one schema a table, the same in spool segments and inserts.
+
+Column order and names are those of `migrations/`. Market data may be dropped under pressure, counted; business rows
+are not.
+"""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+TS = pa.timestamp("ns", "UTC")
+RAW = pa.decimal128(38, 16)  # the engine's fixed-point numbers
+MONEY = pa.decimal128(38, 18)
+TEXT = pa.string()
+MONEYS = pa.list_(MONEY)
+
+SCHEMAS: dict[str, pa.Schema] = {
+    "md_deltas": pa.schema(
+        {
+            "instrument_id": TEXT,
+            "ts_event": TS,
+            "ts_init": TS,
+            "seq": pa.uint64(),
+            "i": pa.uint32(),
+            "kind": TEXT,
+            "side": pa.int8(),
+            "price": RAW,
+            "size": RAW,
+        }
+    ),
+    "md_trades": pa.schema(
+        {
+            "instrument_id": TEXT,
+            "ts_event": TS,
+            "ts_init": TS,
+            "trade_id": TEXT,
+            "side": TEXT,
+            "price": RAW,
+            "size": RAW,
+        }
+    ),
+    "md_quotes": pa.schema(
+        {
+            "instrument_id": TEXT,
+            "ts_event": TS,
+            "ts_init": TS,
+            "bid_price": RAW,
+            "ask_price": RAW,
+            "bid_size": RAW,
+            "ask_size": RAW,
+        }
+    ),
+    "lp_ladders": pa.schema(
+        {"lp": TEXT, "symbol": TEXT, "ts": TS, "quantities": MONEYS, "bids": MONEYS, "asks": MONEYS}
+    ),
+    "rfqs": pa.schema(
+        {
+            "rfq_id": TEXT,
+            "client_id": TEXT,
+            "client_rfq_id": TEXT,
+            "symbol": TEXT,
+            "side": TEXT,
+            "quantity": MONEY,
+            "currency": TEXT,
+            "ttl_ms": pa.uint32(),
+            "state": TEXT,
+            "reason": TEXT,
+            "quote_ids": pa.list_(TEXT),
+            "trade_id": TEXT,
+            "created": TS,
+            "updated": TS,
+        }
+    ),
+    "rfq_quotes": pa.schema(
+        {
+            "quote_id": TEXT,
+            "rfq_id": TEXT,
+            "client_id": TEXT,
+            "symbol": TEXT,
+            "side": TEXT,
+            "price": MONEY,
+            "quantity": MONEY,
+            "amount": MONEY,
+            "fair": MONEY,
+            "steps": pa.list_(TEXT),
+            "amounts": MONEYS,
+            "valid_until": TS,
+            "created": TS,
+            "streamed": pa.bool_(),
+        }
+    ),
+    "client_trades": pa.schema(
+        {
+            "trade_id": TEXT,
+            "quote_id": TEXT,
+            "rfq_id": TEXT,
+            "client_id": TEXT,
+            "client_order_id": TEXT,
+            "symbol": TEXT,
+            "side": TEXT,
+            "price": MONEY,
+            "quantity": MONEY,
+            "amount": MONEY,
+            "fair": MONEY,
+            "skew": MONEY,
+            "traded": TS,
+            "settle_due": TS,
+        }
+    ),
+    "risk_decisions": pa.schema(
+        {
+            "decision_id": TEXT,
+            "outcome": TEXT,
+            "stage": TEXT,
+            "intent_id": TEXT,
+            "symbol": TEXT,
+            "venue": TEXT,
+            "client_id": TEXT,
+            "side": TEXT,
+            "quantity": MONEY,
+            "price": MONEY,
+            "check": TEXT,
+            "value": TEXT,
+            "limit": TEXT,
+            "message": TEXT,
+            "limits": pa.map_(TEXT, TEXT),
+            "ts": TS,
+        }
+    ),
+    "order_events": pa.schema(
+        {
+            "kind": TEXT,
+            "parent_id": TEXT,
+            "child_id": TEXT,
+            "rfq_id": TEXT,
+            "quote_id": TEXT,
+            "venue": TEXT,
+            "symbol": TEXT,
+            "side": TEXT,
+            "quantity": MONEY,
+            "limit_price": MONEY,
+            "state": TEXT,
+            "filled": MONEY,
+            "notional": MONEY,
+            "arrival_mid": MONEY,
+            "reason": TEXT,
+            "created": TS,
+            "updated": TS,
+        }
+    ),
+    "fills": pa.schema(
+        {
+            "venue": TEXT,
+            "symbol": TEXT,
+            "trade_id": TEXT,
+            "client_order_id": TEXT,
+            "side": TEXT,
+            "price": MONEY,
+            "quantity": MONEY,
+            "fee": MONEY,
+            "fee_currency": TEXT,
+            "ts": TS,
+        }
+    ),
+    "feed_events": pa.schema(
+        {"ts": TS, "kind": TEXT, "venue": TEXT, "symbol": TEXT, "detail": TEXT, "count": pa.uint64()}
+    ),
+}
+
+MARKET = frozenset({"md_deltas", "md_trades", "md_quotes", "lp_ladders"})  # may be dropped under pressure
