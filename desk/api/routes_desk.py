@@ -1,0 +1,95 @@
+"""What can be traded, the desk's clock, and the operator's routes under `/v1/desk/`."""
+
+from __future__ import annotations
+
+from desk.api.capabilities import capabilities_of
+from desk.api.context import Api
+from desk.api.messages import (
+    Capabilities,
+    DeskState,
+    DeskTime,
+    HaltRequest,
+    InstrumentPage,
+    TradingState,
+)
+from desk.api.routing import Call, Route
+from desk.errors import Invalid
+
+
+async def list_instruments(api: Api, call: Call) -> InstrumentPage:
+    allowed = call.caller.instruments
+    items = [item for item in api.service.instruments() if allowed is None or item.symbol in allowed]
+    return InstrumentPage(items=items)
+
+
+async def get_time(api: Api, _call: Call) -> DeskTime:
+    return DeskTime(time_ns=api.clock_ns(), epoch=api.epoch)
+
+
+async def get_capabilities(api: Api, _call: Call) -> Capabilities:
+    return capabilities_of(api)
+
+
+async def get_state(api: Api, _call: Call) -> DeskState:
+    return api.service.state()
+
+
+def _confirmed(body: HaltRequest, word: str) -> None:
+    if body.confirm != word:
+        raise Invalid("not_confirmed", f"confirm must be the word {word}", details={"field": "confirm"})
+
+
+def _trading(api: Api) -> TradingState:
+    state = api.service.state()
+    return TradingState(trading=state.trading, halt_reason=state.halt_reason)
+
+
+async def halt(api: Api, call: Call) -> TradingState:
+    _confirmed(call.body, "HALT")
+    api.service.halt(call.caller, call.body.reason)
+    return _trading(api)
+
+
+async def resume(api: Api, call: Call) -> TradingState:
+    _confirmed(call.body, "RESUME")
+    api.service.resume(call.caller, call.body.reason)
+    return _trading(api)
+
+
+_OPERATE = ("operate",)
+
+ROUTES = (
+    Route("GET", "/v1/instruments", "listInstruments", "What may be asked for.", InstrumentPage, list_instruments),
+    Route(
+        "GET",
+        "/v1/capabilities",
+        "getCapabilities",
+        "How each watch channel works at each venue.",
+        Capabilities,
+        get_capabilities,
+    ),
+    Route("GET", "/v1/time", "getTime", "The desk's clock and epoch.", DeskTime, get_time),
+    Route(
+        "GET", "/v1/desk/state", "getDeskState", "Everything an operator sees.", DeskState, get_state, scopes=_OPERATE
+    ),
+    Route(
+        "POST",
+        "/v1/desk/halt",
+        "haltDesk",
+        "Stop quoting and sending. Cancels and reconciliation go on. Survives a restart.",
+        TradingState,
+        halt,
+        scopes=_OPERATE,
+        body=HaltRequest,
+    ),
+    Route(
+        "POST",
+        "/v1/desk/resume",
+        "resumeDesk",
+        "Trade again.",
+        TradingState,
+        resume,
+        scopes=_OPERATE,
+        body=HaltRequest,
+    ),
+)
