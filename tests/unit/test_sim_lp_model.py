@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 
 import msgspec
@@ -113,12 +114,13 @@ def test_the_lean_is_continuous_and_bounded() -> None:
         mids.append((rung.bid + rung.ask) / 2)
     bound = MID * Decimal("2.0") * BPS + params.price_step
     assert all(abs(mid - MID) <= bound for mid in mids)
-    assert max(abs(a - b) for a, b in zip(mids, mids[1:], strict=False)) < MID * Decimal("0.2") * BPS
+    assert max(abs(a - b) for a, b in pairwise(mids)) < MID * Decimal("0.2") * BPS
     assert max(mids) - min(mids) > MID * BPS  # it does move
 
 
 SCRIPT = """
 from decimal import Decimal
+from itertools import pairwise
 from sim.lp_model import LpModel
 import msgspec
 model, out = LpModel(77), []
