@@ -1,0 +1,75 @@
+"""Numbers and times as an operator reads them: grouped, aligned on the point, never with an exponent or a float's tail."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+
+NONE = "–"
+EIGHTHS = " ▏▎▍▌▋▊▉█"
+
+
+def number(text: str | None, decimals: int, *, sign: bool = False) -> str:
+    """`text` with `decimals` places and grouped thousands; "–" for none."""
+    value = decimal(text)
+    if value is None:
+        return NONE
+    return f"{value:+,.{decimals}f}" if sign else f"{value:,.{decimals}f}"
+
+
+def aligned(text: str | None, decimals: int) -> str:
+    """As `number`, but zeros at the end are blanks: points stand under each other and short sizes stay short."""
+    shown = number(text, decimals)
+    if "." not in shown:
+        return shown + " " * (decimals + 1 if shown == NONE and decimals else 0)
+    short = shown.rstrip("0").removesuffix(".")
+    return short.ljust(len(shown))
+
+
+def decimal(text: str | None) -> Decimal | None:
+    """The number in `text`, None when there is none."""
+    if text is None or text == "":
+        return None
+    try:
+        value = Decimal(text)
+    except InvalidOperation:
+        return None
+    return value if value.is_finite() else None
+
+
+def places(text: str | None) -> int:
+    """Digits after the point as written."""
+    return len(text.partition(".")[2]) if text else 0
+
+
+def clock(ts_ns: int) -> str:
+    """Time of day, UTC."""
+    return NONE if ts_ns <= 0 else datetime.fromtimestamp(ts_ns // 1_000_000_000, UTC).strftime("%H:%M:%S")
+
+
+def span(seconds: float) -> str:
+    """A duration in at most five characters."""
+    if seconds < 0:
+        return NONE
+    if seconds < 9.95:
+        return f"{seconds:.1f}s"
+    if seconds < 100:
+        return f"{seconds:.0f}s"
+    minutes = seconds / 60
+    return f"{minutes:.0f}m" if minutes < 100 else f"{minutes / 60:.0f}h"
+
+
+def nanos(value: int) -> str:
+    """A latency."""
+    if value <= 0:
+        return NONE
+    if value < 10_000_000:
+        return f"{value / 1_000:,.0f} µs"
+    return f"{value / 1_000_000:,.1f} ms"
+
+
+def bar(fraction: float, width: int) -> str:
+    """A horizontal bar of `width` cells in eighths."""
+    eighths = round(max(0.0, min(1.0, fraction)) * width * 8)
+    full, rest = divmod(eighths, 8)
+    return ("█" * full + (EIGHTHS[rest] if rest else "")).ljust(width)[:width]

@@ -1,0 +1,1 @@
+"""One view a number key: what each panel shows of the desk's state."""
