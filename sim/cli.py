@@ -1,70 +1,60 @@
-"""`kerb demo`, `kerb serve`, `kerb replay`. Nothing heavy is imported before a command is called."""
+"""The simulator's commands. Nothing heavy is imported before a command runs."""
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import click
 
-
-class Duration(click.ParamType):
-    """A time such as `30s`, `2m`, `1h` or `45` (seconds)."""
-
-    name = "duration"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Seconds."""
-        if isinstance(value, float):
-            return value
-        match = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|m|h)?", str(value).strip())
-        if match is None or float(match[1]) <= 0:
-            self.fail(f"{value!r} is not a duration: 30s, 2m, 1h", param, ctx)
-        return float(match[1]) * {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}[match[2] or "s"]
-
-
-DURATION = Duration()
+from desk.errors import ConfigFault
 
 
 @click.command()
-@click.option("--headless", is_flag=True, help="No blotter: a line every few seconds instead.")
-@click.option("--for", "duration", type=DURATION, help="Stop after this long, e.g. 30s, 2m (default: until Ctrl-C).")
-@click.option("--tape", type=click.Path(path_type=Path), help="A recorded feed, or a folder of them (default: a generated market).")
-@click.option("--seed", type=int, default=7, show_default=True, help="Of clients, second exchange, LP and generated market.")
-@click.option("--state", type=click.Path(file_okay=False, path_type=Path), help="Folder to keep or continue the desk in (default: a fresh one).")
-@click.option("--port", type=click.IntRange(0, 65_535), default=8080, show_default=True, help="Of the API; a free one when it is taken.")
-@click.option("--report", type=click.Path(dir_okay=False, path_type=Path), help="Write a JSON summary here at the end.")
-def demo(
-    headless: bool,
-    duration: float | None,
-    tape: Path | None,
-    seed: int,
-    state: Path | None,
-    port: int,
-    report: Path | None,
-) -> int:
-    """Run a whole desk on simulated venues: no keys, no network."""
-    import sys
-    import tempfile
+@click.option(
+    "--tape", type=click.Path(path_type=Path), help="File or folder of raw tapes; a seeded market without it."
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of everything that is not recorded.")
+@click.option("--state", type=click.Path(path_type=Path), help="Folder that keeps accounts, credentials and ports.")
+@click.option("--symbols", default="", help="Comma-separated, e.g. BTC/USDT,ETH/USDT (default: what the tapes hold).")
+@click.option("--speed", type=float, default=1.0, show_default=True, help="2.0 plays the tape twice as fast.")
+def serve(tape: Path | None, seed: int, state: Path | None, symbols: str, speed: float) -> None:
+    """Serve the loopback venues: Binance, Kraken and FalconX on 127.0.0.1."""
+    import asyncio
+    import signal
 
-    import uvloop
+    from sim.servers.venues import start_venues
+    from sim.tape import TapeFault
 
-    from desk.errors import ConfigFault
-    from sim.demo.supervisor import Options, Supervisor
+    if speed <= 0:
+        raise click.BadParameter("must be positive", param_hint="--speed")
+    listed = tuple(symbol.strip().upper() for symbol in symbols.split(",") if symbol.strip()) or None
 
-    if tape is not None and not tape.exists():
-        raise ConfigFault(f"there is no tape at {tape}")
-    if report is not None and not report.resolve().parent.is_dir():
-        raise ConfigFault(f"there is no folder {report.resolve().parent} to write the report in")
-    folder = (state or Path(tempfile.mkdtemp(prefix="kerb-demo-"))).resolve()
-    blotter = not headless and sys.stdout.isatty() and sys.stdin.isatty()
-    options = Options(
-        tape=tape.resolve() if tape else None,
-        seed=seed,
-        state=folder,
-        port=port,
-        duration_s=duration,
-        report=report,
-        blotter=blotter,
-    )
-    return uvloop.run(Supervisor(options, lambda text: click.echo(f"kerb: {text}", err=True)).run())
+    async def run() -> None:
+        stopped = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+        venues = await start_venues(
+            tape=tape,
+            seed=seed,
+            state=state,
+            symbols=listed,
+            speed=speed,
+            say=lambda sentence: click.echo(sentence, err=True),
+        )
+        try:
+            for venue, urls in venues.urls.items():
+                key = venues.credentials[venue]
+                click.echo(f"{venue:<8} REST {urls.rest}   WebSocket {urls.ws}")
+                click.echo(
+                    f"{'':<8} key {key.key}   secret {key.secret}"
+                    + (f"   passphrase {key.passphrase}" if key.passphrase else "")
+                )
+            click.echo(f"Serving {', '.join(venues.symbols)}. Ctrl-C stops.")
+            await stopped.wait()
+        finally:
+            await venues.stop()
+
+    try:
+        asyncio.run(run())
+    except TapeFault as fault:
+        raise ConfigFault(str(fault)) from fault

@@ -26,9 +26,10 @@ from sim.generator import START_PRICES, generated_events
 from sim.instruments import BINANCE, KRAKEN, VenueInstrument, binance_instrument, kraken_instrument, opening_balances
 from sim.servers.base import Credentials, VenueServer
 from sim.servers.binance import BinanceServer
+from sim.servers.kraken import KrakenServer
 from sim.servers.matching import FeeIn, MatchingCore
 from sim.servers.pacing import deliver, looped
-from sim.tape import TapeInfo, discover
+from sim.tape import TapeFault, TapeInfo, discover
 from sim.transform import transform
 
 FALCONX = "FALCONX"
@@ -66,12 +67,27 @@ class Venues:
         ]
         return msgspec.json.encode(body).decode()
 
+    def failed(self) -> asyncio.Task[BaseException]:
+        """A task that ends when a feed fails, with its error; it waits for ever while all is well."""
+
+        async def watch() -> BaseException:
+            waiting = set(self._tasks)
+            while waiting:
+                done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    if not task.cancelled() and (error := task.exception()) is not None:
+                        return error
+            await asyncio.Event().wait()
+            raise AssertionError
+
+        return asyncio.create_task(watch(), name="feeds")
+
     async def stop(self) -> None:
         """Stop the feeds, then the servers."""
         for task in self._tasks:
             task.cancel()
         for task in self._tasks:
-            with contextlib.suppress(asyncio.CancelledError):
+            with contextlib.suppress(asyncio.CancelledError, Exception):  # a feed's error is told by `failed`
                 await task
         for server in self.servers.values():
             await server.stop()
@@ -113,9 +129,7 @@ async def start_venues(
     out.credentials = {venue: _credentials(venue, seed, folder) for venue in venues}
     ports = _Ports(folder)
     opening = balances if balances is not None else opening_balances(out.symbols)
-    classes = {BINANCE: (BinanceServer, FeeIn.RECEIVED)}
-    if KRAKEN in venues:
-        classes[KRAKEN] = (importlib.import_module("sim.servers.kraken").KrakenServer, FeeIn.QUOTE)
+    classes = {BINANCE: (BinanceServer, FeeIn.RECEIVED), KRAKEN: (KrakenServer, FeeIn.QUOTE)}
     for venue, (server_class, fee_in) in classes.items():
         if venue not in venues:
             continue
@@ -150,8 +164,6 @@ def _tapes(
         if missing:
             out.narration.append(f"{', '.join(missing)}: no tape of it in {tape}; it is not listed")
     if not wanted:
-        from sim.tape import TapeFault
-
         raise TapeFault(f"{tape} holds {', '.join(found)}, and none of {', '.join(symbols or ())}")
     for sentence in out.narration:
         say(sentence)

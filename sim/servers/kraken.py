@@ -1,0 +1,685 @@
+"""Loopback Kraken spot: REST and WebSocket v2, as an unmodified client sees them.
+
+* Public REST under `/0/public`, private under `/0/private`: `API-Key`, `API-Sign` (HMAC-SHA512 over path and SHA-256
+  of nonce and body) and a strictly growing nonce are checked. Business errors are HTTP 200 with `error: ["E…"]`.
+* WebSocket v2 on any path: `status`, `heartbeat`, `book` (with CRC32), `trade`, `ticker`, `instrument`, and with a
+  token `executions` and `balances`; `add_order`, `cancel_order`, `ping`.
+* While a book of the tape is lost: an update whose checksum cannot match, then silence on that book,
+  `EService:Unavailable` from `Depth`; a new snapshot comes when it is whole again, also to those who subscribed in
+  between.
+
+Not simulated: margin, stops, amend, batches, rate limits. A filter by `cl_ord_id` works in QueryOrders, OpenOrders,
+ClosedOrders and TradesHistory alike (Kraken documents it for the two in the middle).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import hmac
+import secrets
+import time
+from collections.abc import Callable
+from decimal import Decimal, InvalidOperation
+from typing import ClassVar
+from urllib.parse import parse_qsl
+
+import orjson
+from aiohttp import web
+
+from sim.events import EventKind, VenueEvent
+from sim.servers import kraken_wire as wire
+from sim.servers.base import Credentials, Peer, VenueServer
+from sim.servers.faults import Fault
+from sim.servers.kraken_book import DEPTHS, PublishedBook
+from sim.servers.kraken_wire import KrakenError
+from sim.servers.matching import Change, MatchingCore, OrderRequest, Refusal, Tif, VenueFill, VenueOrder
+from sim.servers.rolling import Rolling
+
+_TOKEN_LIFE_S = 900
+_PAGE = 50
+
+
+class KrakenServer(VenueServer):
+    """The loopback Kraken on a matching core. `start()` binds it; feed it with `on_market`."""
+
+    venue: ClassVar[str] = "KRAKEN"
+
+    def __init__(self, core: MatchingCore, credentials: Credentials) -> None:
+        super().__init__(core, credentials)
+        self._symbols = {name: symbol for symbol in core.instruments for name in wire.pair_names(symbol)}
+        self._books: dict[tuple[str, int], PublishedBook] = {}
+        self._rolling = {symbol: Rolling() for symbol in core.instruments}
+        self._top: dict[str, tuple[int, int, int, int]] = {}
+        self._tokens: dict[str, float] = {}
+        self._nonce = 0
+        self._sequence = 0
+        core.on_order.append(self._on_order)
+        core.on_rows.append(lambda symbol, rows: self._publish_book(symbol, core.clock_ns()))
+        core.on_print.append(self._on_own_print)
+        self._routes()
+
+    # --- market data -------------------------------------------------------------------------------------------------------------------
+
+    def on_market(self, event: VenueEvent) -> None:
+        """Take in an event and publish Kraken's frames for it. Quotes are derived from the book, as Kraken's are."""
+        symbol = event.symbol
+        self.core.apply(event)
+        match event.kind:
+            case EventKind.UPDATE:
+                self._publish_book(symbol, event.ts_event_ns)
+            case EventKind.SNAPSHOT:
+                for (known, depth), published in self._books.items():
+                    if known == symbol:
+                        self._send_snapshot(symbol, depth, published, event.ts_event_ns)
+                self._publish_top(symbol)
+            case EventKind.CLEAR:
+                self._publish_loss(symbol, event.ts_event_ns)
+            case EventKind.TRADE:
+                ms = event.ts_event_ns // 1_000_000
+                self._publish_trade(symbol, self.core.next_trade_id(), event.price, event.size, event.side, ms)
+
+    def _publish_book(self, symbol: str, ts_ns: int) -> None:
+        book = self.core.books[symbol]
+        if not book.live:
+            return
+        instrument = self.core.instruments[symbol]
+        for (known, depth), published in list(self._books.items()):
+            if known != symbol:
+                continue
+            topic = f"book:{symbol}:{depth}"
+            if not any(topic in peer.topics for peer in self.peers):
+                del self._books[known, depth]
+                continue
+            bids, asks = published.advance(book.shown)
+            if not bids and not asks:
+                continue
+            if self.faults.take(Fault.DROP_UPDATES, symbol=symbol):
+                continue
+            crc = wire.checksum(list(published.bids.items())[:10], list(published.asks.items())[:10])
+            self.publish(topic, wire.book("update", instrument, bids, asks, crc, ts_ns), symbol=symbol)
+        self._publish_top(symbol)
+
+    def _publish_loss(self, symbol: str, ts_ns: int) -> None:
+        """What a subscriber sees when the venue's own feed lost updates: a checksum that does not match its book."""
+        for (known, depth), published in self._books.items():
+            if known == symbol:
+                crc = wire.checksum(list(published.bids.items())[:10], list(published.asks.items())[:10]) ^ 1
+                frame = wire.book("update", self.core.instruments[symbol], [], [], crc, ts_ns)
+                self.publish(f"book:{symbol}:{depth}", frame, symbol=symbol)
+
+    def _send_snapshot(self, symbol: str, depth: int, published: PublishedBook, ts_ns: int) -> None:
+        bids, asks = published.reset(self.core.books[symbol].shown)
+        frame = wire.book("snapshot", self.core.instruments[symbol], bids, asks, wire.checksum(bids, asks), ts_ns)
+        self.publish(f"book:{symbol}:{depth}", frame, symbol=symbol)
+
+    def _publish_top(self, symbol: str) -> None:
+        shown = self.core.books[symbol].shown
+        bid, ask = shown.bids.top(1), shown.asks.top(1)
+        if bid and ask and self._top.get(symbol) != (*bid[0], *ask[0]):
+            self._top[symbol] = (*bid[0], *ask[0])
+            self.publish(f"ticker:{symbol}:bbo", self._ticker(symbol, "update"), symbol=symbol)
+
+    def _publish_trade(self, symbol: str, trade_id: int, price: int, size: int, side: int, trade_ms: int) -> None:
+        self._rolling[symbol].add(trade_id, price, size, side, trade_ms)
+        rows = self._rolling[symbol].latest(1)
+        self.publish(f"trade:{symbol}", wire.trades("update", self.core.instruments[symbol], rows), symbol=symbol)
+        self.publish(f"ticker:{symbol}:trades", self._ticker(symbol, "update"), symbol=symbol)
+
+    def _on_own_print(self, symbol: str, fill: VenueFill) -> None:
+        aggressor = -fill.side if fill.maker else fill.side
+        self._publish_trade(symbol, fill.trade_id, fill.price, fill.size, aggressor, fill.ts_ns // 1_000_000)
+
+    def _ticker(self, symbol: str, kind: str) -> str:
+        instrument, rolling = self.core.instruments[symbol], self._rolling[symbol]
+        price, size = instrument.price_decimals, instrument.size_decimals
+        bid, bid_size, ask, ask_size = self._top.get(symbol, (0, 0, 0, 0))
+        prices = {name: wire.text(value, price) for name, value in rolling.prices().items()}
+        change = rolling.last - rolling.first
+        sign = "-" if change < 0 else ""
+        percent = round(100 * change / rolling.first, 2) if rolling.first else 0
+        return (
+            f'{{"channel":"ticker","type":"{kind}","data":[{{"symbol":"{symbol}","bid":{wire.text(bid, price)},'
+            f'"bid_qty":{wire.text(bid_size, size)},"ask":{wire.text(ask, price)},"ask_qty":{wire.text(ask_size, size)},'
+            f'"last":{prices["last"]},"volume":{wire.text(rolling.volume, size)},"vwap":{prices["average"]},"low":{prices["low"]},'
+            f'"high":{prices["high"]},"change":{sign}{wire.text(abs(change), price)},"change_pct":{percent},'
+            f'"timestamp":"{wire.stamp(self.core.clock_ns())}"}}]}}'
+        )
+
+    async def background(self) -> None:
+        """A heartbeat each second, as Kraken sends to whoever subscribed to something."""
+        while True:
+            await asyncio.sleep(1)
+            for peer in list(self.peers):
+                if peer.topics and not self.faults.silent:
+                    peer.send('{"channel":"heartbeat"}')
+
+    # --- WebSocket ---------------------------------------------------------------------------------------------------------------------
+
+    def greet(self, peer: Peer, path: str) -> None:
+        """The status message that opens every connection."""
+        body = {"version": "2.0.10", "system": "online", "api_version": "v2", "connection_id": id(peer)}
+        peer.send(orjson.dumps({"channel": "status", "data": [body], "type": "update"}).decode())
+
+    async def on_message(self, peer: Peer, message: dict, path: str) -> None:
+        """A v2 request."""
+        came = self.core.clock_ns()
+        method, params = message.get("method"), message.get("params") or {}
+        try:
+            match method:
+                case "ping":
+                    self._answer(peer, message, came, method="pong")
+                case "subscribe" | "unsubscribe":
+                    self._subscription(peer, message, params, came)
+                case "add_order":
+                    self._check_token(params)
+                    order = self._place_from_socket(params)
+                    result = {
+                        "order_id": wire.order_txid(order.order_id),
+                        "cl_ord_id": order.client_id,
+                        "order_userref": 0,
+                    }
+                    if not self.faults.take(Fault.HANG_AFTER_ACCEPT, symbol=order.symbol):
+                        self._answer(peer, message, came, success=True, result=result)
+                case "cancel_order":
+                    self._check_token(params)
+                    wanted = [("order_id", str(txid)) for txid in params.get("order_id", [])]
+                    wanted += [("cl_ord_id", str(client_id)) for client_id in params.get("cl_ord_id", [])]
+                    for name, value in wanted:
+                        order = self._one({"txid": value} if name == "order_id" else {"cl_ord_id": value})
+                        self._cancel_order(order)
+                        self._answer(peer, message, came, success=True, result={name: value})
+                case _:
+                    raise KrakenError(f"Unsupported method: {method}")
+        except KrakenError as error:
+            self._answer(peer, message, came, success=False, error=error.text)
+
+    def _answer(self, peer: Peer, message: dict, came_ns: int, **fields: object) -> None:
+        body: dict[str, object] = {"method": message.get("method"), **fields}
+        body |= {"time_in": wire.stamp(came_ns), "time_out": wire.stamp(self.core.clock_ns())}
+        if "req_id" in message:
+            body["req_id"] = message["req_id"]
+        if not self.faults.silent:
+            peer.send(orjson.dumps(body).decode())
+
+    def _check_token(self, params: dict) -> None:
+        if self._tokens.get(str(params.get("token")), 0) < time.monotonic():
+            raise KrakenError("ESession:Invalid session")
+
+    def _subscription(self, peer: Peer, message: dict, params: dict, came: int) -> None:
+        channel, wanted = params.get("channel"), message.get("method") == "subscribe"
+        symbols = params.get("symbol") or []
+        for symbol in symbols:
+            if symbol not in self.core.instruments:
+                raise KrakenError(f"Currency pair not supported {symbol}")
+        match channel:
+            case "book" | "trade" | "ticker":
+                for symbol in symbols:
+                    self._market_subscription(peer, message, params, symbol, came, wanted=wanted)
+            case "instrument":
+                self._answer(peer, message, came, success=True, result={"channel": channel, "snapshot": True})
+                if wanted:
+                    peer.send(orjson.dumps(wire.instrument_snapshot(self.core)).decode())
+            case "executions" | "balances":
+                self._check_token(params)
+                self._toggle(peer, str(channel), wanted=wanted)
+                result = {"channel": channel, "snapshot": True}
+                self._answer(peer, message, came, success=True, result=result)
+                if wanted and channel == "balances":
+                    peer.send(self._balances_snapshot())
+                elif wanted:
+                    self._executions_snapshot(peer, params)
+            case "status" | "heartbeat":
+                self._answer(peer, message, came, success=True, result={"channel": channel})
+            case _:
+                raise KrakenError(f"Unsupported channel: {channel}")
+
+    def _toggle(self, peer: Peer, topic: str, *, wanted: bool) -> None:
+        (peer.topics.add if wanted else peer.topics.discard)(topic)
+
+    def _market_subscription(
+        self, peer: Peer, message: dict, params: dict, symbol: str, came: int, *, wanted: bool
+    ) -> None:
+        channel = str(params["channel"])
+        result: dict[str, object] = {"channel": channel, "symbol": symbol}
+        snapshot = wanted and params.get("snapshot", True)
+        topic = f"{channel}:{symbol}"
+        match channel:
+            case "book":
+                depth = params.get("depth", 10)
+                if depth not in DEPTHS:
+                    raise KrakenError("Subscription depth not supported")
+                result |= {"depth": depth, "snapshot": bool(snapshot)}
+                topic += f":{depth}"
+            case "ticker":
+                trigger = params.get("event_trigger", "trades")
+                result |= {"event_trigger": trigger, "snapshot": bool(snapshot)}
+                topic += f":{trigger}"
+            case _:
+                result |= {"snapshot": bool(snapshot)}
+        self._answer(peer, message, came, success=True, result=result)
+        self._toggle(peer, topic, wanted=wanted)
+        if channel == "book" and wanted:
+            self._join_book(peer, symbol, int(params.get("depth", 10)))
+        elif channel == "ticker" and snapshot and symbol in self._top:
+            peer.send(self._ticker(symbol, "snapshot"))
+        elif channel == "trade" and snapshot:
+            rows = self._rolling[symbol].latest(_PAGE)
+            if rows:
+                peer.send(wire.trades("snapshot", self.core.instruments[symbol], rows))
+
+    def _join_book(self, peer: Peer, symbol: str, depth: int) -> None:
+        """A new subscriber gets what the others have; when the book is lost, its snapshot comes later."""
+        book = self.core.books[symbol]
+        fresh = (symbol, depth) not in self._books
+        published = self._books.setdefault((symbol, depth), PublishedBook(depth))
+        if not book.live:
+            return
+        if fresh:
+            published.reset(book.shown)
+        bids, asks = list(published.bids.items()), list(published.asks.items())
+        crc, instrument = wire.checksum(bids, asks), self.core.instruments[symbol]
+        peer.send(wire.book("snapshot", instrument, bids, asks, crc, self.core.clock_ns()))
+
+    # --- private channels --------------------------------------------------------------------------------------------------------------
+
+    def _on_order(self, order: VenueOrder, change: Change, fill: VenueFill | None) -> None:
+        instrument, now = self.core.instruments[order.symbol], self.core.clock_ns()
+        upto = order.fills if change in (Change.CANCELED, Change.EXPIRED) else []
+        if fill is not None:
+            upto = order.fills[: order.fills.index(fill) + 1]
+        done = sum(item.size for item in upto) == order.quantity
+        match change:
+            case Change.NEW:
+                kinds = [("pending_new", "pending_new"), ("new", "new")]
+            case Change.TRADE:
+                kinds = [("trade", "filled" if done else "partially_filled")] + ([("filled", "filled")] if done else [])
+            case Change.CANCELED | Change.EXPIRED:
+                kinds = [("canceled", "canceled")]
+        for kind, status in kinds:
+            row = wire.execution(order, instrument, kind, status, fill if kind == "trade" else None, upto, now)
+            self._private("executions", "update", row)
+        if fill is not None:
+            for currency in dict.fromkeys((instrument.base, instrument.quote, fill.fee_currency)):
+                self._private("balances", "update", self._balance_row(currency, fill))
+
+    def _private(self, channel: str, kind: str, row: str) -> None:
+        self._sequence += 1
+        frame = f'{{"channel":"{channel}","type":"{kind}","data":[{row}],"sequence":{self._sequence}}}'
+        self.publish(channel, frame, market=False)
+
+    def _balance_row(self, currency: str, fill: VenueFill) -> str:
+        instrument = self.core.instruments[fill.symbol]
+        amount = instrument.size(fill.size) * fill.side if currency == instrument.base else -fill.cost * fill.side
+        fee = fill.fee if currency == fill.fee_currency else Decimal(0)
+        return (
+            f'{{"asset":"{currency}","asset_class":"currency","amount":{amount:.8f},"fee":{fee:.8f},'
+            f'"balance":{self.core.balances[currency]:.8f},"ledger_id":"{wire.trade_txid(fill.trade_id).replace("T", "L", 1)}",'
+            f'"ref_id":"{wire.trade_txid(fill.trade_id)}","type":"trade","category":"trade","subtype":"","wallet_type":"spot",'
+            f'"wallet_id":"main","timestamp":"{wire.stamp(fill.ts_ns)}"}}'
+        )
+
+    def _balances_snapshot(self) -> str:
+        rows = [
+            f'{{"asset":"{currency}","asset_class":"currency","balance":{total:.8f},'
+            f'"wallets":[{{"type":"spot","id":"main","balance":{total:.8f}}}]}}'
+            for currency, total in sorted(self.core.balances.items())
+        ]
+        return f'{{"channel":"balances","type":"snapshot","data":[{",".join(rows)}],"sequence":1}}'
+
+    def _executions_snapshot(self, peer: Peer, params: dict) -> None:
+        now = self.core.clock_ns()
+        rows: list[str] = []
+        if params.get("snap_orders", True):
+            for order in self.core.resting.values():
+                state = "partially_filled" if order.filled else "new"
+                instrument = self.core.instruments[order.symbol]
+                rows.append(wire.execution(order, instrument, "new", state, None, order.fills, order.updated_ns))
+        peer.send(f'{{"channel":"executions","type":"snapshot","data":[{",".join(rows)}],"sequence":1}}')
+        if params.get("snap_trades", False) and self.core.fills:
+            rows = []
+            for fill in self.core.fills[-_PAGE:]:
+                order = self.core.orders.get(fill.order_id)
+                if order is not None:
+                    instrument = self.core.instruments[fill.symbol]
+                    upto = order.fills[: order.fills.index(fill) + 1]
+                    state = "filled" if sum(item.size for item in upto) == order.quantity else "partially_filled"
+                    rows.append(wire.execution(order, instrument, "trade", state, fill, upto, now))
+            peer.send(f'{{"channel":"executions","type":"snapshot","data":[{",".join(rows)}],"sequence":2}}')
+
+    # --- REST --------------------------------------------------------------------------------------------------------------------------
+
+    def _routes(self) -> None:
+        public: dict[str, Callable[[dict], object]] = {
+            "Time": lambda query: {
+                "unixtime": int(time.time()),
+                "rfc1123": time.strftime("%a, %d %b %y %H:%M:%S +0000", time.gmtime()),
+            },
+            "SystemStatus": lambda query: {"status": "online", "timestamp": wire.stamp(self.core.clock_ns())},
+            "Assets": lambda query: wire.assets(self.core),
+            "AssetPairs": self._asset_pairs,
+            "Ticker": self._tickers,
+            "Depth": self._depth,
+            "Trades": self._trades,
+        }
+        private: dict[str, Callable[[dict], object]] = {
+            "GetWebSocketsToken": lambda params: self._token(),
+            "Balance": lambda params: {wire.asset_id(c): f"{total:.8f}" for c, total in self.core.balances.items()},
+            "BalanceEx": lambda params: self._balances(),
+            "TradeVolume": lambda params: {"currency": "ZUSD", "volume": "600000000.0000"},
+            "AddOrder": self._add_order,
+            "CancelOrder": self._cancel,
+            "QueryOrders": self._query_orders,
+            "OpenOrders": self._open_orders,
+            "ClosedOrders": self._closed_orders,
+            "TradesHistory": self._trades_history,
+            "QueryTrades": self._query_trades,
+        }
+        for name, handler in public.items():
+            self.app.router.add_get(f"/0/public/{name}", self._public(handler))
+            self.app.router.add_post(f"/0/public/{name}", self._public(handler))
+        for name, handler in private.items():
+            self.app.router.add_post(f"/0/private/{name}", self._signed(handler))
+        self.app.router.add_route("*", "/{tail:.*}", self._other)
+
+    async def _other(self, request: web.Request) -> web.StreamResponse:
+        if request.headers.get("Upgrade", "").lower() == "websocket":
+            return await self.serve_socket(request)
+        return _failed("EGeneral:Unknown method")
+
+    def unavailable(self) -> web.Response:
+        """503 with Kraken's words for it."""
+        return web.json_response({"error": ["EService:Unavailable"]}, status=503)
+
+    def is_order(self, request: web.Request) -> bool:
+        """Whether a request places an order."""
+        return request.path == "/0/private/AddOrder"
+
+    def _public(self, handler: Callable[[dict], object]):
+        async def answer(request: web.Request) -> web.Response:
+            try:
+                return _result(handler(dict(request.query)))
+            except KrakenError as error:
+                return _failed(error.text)
+
+        return answer
+
+    def _signed(self, handler: Callable[[dict], object]):
+        async def answer(request: web.Request) -> web.Response:
+            body = await request.read()
+            try:
+                params = self._checked(request, body)
+                result = handler(params)
+                if self.is_order(request) and self.faults.take(Fault.HANG_AFTER_ACCEPT, symbol=self._unified(params)):
+                    await self.hang()
+                return _result(result)
+            except KrakenError as error:
+                return _failed(error.text)
+
+        return answer
+
+    def _checked(self, request: web.Request, body: bytes) -> dict:
+        """Parameters of a private request whose key, signature and nonce are right."""
+        if not hmac.compare_digest(request.headers.get("API-Key", ""), self.credentials.key):
+            raise KrakenError("EAPI:Invalid key")
+        text = body.decode()
+        if request.content_type == "application/json":
+            params = {key: str(value) for key, value in orjson.loads(body).items()}
+        else:
+            params = dict(parse_qsl(text, keep_blank_values=True))
+        nonce = params.get("nonce", "")
+        digest = hashlib.sha256((nonce + text).encode()).digest()
+        secret = base64.b64decode(self.credentials.secret)
+        good = base64.b64encode(hmac.new(secret, request.path.encode() + digest, hashlib.sha512).digest()).decode()
+        if not hmac.compare_digest(good, request.headers.get("API-Sign", "")):
+            raise KrakenError("EAPI:Invalid signature")
+        if not nonce.isdigit() or int(nonce) <= self._nonce:
+            raise KrakenError("EAPI:Invalid nonce")
+        self._nonce = int(nonce)
+        return params
+
+    def _unified(self, params: dict) -> str:
+        symbol = self._symbols.get(str(params.get("pair", "")))
+        if symbol is None:
+            raise KrakenError("EQuery:Unknown asset pair")
+        return symbol
+
+    # --- public answers ----------------------------------------------------------------------------------------------------------------
+
+    def _asset_pairs(self, query: dict) -> dict:
+        wanted = query.get("pair")
+        symbols = (
+            [self._unified({"pair": name}) for name in wanted.split(",")] if wanted else list(self.core.instruments)
+        )
+        return wire.asset_pairs({symbol: self.core.instruments[symbol] for symbol in symbols})
+
+    def _tickers(self, query: dict) -> dict:
+        wanted = query.get("pair")
+        symbols = (
+            [self._unified({"pair": name}) for name in wanted.split(",")] if wanted else list(self.core.instruments)
+        )
+        out = {}
+        for symbol in symbols:
+            instrument, rolling = self.core.instruments[symbol], self._rolling[symbol]
+            price, size = instrument.price_decimals, instrument.size_decimals
+            bid, bid_size, ask, ask_size = self._top.get(symbol, (0, 0, 0, 0))
+            prices = {name: wire.text(value, price) for name, value in rolling.prices().items()}
+            volume = wire.text(rolling.volume, size)
+            out[wire.pair_id(symbol)] = {
+                "a": [wire.text(ask, price), "1", wire.text(ask_size, size)],
+                "b": [wire.text(bid, price), "1", wire.text(bid_size, size)],
+                "c": [prices["last"], wire.text(rolling.last_size, size)],
+                "v": [volume, volume],
+                "p": [prices["average"], prices["average"]],
+                "t": [rolling.count, rolling.count],
+                "l": [prices["low"], prices["low"]],
+                "h": [prices["high"], prices["high"]],
+                "o": prices["open"],
+            }
+        return out
+
+    def _depth(self, query: dict) -> dict:
+        symbol = self._unified(query)
+        book = self.core.books[symbol]
+        if not book.live:
+            raise KrakenError("EService:Unavailable")
+        instrument, now = self.core.instruments[symbol], int(time.time())
+        count = min(500, max(1, int(query.get("count", 100))))
+        sides = {
+            name: [
+                [wire.text(price, instrument.price_decimals), wire.text(size, instrument.size_decimals), now]
+                for price, size in side.top(count)
+            ]
+            for name, side in (("asks", book.shown.asks), ("bids", book.shown.bids))
+        }
+        return {wire.pair_id(symbol): sides}
+
+    def _trades(self, query: dict) -> dict:
+        symbol = self._unified(query)
+        instrument = self.core.instruments[symbol]
+        rows = [
+            [
+                wire.text(price, instrument.price_decimals),
+                wire.text(size, instrument.size_decimals),
+                ms / 1000,
+                "b" if side > 0 else "s",
+                "m",
+                "",
+                trade_id,
+            ]
+            for trade_id, price, size, side, ms in self._rolling[symbol].latest(int(query.get("count", 1000)))
+        ]
+        return {wire.pair_id(symbol): rows, "last": str(self.core.clock_ns())}
+
+    # --- private answers ---------------------------------------------------------------------------------------------------------------
+
+    def _token(self) -> dict:
+        token = secrets.token_urlsafe(32)
+        now = time.monotonic()
+        self._tokens = {known: until for known, until in self._tokens.items() if until > now}
+        self._tokens[token] = now + _TOKEN_LIFE_S
+        return {"token": token, "expires": _TOKEN_LIFE_S}
+
+    def _balances(self) -> dict:
+        locked = self.core.locked()
+        return {
+            wire.asset_id(currency): {
+                "balance": f"{total:.8f}",
+                "hold_trade": f"{locked.get(currency, Decimal(0)):.8f}",
+            }
+            for currency, total in sorted(self.core.balances.items())
+        }
+
+    def _add_order(self, params: dict) -> dict:
+        symbol = self._unified(params)
+        kind, side = params.get("ordertype"), params.get("type")
+        if kind not in ("limit", "market") or side not in ("buy", "sell"):
+            raise KrakenError(
+                "EGeneral:Invalid arguments:ordertype" if side in ("buy", "sell") else "EGeneral:Invalid arguments:type"
+            )
+        if "viqc" in params.get("oflags", ""):
+            raise KrakenError("EGeneral:Invalid arguments:viqc is not simulated")
+        order = self._place(
+            symbol=symbol,
+            side=side,
+            volume=params.get("volume", ""),
+            price=params.get("price", "") if kind == "limit" else None,
+            tif=params.get("timeinforce", "GTC"),
+            client_id=params.get("cl_ord_id", ""),
+            post_only="post" in params.get("oflags", "").split(","),
+        )
+        return {
+            "descr": wire.described(order, self.core.instruments[symbol]),
+            "txid": [wire.order_txid(order.order_id)],
+        }
+
+    def _place_from_socket(self, params: dict) -> VenueOrder:
+        symbol, kind = str(params.get("symbol")), params.get("order_type")
+        if symbol not in self.core.instruments:
+            raise KrakenError("EQuery:Unknown asset pair")
+        if kind not in ("limit", "market"):
+            raise KrakenError("EGeneral:Invalid arguments:order_type")
+        return self._place(
+            symbol=symbol,
+            side=str(params.get("side")),
+            volume=repr(params.get("order_qty")),
+            price=repr(params.get("limit_price")) if kind == "limit" else None,
+            tif=str(params.get("time_in_force", "gtc")),
+            client_id=str(params.get("cl_ord_id", "")),
+            post_only=bool(params.get("post_only", False)),
+        )
+
+    def _place(
+        self, *, symbol: str, side: str, volume: str, price: str | None, tif: str, client_id: str, post_only: bool
+    ) -> VenueOrder:
+        if self.faults.take(Fault.REJECT, symbol=symbol):
+            raise KrakenError("EOrder:Insufficient funds")
+        if client_id and len(client_id) > 18 and len(client_id.replace("-", "")) != 32:
+            raise KrakenError("EGeneral:Invalid arguments:cl_ord_id")
+        try:
+            request = OrderRequest(
+                symbol=symbol,
+                side=1 if side == "buy" else -1,
+                quantity=Decimal(volume),
+                price=None if price is None else Decimal(price),
+                tif=Tif(tif.upper()),
+                client_id=client_id,
+                post_only=post_only,
+            )
+            return self.core.place(request)
+        except InvalidOperation:
+            raise KrakenError("EGeneral:Invalid arguments:volume") from None
+        except ValueError:
+            raise KrakenError("EGeneral:Invalid arguments:timeinforce") from None
+        except Refusal as refusal:
+            raise wire.refused(refusal) from None
+
+    def _one(self, params: dict) -> VenueOrder:
+        order: VenueOrder | None = None
+        if params.get("cl_ord_id"):
+            order = self.core.by_client.get(params["cl_ord_id"])
+        elif (number := wire.order_number(params.get("txid", ""))) is not None:
+            order = self.core.orders.get(number)
+        if order is None:
+            raise KrakenError("EOrder:Unknown order")
+        return order
+
+    def _cancel_order(self, order: VenueOrder) -> None:
+        try:
+            self.core.cancel(order.order_id)
+        except Refusal as refusal:
+            raise wire.refused(refusal) from None
+
+    def _cancel(self, params: dict) -> dict:
+        self._cancel_order(self._one(params))
+        return {"count": 1}
+
+    def _state(self, order: VenueOrder, params: dict) -> dict:
+        with_trades = params.get("trades", "").lower() == "true"
+        return wire.order_state(order, self.core.instruments[order.symbol], with_trades=with_trades)
+
+    def _query_orders(self, params: dict) -> dict:
+        if params.get("cl_ord_id"):
+            found = [self.core.by_client.get(params["cl_ord_id"])]
+        else:
+            numbers = [wire.order_number(txid) for txid in params.get("txid", "").split(",")]
+            found = [self.core.orders.get(number) for number in numbers if number is not None]
+        known = [order for order in found if order is not None]
+        if not known:
+            raise KrakenError("EOrder:Unknown order")
+        return {wire.order_txid(order.order_id): self._state(order, params) for order in known}
+
+    def _mine(self, params: dict) -> list[VenueOrder]:
+        client_id = params.get("cl_ord_id")
+        return [order for order in self.core.orders.values() if not client_id or order.client_id == client_id]
+
+    def _open_orders(self, params: dict) -> dict:
+        return {"open": {wire.order_txid(o.order_id): self._state(o, params) for o in self._mine(params) if o.open}}
+
+    def _closed_orders(self, params: dict) -> dict:
+        since, until = _bounds(params)
+        found = [o for o in reversed(self._mine(params)) if not o.open and since <= o.updated_ns <= until]
+        page = found[int(params.get("ofs", 0)) :][:_PAGE]
+        return {"closed": {wire.order_txid(o.order_id): self._state(o, params) for o in page}, "count": len(found)}
+
+    def _trade_row(self, fill: VenueFill) -> dict:
+        return wire.trade_state(fill, self.core.orders.get(fill.order_id), self.core.instruments[fill.symbol])
+
+    def _trades_history(self, params: dict) -> dict:
+        since, until = _bounds(params)
+        found = [fill for fill in reversed(self.core.fills) if since <= fill.ts_ns <= until]
+        if params.get("cl_ord_id"):
+            order = self.core.by_client.get(params["cl_ord_id"])
+            found = [fill for fill in found if order is not None and fill.order_id == order.order_id]
+        page = found[int(params.get("ofs", 0)) :][:_PAGE]
+        return {"trades": {wire.trade_txid(f.trade_id): self._trade_row(f) for f in page}, "count": len(found)}
+
+    def _query_trades(self, params: dict) -> dict:
+        wanted = set(params.get("txid", "").split(","))
+        found = {
+            wire.trade_txid(f.trade_id): self._trade_row(f)
+            for f in self.core.fills
+            if wire.trade_txid(f.trade_id) in wanted
+        }
+        if not found:
+            raise KrakenError("EOrder:Unknown trade")
+        return found
+
+
+def _bounds(params: dict) -> tuple[int, int]:
+    """`start` and `end` (Unix seconds, exclusive and inclusive) in ns."""
+    try:
+        since = int(Decimal(params.get("start") or 0) * 1_000_000_000)
+        until = int(Decimal(params.get("end") or 1 << 33) * 1_000_000_000)
+    except InvalidOperation:
+        raise KrakenError("EGeneral:Invalid arguments") from None
+    return since, until
+
+
+def _result(result: object) -> web.Response:
+    return web.Response(body=orjson.dumps({"error": [], "result": result}), content_type="application/json")
+
+
+def _failed(text: str) -> web.Response:
+    return web.Response(body=orjson.dumps({"error": [text], "result": {}}), content_type="application/json")
