@@ -1,12 +1,89 @@
-"""The simulator's commands. Nothing heavy is imported before a command runs."""
+"""`kerb demo`, `kerb serve`, `kerb replay`. Nothing heavy is imported before a command is called."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import click
 
-from desk.errors import ConfigFault
+
+class Duration(click.ParamType):
+    """A time such as `30s`, `2m`, `1h` or `45` (seconds)."""
+
+    name = "duration"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Seconds."""
+        if isinstance(value, float):
+            return value
+        match = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|m|h)?", str(value).strip())
+        if match is None or float(match[1]) <= 0:
+            self.fail(f"{value!r} is not a duration: 30s, 2m, 1h", param, ctx)
+        return float(match[1]) * {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}[match[2] or "s"]
+
+
+DURATION = Duration()
+
+
+@click.command()
+@click.option("--headless", is_flag=True, help="No blotter: a line every few seconds instead.")
+@click.option("--for", "duration", type=DURATION, help="Stop after this long, e.g. 30s, 2m (default: until Ctrl-C).")
+@click.option(
+    "--tape",
+    type=click.Path(path_type=Path),
+    help="A recorded feed, or a folder of them (default: a generated market).",
+)
+@click.option(
+    "--seed", type=int, default=7, show_default=True, help="Of clients, second exchange, LP and generated market."
+)
+@click.option(
+    "--state",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder to keep or continue the desk in (default: a fresh one).",
+)
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65_535),
+    default=8080,
+    show_default=True,
+    help="Of the API; a free one when it is taken.",
+)
+@click.option("--report", type=click.Path(dir_okay=False, path_type=Path), help="Write a JSON summary here at the end.")
+def demo(
+    headless: bool,
+    duration: float | None,
+    tape: Path | None,
+    seed: int,
+    state: Path | None,
+    port: int,
+    report: Path | None,
+) -> int:
+    """Run a whole desk on simulated venues: no keys, no network."""
+    import sys
+    import tempfile
+
+    import uvloop
+
+    from desk.errors import ConfigFault
+    from sim.demo.supervisor import Options, Supervisor
+
+    if tape is not None and not tape.exists():
+        raise ConfigFault(f"there is no tape at {tape}")
+    if report is not None and not report.resolve().parent.is_dir():
+        raise ConfigFault(f"there is no folder {report.resolve().parent} to write the report in")
+    folder = (state or Path(tempfile.mkdtemp(prefix="kerb-demo-"))).resolve()
+    blotter = not headless and sys.stdout.isatty() and sys.stdin.isatty()
+    options = Options(
+        tape=tape.resolve() if tape else None,
+        seed=seed,
+        state=folder,
+        port=port,
+        duration_s=duration,
+        report=report,
+        blotter=blotter,
+    )
+    return uvloop.run(Supervisor(options, lambda text: click.echo(f"kerb: {text}", err=True)).run())
 
 
 @click.command()
@@ -22,6 +99,7 @@ def serve(tape: Path | None, seed: int, state: Path | None, symbols: str, speed:
     import asyncio
     import signal
 
+    from desk.errors import ConfigFault
     from sim.servers.venues import start_venues
     from sim.tape import TapeFault
 
