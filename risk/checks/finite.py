@@ -23,11 +23,11 @@ def run(look: Look) -> str | Breach:
     if not look.pair.base:
         return Breach(str(intent.symbol)[:48], "BASE/QUOTE", "symbol does not name two currencies")
     if not intent.intent_id:
-        return Breach("", "an id", "the intent has no id")
+        return Breach("none", "an id", "the intent has no id")
     if intent.stage is Stage.CHILD and not intent.venue:
-        return Breach("", "a venue or LP", "the child order has no venue")
+        return Breach("none", "a venue or LP", "the child order has no venue")
     if intent.stage is not Stage.CHILD and not intent.client_id:
-        return Breach("", "a client", "the quote or trade has no client")
+        return Breach("none", "a client", "the quote or trade has no client")
     return SHAPE
 
 
