@@ -34,6 +34,7 @@ QUERY_SETTINGS = {
     "result_overflow_mode": "throw",
     "output_format_json_quote_64bit_integers": 0,
     "output_format_json_quote_decimals": 1,
+    "output_format_json_escape_forward_slashes": 0,
 }
 
 
