@@ -20,9 +20,12 @@ import numpy as np
 from pricing import sweep as kernels
 from pricing.consolidated import FEE_ONE, ConsolidatedBook
 from pricing.parameters import PricingParameters
+from pricing.rungs import ladder, terms
 from pricing.scale import EXACT
 from pricing.skew import BPS, skew_shift
 from pricing.waterfall import build
+
+__all__ = ["NoPrice", "NoPriceReason", "Priced", "Rung", "ladder", "price_quote", "terms"]
 
 BASE_UNIT = Decimal("0.00000001")  # precision of a base quantity that is found from a quote-currency amount
 FINE = 4  # decimals of a step beyond those of the price scale

@@ -1,0 +1,106 @@
+"""`warm`: compile or load every pricing kernel before the first quote, and run golden vectors through them.
+
+numba's on-disk cache is keyed by source and processor; a wrong entry would give wrong numbers without an error, so each
+load is checked against results computed by hand. A mismatch raises `StaleKernels`: delete the `__pycache__` folders and
+start again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+
+import numpy as np
+
+from pricing.consolidated import BookStatus, ConsolidatedBook, VenueTerms
+from pricing.ladder import Priced, price_quote
+from pricing.parameters import PricingParameters
+from pricing.rungs import ladder, terms
+from pricing.scale import Scale
+
+Progress = Callable[[str], None]
+NOW = 1_000_000_000
+
+
+class StaleKernels(RuntimeError):
+    """A kernel answered a golden vector wrongly: its cache belongs to other code."""
+
+
+def check(what: str, got: object, expected: object) -> None:
+    """Raise `StaleKernels` unless a golden vector came out as expected."""
+    if got != expected:
+        raise StaleKernels(f"{what}: {got!r} instead of {expected!r}; delete the __pycache__ folders and start again")
+
+
+def _venue(name: str, fee_bps: int, price_decimals: int, size_decimals: int) -> VenueTerms:
+    return VenueTerms(
+        venue=name,
+        taker_fee_bps=Decimal(fee_bps),
+        tick=Decimal("0.1"),
+        lot=Decimal("0.01"),
+        price_decimals=price_decimals,
+        size_decimals=size_decimals,
+        max_age_ns=NOW,
+    )
+
+
+def warm(progress: Progress | None = None) -> None:
+    """Load every kernel and prove it on golden vectors. The first time on a machine this compiles for a few seconds."""
+    say = progress or (lambda _: None)
+    say("pricing: books")
+    venues = [_venue("A", 10, 1, 2), _venue("B", 0, 0, 1)]
+    book = ConsolidatedBook("GOLD/USD", Scale("GOLD/USD", 1, 2), venues, depth=4)
+    rows = [[1, 990, 100], [1, 999, 50], [-1, 1001, 50], [-1, 1010, 100], [-1, 1020, 7], [-1, 1030, 7], [-1, 1040, 7]]
+    check("snapshot", book.apply("A", np.array(rows, dtype=np.int64), True, NOW), BookStatus.LIVE)
+    rows = [[1, 99, 10], [-1, 101, 20]]
+    check("snapshot", book.apply("B", np.array(rows, dtype=np.int64), True, NOW), BookStatus.LIVE)
+    update = np.array([[1, 999, 60], [-1, 1010, 0], [-1, 1040, 9]], dtype=np.int64)
+    check("update", book.apply("A", update, False, NOW), BookStatus.LIVE)
+    asks = [
+        (Decimal("100.1"), Decimal("0.50")),
+        (Decimal("102.0"), Decimal("0.07")),
+        (Decimal("103.0"), Decimal("0.07")),
+    ]
+    check("levels", book.levels("A", 4)[1], [*asks, (Decimal("104.0"), Decimal("0.09"))])
+    book.mark_top("A", 998, 50, 1001, 40, NOW)
+    check("top", book.best("A"), (Decimal("99.0"), Decimal("100.1")))
+    check("top", book.levels("A", 1)[1], [(Decimal("100.1"), Decimal("0.40"))])
+    say("pricing: sweep and ladder")
+    parameters = PricingParameters(
+        volatility_multiplier=0.0,
+        impact_bps=Decimal(0),
+        skew_bps_at_band=Decimal(0),
+        adverse_bps=Decimal(0),
+        credit_bps=Decimal(0),
+        markup_bps={"standard": Decimal(0)},
+    )
+    quoted = price_quote(
+        book,
+        side="buy",
+        quantity=Decimal("2"),
+        now_ns=NOW,
+        ttl_ms=0,
+        inventory=Decimal(0),
+        band=Decimal(1),
+        volatility=0.0,
+        tier="standard",
+        parameters=parameters,
+        tick=Decimal("0.1"),
+        fair=Decimal(100),
+    )
+    # 0.4 × 100.1 × 1.001 + 1.6 × 101 = 201.68004 for 2
+    check("price", quoted.price if isinstance(quoted, Priced) else quoted, Decimal("100.9"))
+    check("sweep", quoted.waterfall[0] if isinstance(quoted, Priced) else quoted, ("sweep", Decimal("0.84002")))
+    costs = terms(
+        book,
+        fair=Decimal(100),
+        ttl_ms=0,
+        inventory=Decimal(0),
+        band=Decimal(1),
+        volatility=0.0,
+        tier="standard",
+        parameters=parameters,
+        tick=Decimal("0.1"),
+    )
+    got = ladder(book, [Decimal("0.4"), Decimal("2"), Decimal("90")], costs, NOW).tolist()
+    check("ladder", got, [[990, 1003], [989, 1009], [0, 0]])

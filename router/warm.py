@@ -1,0 +1,49 @@
+"""`warm`: load the router's kernels and prove the splitter on golden vectors, after pricing's."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from pricing.warm import Progress, check
+from router.request import Book, SplitQuote, SplitRequest
+from router.split import split
+
+
+def warm(progress: Progress | None = None) -> None:
+    """Load every kernel of the router; raises `pricing.warm.StaleKernels` when one answers wrongly."""
+    if progress:
+        progress("router: split")
+
+    def book(name: str, fee: str, lot: str, *levels: tuple[str, str]) -> Book:
+        return Book(
+            venue=name,
+            taker_fee_bps=Decimal(fee),
+            lot=Decimal(lot),
+            min_quantity=Decimal(lot),
+            min_notional=Decimal(0),
+            balance=None,
+            fixed_cost=Decimal(0),
+            levels=tuple((Decimal(price), Decimal(size)) for price, size in levels),
+        )
+
+    request = SplitRequest(
+        side="buy",
+        quantity=Decimal("3.5"),
+        books=(
+            book("A", "10", "0.1", ("100", "1.25"), ("101", "4")),
+            book("B", "0", "0.5", ("100.05", "1.4"), ("103", "9")),
+        ),
+        quotes=(
+            SplitQuote(lp="X", quote_id="x", price=Decimal("100.5"), quantity=Decimal("1.5"), all_or_none=True),
+            SplitQuote(lp="X", quote_id="y", price=Decimal("100.2"), quantity=Decimal("4"), all_or_none=True),
+        ),
+    )
+    result = split(request, gap_bps=Decimal(0))
+    # B 1.0 at 100.05; X 1.5 at 100.5; A 1.0 at 100 with fee: 100.05 + 150.75 + 100.1
+    children = [(child.target, child.quantity, child.limit_price) for child in result.children]
+    expected = [
+        ("A", Decimal(1), Decimal(100)),
+        ("B", Decimal(1), Decimal("100.05")),
+        ("X", Decimal("1.5"), Decimal("100.5")),
+    ]
+    check("split", (children, result.cost, result.optimal), (expected, Decimal("350.9"), True))
