@@ -89,13 +89,13 @@ class BinanceMarketDialect:
         exchange.parse_order_book = parse_order_book
         return exchange
 
-    async def taker_fee(self, exchange: Any, symbol: str) -> Decimal | None:
+    async def taker_fees(self, exchange: Any, symbols: tuple[str, ...]) -> dict[str, Decimal]:
         """`commissionRates.taker` of the account; needs keys."""
         if not exchange.apiKey:
-            return None
+            return {}
         account = await exchange.private_get_account()
         rate = (account.get("commissionRates") or {}).get("taker")
-        return None if rate is None else dec(rate)
+        return {} if rate is None else dict.fromkeys(symbols, dec(rate))
 
     def subscribe(self, exchange: Any, symbol: str, stream: Stream, depth: int) -> Any:
         """One socket a stream, so that a fault of one is not a fault of all."""
@@ -184,7 +184,12 @@ class BinanceAccountDialect:
     async def subscribe(self, exchange: Any) -> None:
         """Returns when the venue has confirmed the user data stream."""
         exchange.balance.setdefault("spot", {})  # ccxt's own handler fails without it
-        await exchange.authenticate()
+        try:
+            await exchange.authenticate()
+        except (
+            KeyError
+        ) as e:  # ccxt trips over its own clean-up when the venue refuses; what it refused with is the context
+            raise (e.__context__ or e) from None
 
     def forget(self, exchange: Any) -> None:
         """The flag that says "subscribed" lives on the client, which goes with its socket."""

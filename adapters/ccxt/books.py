@@ -99,6 +99,10 @@ class VenueBook:
         self.whole = False
         self.sequence = 0
 
+    def replay(self) -> BookEvent | None:
+        """The whole book as a SNAPSHOT, for somebody who came later; None while it is not whole."""
+        return self._event(BookEventKind.SNAPSHOT, self.levels.array(), 0) if self.whole else None
+
     def break_(self, reason: str) -> BookEvent | None:
         """The book cannot be trusted: empty it. The CLEAR to send, or None when it was empty already."""
         was_whole = self.whole

@@ -159,6 +159,7 @@ class CcxtDataClient(LiveMarketDataClient):
 
     async def _subscribe_order_book_deltas(self, command: Any) -> None:
         self._asked(command.instrument_id, "book")
+        self.link.replay_book(command.instrument_id.symbol.value)
 
     async def _subscribe_quote_ticks(self, command: Any) -> None:
         self._asked(command.instrument_id, "best prices")

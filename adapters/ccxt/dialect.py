@@ -52,8 +52,8 @@ class MarketDialect(Protocol):
     def create(self, config: ExchangeConfig) -> Any:
         """The ccxt.pro instance, its hosts rewritten, before its first call."""
 
-    async def taker_fee(self, exchange: Any, symbol: str) -> Decimal | None:
-        """The account's own taker fee as a fraction, or None where it cannot be known."""
+    async def taker_fees(self, exchange: Any, symbols: tuple[str, ...]) -> dict[str, Decimal]:
+        """The account's own taker fees as fractions, where they can be known."""
 
     def subscribe(self, exchange: Any, symbol: str, stream: Stream, depth: int) -> Any:
         """The `watch_*` awaitable that subscribes and resolves with the first message."""

@@ -54,6 +54,9 @@ def _create(config: ExchangeConfig, *, throttle: bool, timeout_ms: int) -> Any:
             "secret": config.secret,
             "enableRateLimit": throttle,
             "timeout": timeout_ms,
+            # ccxt's 1000 ms would also space every subscription by a second; we make three REST calls at start and none later
+            "rateLimit": 200,
+            "options": {"ws": {"cost": 0.1}},
         }
     )
     exchange.urls["api"] = rewrite_hosts(exchange.urls["api"], config.rest_url, config.ws_url)
@@ -80,15 +83,19 @@ class KrakenMarketDialect:
         """The instance for market data."""
         return _create(config, throttle=True, timeout_ms=10_000)
 
-    async def taker_fee(self, exchange: Any, symbol: str) -> Decimal | None:
-        """`TradeVolume` of the account; needs keys."""
+    async def taker_fees(self, exchange: Any, symbols: tuple[str, ...]) -> dict[str, Decimal]:
+        """`TradeVolume` of the account, in percent; needs keys."""
         if not exchange.apiKey:
-            return None
-        market = exchange.market(symbol)
-        answer = await exchange.private_post_tradevolume({"pair": market["id"], "fee-info": True})
+            return {}
+        markets = [exchange.market(symbol) for symbol in symbols]
+        answer = await exchange.private_post_tradevolume({"pair": ",".join(market["id"] for market in markets)})
         fees = answer["result"].get("fees") or {}
-        row = fees.get(market["id"]) or next(iter(fees.values()), None)
-        return None if row is None else dec(row["fee"]) / 100
+        known = {}
+        for market in markets:
+            row = fees.get(market["id"]) or fees.get(market["info"].get("altname"))
+            if row is not None:
+                known[market["symbol"]] = dec(row["fee"]) / 100
+        return known
 
     def subscribe(self, exchange: Any, symbol: str, stream: Stream, depth: int) -> Any:
         """`params` are given anew each time: ccxt writes into its defaults."""

@@ -133,6 +133,12 @@ class MarketLink:
         state = self._states.get((symbol, Stream.BOOK))
         return StreamStatus.CONNECTING if state is None else state.status
 
+    def replay_book(self, symbol: str) -> None:
+        """Tell the sink the whole book of a symbol again, if it is whole: the first snapshot came before anybody listened."""
+        book = self._books.get(symbol)
+        if book is not None and (event := book.replay()) is not None:
+            self._sink.on_book(event)
+
     async def _run(self) -> None:
         """Learn the markets, then drive every stream."""
         attempt = 0
@@ -151,12 +157,12 @@ class MarketLink:
         """The instance, its hook, the markets of our symbols with our own fees."""
         exchange = self._made()
         await exchange.load_markets()
-        markets = {}
-        for symbol in self.config.symbols:
-            if symbol not in exchange.markets:
-                raise ValueError(f"{self.config.venue} does not list {symbol}")
-            markets[symbol] = market_of(exchange.markets[symbol], taker=await self._taker_fee(symbol))
-        self.prepare(markets)
+        missing = [symbol for symbol in self.config.symbols if symbol not in exchange.markets]
+        if missing:
+            raise ValueError(f"{self.config.venue} does not list {', '.join(missing)}")
+        fees = await self._taker_fees()
+        rows = {symbol: exchange.markets[symbol] for symbol in self.config.symbols}
+        self.prepare({symbol: market_of(row, taker=fees.get(symbol)) for symbol, row in rows.items()})
 
     def _made(self) -> Any:
         """The ccxt instance, hooked."""
@@ -174,14 +180,16 @@ class MarketLink:
         self._states = {(symbol, stream): StreamState(symbol, stream) for symbol in markets for stream in Stream}
         self.markets = markets
 
-    async def _taker_fee(self, symbol: str) -> Decimal | None:
+    async def _taker_fees(self) -> dict[str, Decimal]:
+        """By symbol: as configured, else the account's own; where neither is known the list price stays."""
+        symbols = self.config.symbols
         if self.config.taker_fee_bps is not None:
-            return self.config.taker_fee_bps / 10_000
+            return dict.fromkeys(symbols, self.config.taker_fee_bps / 10_000)
         try:
-            return await self._dialect.taker_fee(self._exchange, symbol)
+            return await self._dialect.taker_fees(self._exchange, symbols)
         except Exception as e:
-            log.warning("%s: own fee of %s is not known (%s): list price used", self.config.venue, symbol, e)
-            return None
+            log.warning("%s: own fees are not known (%s): list prices used", self.config.venue, e)
+            return {}
 
     async def _drive(self, state: StreamState) -> None:
         """Subscribe, wait for trouble, forget, again."""

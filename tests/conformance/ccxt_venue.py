@@ -1,0 +1,176 @@
+"""One loopback exchange with its links and a recorder, for the conformance cards of `adapters.ccxt`."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable
+from decimal import Decimal
+from typing import Any
+
+import aiohttp
+import ccxt.pro  # noqa: F401  (loading it takes seconds: not inside a deadline)
+
+from adapters.ccxt.account import AccountLink
+from adapters.ccxt.config import ExchangeConfig
+from adapters.ccxt.dialect import OrderRequest
+from adapters.ccxt.events import BookEvent, BookEventKind, FillEvent, OrderEvent, QuoteEvent, TradeEvent
+from adapters.ccxt.link import MarketLink
+from sim.servers.venues import start_venues
+
+SYMBOL = "BTC/USDT"
+
+
+class Recorder:
+    """Both sinks: everything the links say, and the book rebuilt from what they say."""
+
+    def __init__(self) -> None:
+        self.books: list[BookEvent] = []
+        self.levels: dict[tuple[int, int], int] = {}
+        self.trades: list[TradeEvent] = []
+        self.quotes: list[QuoteEvent] = []
+        self.orders: list[OrderEvent] = []
+        self.fills: list[FillEvent] = []
+        self.balances: list[Any] = []
+        self.connections = 0
+        self.crossed = 0
+
+    def on_markets(self, markets: list[Any]) -> None: ...
+
+    def on_book(self, event: BookEvent) -> None:
+        self.books.append(event)
+        if event.kind is not BookEventKind.UPDATE:
+            self.levels.clear()
+        for side, price, size in event.levels.tolist():
+            if size:
+                self.levels[side, price] = size
+            else:
+                self.levels.pop((side, price), None)
+        bid, ask = self.best(1), self.best(-1)
+        self.crossed += bid is not None and ask is not None and bid >= ask
+
+    def best(self, side: int) -> int | None:
+        prices = [price for own, price in self.levels if own == side]
+        return (max(prices) if side == 1 else min(prices)) if prices else None
+
+    def kinds(self) -> list[BookEventKind]:
+        return [event.kind for event in self.books if event.kind is not BookEventKind.UPDATE]
+
+    def on_trade(self, event: TradeEvent) -> None:
+        self.trades.append(event)
+
+    def on_quote(self, event: QuoteEvent) -> None:
+        self.quotes.append(event)
+
+    def on_order(self, event: OrderEvent) -> None:
+        self.orders.append(event)
+
+    def on_fill(self, event: FillEvent) -> None:
+        self.fills.append(event)
+
+    def on_balances(self, balances: list[Any]) -> None:
+        self.balances = balances
+
+    def on_connected(self) -> None:
+        self.connections += 1
+
+    def filled(self, client_order_id: str) -> Decimal:
+        mine = [fill for fill in self.fills if fill.client_order_id == client_order_id]
+        assert len({fill.trade_id for fill in mine}) == len(mine)
+        return sum((fill.quantity for fill in mine), Decimal(0))
+
+    def ended(self, client_order_id: str) -> bool:
+        return any(order.client_order_id == client_order_id and order.state.closed for order in self.orders)
+
+
+class Venue:
+    """A running loopback exchange, and how to disturb it."""
+
+    def __init__(self, running: Any, config: ExchangeConfig) -> None:
+        self.running = running
+        self.config = config
+        self.seen = Recorder()
+
+    async def fault(self, kind: str, count: int = 1, scope: str = "", symbol: str = "") -> None:
+        order = {"fault": kind, "count": count, "scope": scope, "symbol": symbol}
+        async with (
+            aiohttp.ClientSession() as session,
+            session.post(f"{self.config.rest_url}/_control", json=order) as answer,
+        ):
+            assert answer.status == 200, await answer.text()
+
+    def limit(
+        self, link: MarketLink, client_order_id: str, side: str, quantity: str, through: int, tif: str
+    ) -> OrderRequest:
+        """A limit order `through` whole quote units beyond the other side's best price (negative: away from it)."""
+        market = link.markets[SYMBOL]
+        best = self.seen.best(-1 if side == "buy" else 1)
+        assert best is not None
+        price = Decimal(best).scaleb(-market.price_decimals) + (through if side == "buy" else -through)
+        return OrderRequest(
+            client_order_id=client_order_id,
+            symbol=SYMBOL,
+            side=side,
+            kind="limit",
+            time_in_force=tif,
+            quantity=quantity,
+            price=str(price),
+        )
+
+
+async def eventually(true: Callable[[], Any], what: str, deadline_s: float = 10.0) -> None:
+    """Wait until `true()`; fail with `what` and the last value otherwise."""
+    until = time.monotonic() + deadline_s
+    while not (value := true()):
+        assert time.monotonic() < until, f"{what} did not happen within {deadline_s:g} s: {value!r}"
+        await asyncio.sleep(0.01)
+
+
+@contextlib.asynccontextmanager
+async def venue(name: str, **settings: Any) -> AsyncIterator[Venue]:
+    """One exchange on a generated market."""
+    running = await start_venues(seed=7, venues=(name,), symbols=(SYMBOL,))
+    urls, key = running.urls[name], running.credentials[name]
+    config = ExchangeConfig(
+        venue=name,
+        exchange=name.lower(),
+        symbols=(SYMBOL,),
+        rest_url=urls.rest,
+        ws_url=urls.ws,
+        api_key=key.key,
+        secret=key.secret,
+        **{"depth": 100, **settings},
+    )
+    try:
+        yield Venue(running, config)
+    finally:
+        await running.stop()
+
+
+@contextlib.asynccontextmanager
+async def market_data(place: Venue) -> AsyncIterator[MarketLink]:
+    """A started market link whose book is whole."""
+    link = MarketLink(place.config, place.seen)
+    link.start()
+    try:
+        try:
+            await eventually(lambda: place.seen.levels, "a whole book")
+        except AssertionError:
+            print(link.health())
+            raise
+        yield link
+    finally:
+        await link.stop()
+
+
+@contextlib.asynccontextmanager
+async def account(place: Venue) -> AsyncIterator[AccountLink]:
+    """A started account link whose private stream is up."""
+    link = AccountLink(place.config, place.seen)
+    link.start()
+    try:
+        await eventually(link.ready.is_set, "a connected account")
+        yield link
+    finally:
+        await link.stop()
