@@ -254,8 +254,12 @@ class _Pricer:
 
     def _sweep(self, quantity: Decimal) -> _Swept | NoPrice:
         book, scale = self.book, self.book.scale
-        lots = int(quantity.scaleb(scale.size_decimals).to_integral_value(ROUND_CEILING))
-        if not scale.fits(lots, int(self.fair.scaleb(scale.price_decimals)) * 4):
+        reach = scale.size(self.displayed) + sum((rung[1] for rung in self.rungs), Decimal(0))
+        if quantity > reach:
+            return self._short(quantity)
+        if not scale.fits(
+            min(scale.lots_up(quantity), self.displayed), int(self.fair.scaleb(scale.price_decimals)) * 4
+        ):
             return NoPrice(NoPriceReason.TOO_LARGE, f"{book.symbol}: {quantity} is too large to be summed exactly")
         plans = sorted(self._plans(quantity), key=lambda plan: -plan[0])
         targets = np.array(
@@ -278,11 +282,14 @@ class _Pricer:
             if best is None or sign * cost < sign * best[0]:
                 best = (cost, row)
         if best is None:
-            shown = scale.size(self.displayed)
-            return NoPrice(NoPriceReason.NO_LIQUIDITY, f"{book.symbol}: {quantity} asked, live venues show {shown}")
+            return self._short(quantity)
         cost, row = best
         swept_lots = int(targets[row])
         taken = plans[row][0] + scale.size(swept_lots)  # a base size finer than the scale is swept as the next lot up
         vwap = (cost / taken).quantize(self.step, ROUND_CEILING if self.side == "buy" else ROUND_FLOOR)
         venues = tuple(venue for venue, (lot, _) in zip(book.venues, out[row].tolist(), strict=True) if lot)
         return _Swept(vwap, venues + plans[row][2])
+
+    def _short(self, quantity: Decimal) -> NoPrice:
+        shown = self.book.scale.size(self.displayed)
+        return NoPrice(NoPriceReason.NO_LIQUIDITY, f"{self.book.symbol}: {quantity} asked, live venues show {shown}")

@@ -3,7 +3,7 @@
 A price is `ticks` × 10^-price_decimals, a size is `lots` × 10^-size_decimals. Nothing is ever rounded silently: a
 decimal that does not fall on the grid raises `ScaleFault`.
 
-Why int64 cannot overflow: a price is below 2^41 ticks and a size below 2^62 lots (checked on entry). Ordering keys are
+Why int64 cannot overflow: a price is below 2^41 ticks and a size below 2^60 lots (checked on entry). Ordering keys are
 ticks × (10^6 ± fee in ppm) with |fee| < 10^5 ppm, so below 2^41 × 1.1·10^6 < 2^62. A sweep of `q` lots adds Σ ticks ×
 lots ≤ q × (worst price), and `fits` refuses it before the kernel is called when that reaches 2^62.
 """
@@ -15,7 +15,7 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal, Inexact
 import msgspec
 
 MAX_TICKS = 1 << 41  # a price in ticks; times 10^6 + 10^5 (fee in ppm) stays below 2^62
-MAX_LOTS = 1 << 62  # a size in lots
+MAX_LOTS = 1 << 60  # a size in lots
 MAX_NOTIONAL = 1 << 62  # Σ ticks × lots of one sweep
 
 EXACT = Context(prec=100, traps=[Inexact])  # a product or sum that would lose a digit raises

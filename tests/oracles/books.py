@@ -1,0 +1,81 @@
+"""Plain-Python twins of the pricing kernels: books as dictionaries, sweeps as a sort, the ladder as arithmetic on them.
+Slow and obvious."""
+
+from __future__ import annotations
+
+from math import ceil, floor, sqrt
+
+
+class DictBook:
+    """One venue: price → size per side, in ticks and lots of the common scale; keeps the best `depth` levels a side
+    like the kernel."""
+
+    def __init__(self, depth: int) -> None:
+        self.depth = depth
+        self.bids: dict[int, int] = {}
+        self.asks: dict[int, int] = {}
+
+    def set(self, side: int, price: int, size: int) -> None:
+        levels, sign = (self.bids, -1) if side == 1 else (self.asks, 1)
+        if size == 0:
+            levels.pop(price, None)
+            return
+        levels[price] = size
+        if len(levels) > self.depth:
+            del levels[max(levels, key=lambda p: sign * p)]
+
+    def top(self, bid: int, bid_size: int, ask: int, ask_size: int) -> None:
+        self.bids = {p: q for p, q in self.bids.items() if not bid or p <= bid}
+        self.asks = {p: q for p, q in self.asks.items() if not ask or p >= ask}
+        for levels, price, size in ((self.bids, bid, bid_size), (self.asks, ask, ask_size)):
+            if price in levels and 0 < size < levels[price]:
+                levels[price] = size
+
+    def side(self, side: int) -> list[tuple[int, int]]:
+        """Levels best first; 0 bids, 1 asks."""
+        return sorted(self.bids.items(), reverse=True) if side == 0 else sorted(self.asks.items())
+
+
+def sweep(books: list[DictBook], fees_ppm: list[int], side: int, lots: int) -> list[tuple[int, int]] | None:
+    """(lots, Σ ticks × lots) per venue for the cheapest fee-adjusted way to take `lots`; None when the books end."""
+    sign = 1 if side == 1 else -1
+    rows = [
+        (sign * price * (1_000_000 + sign * fees_ppm[v]), v, price, size)
+        for v, book in enumerate(books)
+        for price, size in book.side(side)
+    ]
+    taken = [(0, 0)] * len(books)
+    for _, v, price, size in sorted(rows):
+        take = min(size, lots)
+        taken[v] = (taken[v][0] + take, taken[v][1] + take * price)
+        lots -= take
+    return taken if lots == 0 else None
+
+
+def ladder(books: list[DictBook], fees_ppm: list[int], sizes: list[int], terms: list[float]) -> list[list[int]]:
+    """Bids and asks in ticks, 0 where there is no price: the guards and the order of operations of the kernel."""
+    fair, fixed, skew, impact, half, tick, collar = terms
+    out = [[0, 0] for _ in sizes]
+    for side in range(2):
+        sign = 1.0 if side == 1 else -1.0
+        shown = sum(size for book in books for _, size in book.side(side))
+        worst = 0.0
+        for t, size in enumerate(sizes):
+            swept = sweep(books, fees_ppm, side, size)
+            if swept is None or size == 0:
+                continue
+            cost = 0.0
+            for (taken, notional), fee in zip(swept, fees_ppm, strict=True):
+                if taken:
+                    cost += notional * (1_000_000 + sign * fee) / 1_000_000
+            edge = sign * (cost / size - fair) + fixed
+            edge += impact * sqrt(min(1.0, size / shown))
+            edge = max(edge, half)
+            price = fair + skew + sign * edge
+            price = ceil(price / tick) * tick if side == 1 else floor(price / tick) * tick
+            if worst:
+                price = max(price, worst) if side == 1 else min(price, worst)
+            worst = price
+            if price > 0 and abs(price - fair) <= collar:
+                out[t][side] = int(price)
+    return out
