@@ -26,7 +26,7 @@ def run(path: Path, live: bool) -> int:
     if (config.mode == "live") != live:
         raise ConfigFault(
             f'{path} says mode = "{config.mode}": '
-            + ("type --live as well to send orders" if config.mode == "live" else "--live needs mode = \"live\" in it")
+            + ("type --live as well to send orders" if config.mode == "live" else '--live needs mode = "live" in it')
         )
     if config.mode == "paper":
         raise ConfigFault(

@@ -86,7 +86,7 @@ def build_desk(
     rfqs = RfqCounts()
     events = Events()
     safe: list[Safe] = []
-    repricer = Repricer(config, market, ledger.position)
+    repricer = Repricer(market, {item.symbol: _headline(item) for item in config.instruments})
     market_actor = MarketActor(
         market,
         [(symbol, venue.venue) for venue in venues for symbol in config.venue_symbols(venue)],
@@ -113,6 +113,7 @@ def build_desk(
     router = SmartOrderRouter(
         config.router, books=market.books, gate=gate, journal=ledger, lps=lps, epoch=epoch, seed=config.seed
     )
+    alerts.listeners.append(events.alert)
     watcher = Bookkeeper(board, rfqs, alerts, ledger, market)
     safe += [part for part in (market_actor, watcher, *(extra or []), desk, router) if isinstance(part, Safe)]
     return DeskParts(
@@ -132,9 +133,7 @@ def build_desk(
 class Bookkeeper(Safe, Actor):
     """Keeps the counts that the operator and the report see, and turns faults and lost books into alerts."""
 
-    def __init__(
-        self, board: HedgeBoard, rfqs: RfqCounts, alerts: Alerts, ledger: Ledger, market: Market
-    ) -> None:
+    def __init__(self, board: HedgeBoard, rfqs: RfqCounts, alerts: Alerts, ledger: Ledger, market: Market) -> None:
         super().__init__()
         self._board = board
         self._rfqs = rfqs
@@ -144,7 +143,7 @@ class Bookkeeper(Safe, Actor):
 
     def on_start(self) -> None:
         """Continue the counts of earlier runs."""
-        snapshot = self._ledger.load()
+        snapshot = self._ledger.load(self.clock.timestamp_ns())
         counts = snapshot.counts
         for state, number in counts.rfqs.items():
             setattr(self._rfqs, state, number)
@@ -196,6 +195,12 @@ def _book(config: DeskConfig, item: InstrumentSection) -> ConsolidatedBook:
         if venue.enabled and item.symbol in config.venue_symbols(venue)
     ]
     return ConsolidatedBook(item.symbol, Scale(item.symbol, price_decimals, SIZE_DECIMALS), terms)
+
+
+def _headline(item: InstrumentSection) -> list[Decimal]:
+    """Sizes that are priced on every tick: from the smallest to a tenth of the largest that a client may ask for."""
+    top = item.max_quantity / 10
+    return [max(item.min_quantity, top * share / 100) for share in (1, 5, 20, 50, 100)]
 
 
 def _hedges(counts: LedgerCounts) -> HedgeCounts:

@@ -1,14 +1,14 @@
 """The desk's error tree. Bugs raise; refusals of the business are values, turned into these only at the door of the API.
 
-    KerbError
-    ├── ConfigFault            exit 2: the file, the environment or the command line is wrong
-    ├── TemporaryFault         exit 3: try again (port busy, archive locked, venue unreachable)
-    └── ApiFault               what a client of the API may see; `kind` decides the status (CONTRACT 3.4)
-        ├── Invalid            400 401 403 404 422   the request is wrong; nothing happened
-        ├── Rejected           409 422               price, risk, credit, expiry said no; nothing happened
-        ├── Limited            429                   too many; Retry-After says when
-        ├── Failed             503                   technical; nothing happened; retryable
-        └── Unknown            504                   outcome not known yet; query by client id, never resend blindly
+KerbError
+├── ConfigFault            exit 2: the file, the environment or the command line is wrong
+├── TemporaryFault         exit 3: try again (port busy, archive locked, venue unreachable)
+└── ApiFault               what a client of the API may see; `kind` decides the status (CONTRACT 3.4)
+    ├── Invalid            400 401 403 404 422   the request is wrong; nothing happened
+    ├── Rejected           409 422               price, risk, credit, expiry said no; nothing happened
+    ├── Limited            429                   too many; Retry-After says when
+    ├── Failed             503                   technical; nothing happened; retryable
+    └── Unknown            504                   outcome not known yet; query by client id, never resend blindly
 """
 
 from __future__ import annotations

@@ -15,8 +15,8 @@ from nautilus_trader.model.data import OrderBookDeltas, QuoteTick, TradeTick
 from nautilus_trader.model.identifiers import InstrumentId
 
 from adapters.nautilus import topics
-from adapters.nautilus.bus import Bus
 from adapters.nautilus.book import BookDeltas, BookKind, levels_of
+from adapters.nautilus.bus import Bus
 from adapters.nautilus.lp import LpLadder
 from adapters.nautilus.safe import LoopSafe, Safe
 from desk.latency import Histogram
@@ -131,9 +131,7 @@ class MarketActor(Safe, LoopSafe, Actor):
         pair = self._ids[tick.instrument_id]
         symbol, venue = pair
         self.market.last_quote[pair] = tick
-        self.market.books[symbol].mark_top(
-            venue, *_top_of(tick, *self._precision(tick.instrument_id)), tick.ts_init
-        )
+        self.market.books[symbol].mark_top(venue, *_top_of(tick, *self._precision(tick.instrument_id)), tick.ts_init)
         for listener in self.market.on_quote:
             listener(tick)
 

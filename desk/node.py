@@ -19,6 +19,8 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+
+from adapters.ccxt.config import ExchangeConfig
 from adapters.ccxt.factories import (
     CcxtDataClientConfig,
     CcxtDataClientFactory,
@@ -29,9 +31,7 @@ from adapters.clickhouse.config import ArchiveConfig
 from adapters.clickhouse.tap import ArchiveTap
 from adapters.falconx.actor import FalconXActor
 from adapters.falconx.config import FalconXConfig
-from adapters.falconx.factories import FalconXExecConfig, FalconXExecClientFactory
-
-from adapters.ccxt.config import ExchangeConfig
+from adapters.falconx.factories import FalconXExecClientFactory, FalconXExecConfig
 from adapters.nautilus.node import EmbeddedNode, NodeConfig
 from desk.api.server import ApiServer
 from desk.clients.store import KeyStore
@@ -45,7 +45,8 @@ from desk.ledger import Ledger
 log = logging.getLogger("kerb.desk")
 
 CONNECT_DEADLINE_S = 8.0
-ARCHIVER_STOP_S = 3.5
+ARCHIVER_STOP_S = 2.5
+ORDERS_STOP_S = 1.0
 
 
 class LiveDesk:
@@ -57,6 +58,9 @@ class LiveDesk:
         self.epoch = base36(time.time_ns() // 1_000_000)
         self.port = 0
         self._environ = environ
+        self.api: ApiServer | None = None
+        self.node: EmbeddedNode | None = None
+        self.ledger: Ledger | None = None
         self._archiver: asyncio.subprocess.Process | None = None
         self._tap: ArchiveTap | None = None
         self._watch: asyncio.Task[None] | None = None
@@ -84,7 +88,7 @@ class LiveDesk:
             now_ns=time.time_ns,
             archive=self._tap.view if self._tap else dict,
             extra=[*extra, *lp_actors],
-            tiers=keys.tier_of,
+            tiers=lambda client_id: _tier(keys, client_id),
         )
         self.node = EmbeddedNode(
             NodeConfig(
@@ -116,15 +120,25 @@ class LiveDesk:
         """Stop in order; what was promised is durable when this returns."""
         if self._watch is not None:
             self._watch.cancel()
-        await self.api.stop()
-        await self.parts.router.drain(1.0)
-        await self.node.stop()
-        await asyncio.to_thread(self.ledger.close)
+        if self.api is not None:
+            await self.api.stop()
+        if self.node is not None:
+            await self._finish_orders()
+            await self.node.stop()
+        if self.ledger is not None:
+            await asyncio.to_thread(self.ledger.close)
         if self._tap is not None:
             await asyncio.to_thread(self._tap.close)
             final = self.state_dir / "tapped.json"
             final.write_bytes(msgspec.json.encode(self._tap.view()))
         await self._stop_archiver()
+
+    async def _finish_orders(self) -> None:
+        """No new hedges; what is on the wire gets a moment to end. What is not proven by then is asked for at the next start."""
+        self.parts.desk.hedger.paused = True
+        until = time.monotonic() + ORDERS_STOP_S
+        while self.parts.board.view().open and time.monotonic() < until:
+            await asyncio.sleep(0.02)
 
     def _venues(self) -> tuple[dict[str, Any], dict[str, Any]]:
         data: dict[str, Any] = {}
@@ -226,6 +240,11 @@ class LiveDesk:
             with contextlib.suppress(ProcessLookupError):
                 archiver.kill()
             await archiver.wait()
+
+
+def _tier(keys: KeyStore, client_id: str) -> str:
+    """The tier of a client's newest active key."""
+    return next((key.tier for key in reversed(keys.keys()) if key.client_id == client_id and key.active), "standard")
 
 
 def _warm() -> None:

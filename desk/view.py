@@ -86,7 +86,7 @@ class StateView:
             books=self._books(now),
             lps=self._lps(now),
             rfqs=self._rfqs,
-            trades=self._ledger.trade_count,
+            trades=self._ledger.counts().trades,
             hedges=self._board.view(),
             ledger=LedgerView(imbalance={k: text(v) for k, v in sorted(self._ledger.imbalance().items())}),
             inventory=self._inventory(now),
@@ -163,7 +163,11 @@ class StateView:
         return views
 
     def _pnl(self, now: int) -> PnlView:
-        marks = {symbol: fair for symbol in self._market.books if (fair := self._market.fair(symbol, now)) is not None}
+        marks = {
+            symbol.split("/")[0]: fair
+            for symbol in self._market.books
+            if (fair := self._market.fair(symbol, now)) is not None
+        }
         parts = self._ledger.pnl(marks)
         cent = Decimal("0.0001")
         return PnlView(

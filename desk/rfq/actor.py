@@ -28,7 +28,7 @@ from desk.hedging.hedger import Hedger
 from desk.ids import IdSource
 from desk.latency import Histogram
 from desk.ledger import Ledger
-from desk.ledger.records import GLOBAL
+from desk.ledger.records import GLOBAL, DuplicateTrade
 from desk.market import Market
 from desk.rfq.checks import instrument_for, require_scope, require_size, require_step, size_of
 from desk.rfq.machine import advance
@@ -50,6 +50,7 @@ MAX_REMEMBERED = 50_000  # idempotency answers kept in memory; older ones are lo
 STREAM_TTL_MS = 1_500
 SETTLE_AFTER_NS = 24 * 3600 * 1_000_000_000
 _SECOND_NS = 1_000_000_000
+_ZERO = Decimal(0)
 
 
 class Desk(Safe, LoopSafe, Actor):
@@ -68,7 +69,7 @@ class Desk(Safe, LoopSafe, Actor):
         alert: Callable[[str, str], None],
     ) -> None:
         super().__init__()
-        self.config = config
+        self.settings = config
         self.market = market
         self.ledger = ledger
         self.gate = gate
@@ -85,12 +86,12 @@ class Desk(Safe, LoopSafe, Actor):
         self._rfq_by_client_id: OrderedDict[tuple[str, str], RfqRecord] = OrderedDict()
         self._trade_by_client_id: OrderedDict[tuple[str, str], TradeRecord] = OrderedDict()
         self._taken: OrderedDict[str, str] = OrderedDict()  # quote id -> the client order id that takes or took it
-        self.pricer = Pricer(config, market, ids, ledger.position)
+        self.pricer = Pricer(config, market, ids, self.position)
         self.hedger = Hedger(
             config.hedging,
             list(config.instruments),
             ids,
-            position=ledger.position,
+            position=self.position,
             fair=lambda symbol: market.fair(symbol, self.clock.timestamp_ns()),
             send=self._send_parent,
             later=self._check_later,
@@ -106,7 +107,7 @@ class Desk(Safe, LoopSafe, Actor):
         self._bus = Bus(self)
         self._bus.subscribe(topics.PARENT, self.on_parent)
         now = self.clock.timestamp_ns()
-        snapshot = self.ledger.load()
+        snapshot = self.ledger.load(now)
         for trade in snapshot.trades_by_order.values():
             self._remember_trade(trade)
         for key, record in snapshot.rfqs_by_token.items():
@@ -134,11 +135,15 @@ class Desk(Safe, LoopSafe, Actor):
         valid_until = max((quote.valid_until_ns for quote in record.quotes), default=now_ns)
         self.at_ns(f"expire-{record.rfq_id}", max(valid_until, now_ns) + 1, lambda _: self._expire(record))
 
+    def position(self, currency: str) -> Decimal:
+        """Inventory in a currency, from the ledger."""
+        return self.ledger.positions().get(currency, _ZERO)
+
     # ---- requests -----------------------------------------------------------------------------------------------------
 
     def instruments(self) -> list[Instrument]:
         """What clients may ask for."""
-        config = self.config
+        config = self.settings
         return [
             Instrument(
                 symbol=item.symbol,
@@ -169,7 +174,7 @@ class Desk(Safe, LoopSafe, Actor):
             if (known := self._known_rfq(key)) is not None:
                 reply(known)
                 return
-            instrument = instrument_for(self.config, caller, request.instrument)
+            instrument = instrument_for(self.settings, caller, request.instrument)
             quantity, currency = size_of(instrument, request)
             if sum(record.client_id == caller.client_id for record in self.live.values()) >= MAX_LIVE_RFQS:
                 raise Limited("too_many_rfqs", f"{MAX_LIVE_RFQS} requests are open", details={"retry_after_s": 1})
@@ -184,7 +189,7 @@ class Desk(Safe, LoopSafe, Actor):
             side=request.side,
             quantity=quantity,
             currency=currency,
-            ttl_ms=request.ttl_ms or self.config.pricing.ttl_ms,
+            ttl_ms=request.ttl_ms or self.settings.pricing.ttl_ms,
             state=RfqState.RECEIVED,
             created_ns=now,
             updated_ns=now,
@@ -211,14 +216,16 @@ class Desk(Safe, LoopSafe, Actor):
                 instrument, side, base=base, amount=amount, ttl_ms=record.ttl_ms, tier=caller.tier, now_ns=now
             )
             if isinstance(priced, NoPrice):
-                return Rejected(priced.code, priced.message, details={"instrument": instrument.symbol, "side": side})
+                return Rejected(
+                    priced.reason.value, priced.message, details={"instrument": instrument.symbol, "side": side}
+                )
             try:
                 require_size(instrument, priced.quantity)
             except ApiFault as fault:
                 return fault
             quote = self.pricer.record(
                 priced,
-                symbol=instrument.symbol,
+                instrument=instrument,
                 rfq_id=record.rfq_id,
                 client_id=caller.client_id,
                 ttl_ms=record.ttl_ms,
@@ -269,9 +276,10 @@ class Desk(Safe, LoopSafe, Actor):
             reply(fault)
             return
         self._close(record, RfqState.CANCELLED, "cancelled by the client")
-        self.ledger.save_rfq(
+        self.ledger.save_rfq_state(
             record,
             lambda error: reply(record if error is None else Failed("not_durable", "the cancel could not be recorded")),
+            quotes_voided=[quote.quote_id for quote in record.quotes],
         )
 
     # ---- accepts ------------------------------------------------------------------------------------------------------
@@ -356,13 +364,13 @@ class Desk(Safe, LoopSafe, Actor):
                 status=422,
                 details={"quantity": request.quantity, "max": f"{quote.quantity:f}"},
             )
-        instrument = self.config.instrument(quote.symbol)
+        instrument = self.settings.instrument(quote.symbol)
         if instrument is not None:
             require_step(quantity, instrument.quantity_step)
         return quantity
 
     def _trade_of(self, quote: QuoteRecord, quantity: Decimal, client_order_id: str, now: int) -> TradeRecord:
-        instrument = self.config.instrument(quote.symbol)
+        instrument = self.settings.instrument(quote.symbol)
         precision = instrument.quote_precision if instrument else 8
         whole = quantity == quote.quantity
         amount = (
@@ -391,6 +399,8 @@ class Desk(Safe, LoopSafe, Actor):
         """The trade is durable, or it never happened."""
         replies = self._waiting_trade.pop(key, [])
         now = self.clock.timestamp_ns()
+        if isinstance(error, DuplicateTrade):
+            self._alert("critical", f"a duplicate trade was stopped by the ledger: {error}")
         if error is not None:
             del self._taken[trade.quote_id]
             self.gate.release(trade.quote_id, stage=Stage.TRADE)
@@ -434,14 +444,14 @@ class Desk(Safe, LoopSafe, Actor):
         cursor: str | None = None,
     ) -> Page[RfqRecord]:
         """Requests of the caller's (of everybody's, for an operator), newest first."""
-        items, following = self.ledger.rfqs(
+        page = self.ledger.rfqs(
             None if caller.operator else caller.client_id,
             client_rfq_id=client_rfq_id,
             state=state,
             limit=limit,
             cursor=cursor,
         )
-        return Page([self.live.get(item.rfq_id, item) for item in items], following)
+        return Page([self.live.get(item.rfq_id, item) for item in page.items], page.next_cursor)
 
     def trade(self, caller: Caller, trade_id: str) -> TradeRecord:
         """One trade of the caller's."""
@@ -454,17 +464,16 @@ class Desk(Safe, LoopSafe, Actor):
         self, caller: Caller, *, client_order_id: str | None = None, limit: int = 100, cursor: str | None = None
     ) -> Page[TradeRecord]:
         """Trades of the caller's, newest first."""
-        items, following = self.ledger.trades(
+        return self.ledger.trades(
             None if caller.operator else caller.client_id, client_order_id=client_order_id, limit=limit, cursor=cursor
         )
-        return Page(items, following)
 
     # ---- streaming quotes -----------------------------------------------------------------------------------------------
 
     def stream_ladder(self, caller: Caller, symbol: str, quantities: Sequence[Decimal]) -> list[QuoteRecord]:
         """Executable two-way quotes, one pair a size. They live in memory until taken or expired; a trade on one is durable."""
         require_scope(caller, "quote")
-        instrument = instrument_for(self.config, caller, symbol)
+        instrument = instrument_for(self.settings, caller, symbol)
         now = self.clock.timestamp_ns()
         if self.gate.state.trading.state is not TradingState.ACTIVE:
             raise Rejected("halted", "the desk is not quoting")
@@ -479,7 +488,7 @@ class Desk(Safe, LoopSafe, Actor):
                     quotes.append(
                         self.pricer.record(
                             priced,
-                            symbol=symbol,
+                            instrument=instrument,
                             rfq_id="",
                             client_id=caller.client_id,
                             ttl_ms=STREAM_TTL_MS,
@@ -502,22 +511,22 @@ class Desk(Safe, LoopSafe, Actor):
     def halt(self, caller: Caller, reason: str) -> None:
         """Stop quoting and sending; every open quote is withdrawn. Survives a restart. Cancels and reconciliation go on."""
         require_scope(caller, "operate")
-        self.ledger.set_halt(reason or "operator")
+        self.ledger.set_halt(reason or "operator", self.clock.timestamp_ns())
         self._stop_trading(reason or "operator")
         for record in list(self.live.values()):
             if record.state is RfqState.QUOTED:
                 self._close(record, RfqState.WITHDRAWN, f"desk halted: {reason}")
-                self.ledger.save_rfq(record, _ignore)
+                self.ledger.save_rfq_state(record, quotes_voided=[quote.quote_id for quote in record.quotes])
         self.quotes.clear()
 
     def resume(self, caller: Caller, reason: str) -> None:
         """Quote and hedge again."""
         require_scope(caller, "operate")
-        self.ledger.set_halt("")
+        self.ledger.clear_halt(reason, self.clock.timestamp_ns())
         self.gate.state.set_trading(TradingState.ACTIVE, "")
         self.hedger.paused = False
         self._alert("warning", f"trading resumed by {caller.client_id}: {reason}")
-        for instrument in self.config.instruments:
+        for instrument in self.settings.instruments:
             self.hedger.check(instrument.symbol)
 
     def _stop_trading(self, reason: str) -> None:
@@ -542,7 +551,7 @@ class Desk(Safe, LoopSafe, Actor):
     def _expire(self, record: RfqRecord) -> None:
         if record.state is RfqState.QUOTED:
             self._close(record, RfqState.EXPIRED, "not accepted in time")
-            self.ledger.save_rfq(record, _ignore)
+            self.ledger.save_rfq_state(record)
 
     def _sweep(self, _event: object) -> None:
         """Forget streamed quotes that have run out, and look at inventory even when nothing else happens."""
@@ -553,7 +562,7 @@ class Desk(Safe, LoopSafe, Actor):
         if not self.ledger.waiting:
             for currency, position in self.ledger.positions().items():
                 self.gate.state.set_position(currency, position)
-        for instrument in self.config.instruments:
+        for instrument in self.settings.instruments:
             self.hedger.check(instrument.symbol)
 
     def _close(self, record: RfqRecord, state: RfqState, reason: str) -> None:
@@ -602,15 +611,13 @@ class Desk(Safe, LoopSafe, Actor):
     def _known_rfq(self, key: tuple[str, str]) -> RfqRecord | None:
         known = self._rfq_by_client_id.get(key)
         if known is None and len(self._rfq_by_client_id) >= MAX_REMEMBERED:
-            items, _ = self.ledger.rfqs(key[0], client_rfq_id=key[1], limit=1)
-            known = items[0] if items else None
+            known = next(iter(self.ledger.rfqs(key[0], client_rfq_id=key[1], limit=1).items), None)
         return known
 
     def _known_trade(self, key: tuple[str, str]) -> TradeRecord | None:
         known = self._trade_by_client_id.get(key)
         if known is None and len(self._trade_by_client_id) >= MAX_REMEMBERED:
-            items, _ = self.ledger.trades(key[0], client_order_id=key[1], limit=1)
-            known = items[0] if items else None
+            known = self.ledger.trade_by_order(*key)
         return known
 
     def _remember_rfq(self, record: RfqRecord) -> None:
@@ -674,7 +681,3 @@ def _expired(quote: QuoteRecord, now: int) -> Rejected:
 def _bound(cache: OrderedDict, most: int) -> None:
     while len(cache) > most:
         cache.popitem(last=False)
-
-
-def _ignore(_error: Exception | None) -> None:
-    """A state that is derivable again at the next start (expiry, withdrawal) needs no answer when its write fails."""

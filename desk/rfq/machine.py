@@ -1,10 +1,10 @@
 """The life of an RFQ as a closed table (CONTRACT 3.2). Nothing else decides what may follow what.
 
-    received ─→ quoted ─→ accepted ─→ filled
-        │         ├─→ expired            ├─→ failed     (the trade could not be made durable: nothing happened)
-        │         ├─→ cancelled          └─→ unknown    (durability not known: resolved at the next start)
-        │         └─→ withdrawn  (halt)
-        └─→ rejected · failed
+received ─→ quoted ─→ accepted ─→ filled
+    │         ├─→ expired            ├─→ failed     (the trade could not be made durable: nothing happened)
+    │         ├─→ cancelled          └─→ unknown    (durability not known: resolved at the next start)
+    │         └─→ withdrawn  (halt)
+    └─→ rejected · failed
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ S = RfqState
 TRANSITIONS: dict[RfqState, frozenset[RfqState]] = {
     S.RECEIVED: frozenset({S.QUOTED, S.REJECTED, S.FAILED}),
     S.QUOTED: frozenset({S.ACCEPTED, S.EXPIRED, S.CANCELLED, S.WITHDRAWN}),
-    S.ACCEPTED: frozenset({S.FILLED, S.QUOTED, S.FAILED, S.UNKNOWN}),  # back to quoted: the trade was refused, the quote stands
+    S.ACCEPTED: frozenset(
+        {S.FILLED, S.QUOTED, S.FAILED, S.UNKNOWN}
+    ),  # back to quoted: the trade was refused, the quote stands
     S.UNKNOWN: frozenset({S.FILLED, S.FAILED}),
     S.FILLED: frozenset(),
     S.REJECTED: frozenset(),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Decimal
 
 from desk.config.model import DeskConfig, InstrumentSection
 from desk.ids import IdSource
@@ -18,9 +18,7 @@ _FLAT = Decimal(0)
 class Pricer:
     """Prices one side of one request. `position(currency)` is the desk's inventory in units of that currency."""
 
-    def __init__(
-        self, config: DeskConfig, market: Market, ids: IdSource, position: Callable[[str], Decimal]
-    ) -> None:
+    def __init__(self, config: DeskConfig, market: Market, ids: IdSource, position: Callable[[str], Decimal]) -> None:
         self._config = config
         self._market = market
         self._ids = ids
@@ -54,23 +52,29 @@ class Pricer:
             parameters=self._config.pricing,
             tick=instrument.price_tick,
             rungs=self._market.rungs(instrument.symbol, now_ns, LADDER_MAX_AGE_NS),
-            quantity_step=instrument.quantity_step,
-            amount_step=Decimal(1).scaleb(-instrument.quote_precision),
         )
 
     def record(
-        self, priced: Priced, *, symbol: str, rfq_id: str, client_id: str, ttl_ms: int, now_ns: int, streamed: bool = False
+        self,
+        priced: Priced,
+        *,
+        instrument: InstrumentSection,
+        rfq_id: str,
+        client_id: str,
+        ttl_ms: int,
+        now_ns: int,
+        streamed: bool = False,
     ) -> QuoteRecord:
         """A price made firm: with an id, a deadline and its whole build-up."""
         return QuoteRecord(
             quote_id=self._ids.new("q"),
             rfq_id=rfq_id,
             client_id=client_id,
-            symbol=symbol,
+            symbol=instrument.symbol,
             side=priced.side,
             price=priced.price,
             quantity=priced.quantity,
-            amount=priced.amount,
+            amount=priced.amount.quantize(Decimal(1).scaleb(-instrument.quote_precision), rounding=ROUND_HALF_EVEN),
             fair=priced.fair,
             waterfall=tuple(Step(step, amount) for step, amount in priced.waterfall),
             valid_until_ns=now_ns + ttl_ms * 1_000_000,

@@ -12,9 +12,7 @@ import msgspec
 
 from desk.client import DeskState
 
-_QUERY = (
-    "SELECT name, total_rows FROM system.tables WHERE database = currentDatabase() AND engine LIKE '%MergeTree%' ORDER BY name"
-)
+_QUERY = "SELECT name, total_rows FROM system.tables WHERE database = currentDatabase() AND engine LIKE '%MergeTree%' ORDER BY name"
 
 
 async def archive_rows(state: Path) -> dict[str, int]:

@@ -98,9 +98,7 @@ class Supervisor:
                 return 0
             port = _free_port(options.port, self.say)
             url = f"http://127.0.0.1:{port}"
-            write_config(
-                options.state, port=port, seed=options.seed, venues=venues, instruments=_instruments(venues)
-            )
+            write_config(options.state, port=port, seed=options.seed, venues=venues, instruments=_instruments(venues))
             access = write_access(options.state, url)
             await self._start_desk(venues, log)
             self.say(f"desk: {url}   docs: {url}/docs   keys: {options.state / 'access.json'}")
