@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from risk.checks.base import ALL_STAGES, Breach, Check, Look
-from risk.exact import measurable
 
 
 def run(look: Look) -> str | Breach:
@@ -20,7 +19,7 @@ def run(look: Look) -> str | Breach:
             f"{age_ms} ms", limit, f"the book of {look.intent.symbol} for {where} is {age_ms} ms old, over {limit}"
         )
     fair = look.fair
-    if fair is None or not measurable(fair) or fair <= 0:
+    if fair is None or not fair.is_finite() or fair <= 0:
         return Breach(str(fair), "a fair value", f"no fair value of {look.intent.symbol}")
     return limit
 

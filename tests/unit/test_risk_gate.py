@@ -187,6 +187,8 @@ def _position(bench: Bench) -> None:
     bench.state.set_position("BTC", D(-16))
     bench.refuses("position", Stage.TRADE, side="buy", quantity=STEP)  # 4 pending sells already make it 20
     bench.passes(Stage.TRADE, side="sell", quantity=D(9))
+    bench.state.set_position("BTC", D(-15))
+    bench.passes(Stage.TRADE, side="buy", quantity=D(1))  # exactly at the other end of the band
     bench.refuses("position", symbol="DOGE/USDT")  # no band at all
 
 
@@ -224,7 +226,7 @@ def _loss(bench: Bench) -> None:
 def _rate(bench: Bench) -> None:
     for _ in range(3):
         bench.passes(quantity=D(1))
-    bench.refuses("rate")
+    assert bench.refuses("rate").value == "4 at once"
     bench.passes(venue="BINANCE")  # a bucket of its own
     bench.refuses("rate", now_ns=NOW + SECOND // 10 - 1)
     bench.passes(now_ns=NOW + SECOND // 10)
