@@ -30,6 +30,8 @@ _GIVE_UP_AFTER = 50  # lines without one readable frame: it is no tape
 _PEEK_FRAMES = 400
 _KEPT_PROBLEMS = 20  # of each kind; the rest are counted
 _MIN_LATENCY_NS = 1_000_000
+_EARLIEST_NS, _LATEST_NS = 10**18, 4 * 10**18  # 2001 to 2096
+_LONGEST_HOLE_NS = 24 * 3600 * 10**9
 _QUOTES = ("USDT", "USDC", "FDUSD", "BUSD", "TUSD", "DAI", "EUR", "TRY", "BRL", "USD", "BTC", "ETH", "BNB")
 
 
@@ -260,7 +262,7 @@ class _Frames:
         """Frames and problems of one line; empty for streams that are not read."""
         stamp, _, body = line.partition(b" ")
         try:
-            ts = int(stamp)
+            ts = self._time(stamp)
             frame = orjson.loads(body)
             event = self._frame(number, ts, frame)
         except (ValueError, TypeError, KeyError, AttributeError, IndexError):
@@ -285,6 +287,13 @@ class _Frames:
             problems.extend(self._gap(event))
         problems.append(event)
         return problems
+
+    def _time(self, stamp: bytes) -> int:
+        """The receive time; one that cannot be (damaged digits) would otherwise carry all later frames with it."""
+        ts = int(stamp) if stamp.isdigit() else -1
+        if not _EARLIEST_NS <= ts < _LATEST_NS or (self.last_ts and ts > self.last_ts + _LONGEST_HOLE_NS):
+            raise ValueError(stamp)
+        return ts
 
     def _gap(self, frame: Depth) -> list[TapeProblem]:
         key = (frame.symbol, frame.market)

@@ -24,7 +24,7 @@ import numpy as np
 
 from sim.events import ASK, BID, EventKind, rows
 from sim.levels import LevelBook
-from sim.tape import E8, Depth, Market, Quote, Snapshot, TapeProblem, follows
+from sim.tape import E8, Depth, Market, ProblemKind, Quote, Snapshot, TapeProblem, follows
 
 TRUSTED_LEVELS = 20
 TRUSTED_CHECKS = 20
@@ -169,7 +169,10 @@ class TapeBook:
         if not self.live:
             return []
         self._before_suspect, self.status = self.status, BookStatus.SUSPECT
-        self.reason = f"line {problem.line} of the tape cannot be read"
+        if problem.kind is ProblemKind.TRUNCATED:
+            self.reason = f"the tape ends early after line {problem.line}"
+        else:
+            self.reason = f"line {problem.line} of the tape cannot be read"
         return [Step(EventKind.CLEAR, None, self.reason)]
 
     # --- inside ------------------------------------------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from sim.events import EventKind, VenueEvent
 from sim.levels import LevelBook, difference
 
 _SEAM_NS = 100_000_000
+_RECOVERY_NS = 1_000_000_000  # after a tape that ended without a live book
 _BATCH = 64  # events delivered before the loop may serve others
 
 
@@ -45,7 +46,7 @@ def looped(
                 if event.kind is not EventKind.SNAPSHOT:
                     continue
                 waiting = False
-                base, on = event.ts_init_ns, last + _SEAM_NS
+                base, on = event.ts_init_ns, last + (_SEAM_NS if live else _RECOVERY_NS)
                 if live:
                     start = LevelBook()
                     start.load(event.levels)

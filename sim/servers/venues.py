@@ -20,7 +20,7 @@ from pathlib import Path
 
 import msgspec
 
-from sim.events import VenueEvent
+from sim.events import EventKind, VenueEvent
 from sim.feed import binance_events, binance_instrument_of, kraken_events
 from sim.generator import START_PRICES, generated_events
 from sim.instruments import BINANCE, KRAKEN, VenueInstrument, binance_instrument, kraken_instrument, opening_balances
@@ -139,7 +139,7 @@ async def start_venues(
         rest, ws = await server.start(ports.wanted(venue))
         ports.bound(venue, server.port)
         out.servers[venue], out.urls[venue] = server, Urls(rest=rest, ws=ws)
-    _feed(out, tapes, listed, seed, speed)
+    _feed(out, tapes, listed, seed, speed, say)
     if FALCONX in venues:
         await _start_falconx(out, seed, folder, ports)
     return out
@@ -171,7 +171,12 @@ def _tapes(
 
 
 def _feed(
-    out: Venues, tapes: dict[str, TapeInfo], listed: dict[str, dict[str, VenueInstrument]], seed: int, speed: float
+    out: Venues,
+    tapes: dict[str, TapeInfo],
+    listed: dict[str, dict[str, VenueInstrument]],
+    seed: int,
+    speed: float,
+    say: Callable[[str], None],
 ) -> None:
     start_ns = time.time_ns()
     together = min((info.first_ns for info in tapes.values()), default=0)
@@ -192,7 +197,23 @@ def _feed(
                 streams.append(
                     looped(lambda once=once: next(once, iter(())), origin_ns=0, start_ns=start_ns, speed=speed)
                 )
-        out._tasks.append(asyncio.create_task(deliver(streams, server.on_market), name=f"feed {venue}"))
+        out._tasks.append(asyncio.create_task(deliver(streams, _telling(server, say)), name=f"feed {venue}"))
+
+
+def _telling(server: VenueServer, say: Callable[[str], None]) -> Callable[[VenueEvent], None]:
+    """The server's sink, which also says when a book is lost and when it is back."""
+    lost: set[str] = set()
+
+    def sink(event: VenueEvent) -> None:
+        server.on_market(event)
+        if event.kind is EventKind.CLEAR:
+            lost.add(event.symbol)
+            say(f"{server.venue} {event.symbol}: the book is not to be trusted: {event.reason}")
+        elif event.kind is EventKind.SNAPSHOT and event.symbol in lost:
+            lost.discard(event.symbol)
+            say(f"{server.venue} {event.symbol}: the book is whole again")
+
+    return sink
 
 
 def _tape_source(venue: str, info: TapeInfo, seed: int) -> Callable[[], Iterator[VenueEvent]]:
