@@ -111,6 +111,7 @@ class LpModel:
         self.params = params or LpParams()
         self._seed = f"{seed}|{self.params.lp}"
         self._quotes = 0
+        self._knots: dict[str, tuple[int, float, float]] = {}  # the lean's knots around the last time asked for
 
     def ladder(self, symbol: str, mid: Decimal, ts_ns: int) -> tuple[ModelRung, ...]:
         """The indicative two-way ladder at `mid`; sizes outside the notional limits are left out."""
@@ -182,6 +183,11 @@ class LpModel:
     def _lean_bps(self, symbol: str, ts_ns: int) -> float:
         """A bounded, continuous, seeded wander: uniform knots every `lean_period_ns`, straight lines between them."""
         knot, rest = divmod(ts_ns, self.params.lean_period_ns)
-        here = random.Random(f"{self._seed}|lean|{symbol}|{knot}").uniform(-1.0, 1.0)
-        there = random.Random(f"{self._seed}|lean|{symbol}|{knot + 1}").uniform(-1.0, 1.0)
+        known = self._knots.get(symbol)
+        if known is None or known[0] != knot:
+            known = self._knots[symbol] = (knot, self._knot(symbol, knot), self._knot(symbol, knot + 1))
+        _, here, there = known
         return self.params.lean_bps * (here + (there - here) * rest / self.params.lean_period_ns)
+
+    def _knot(self, symbol: str, knot: int) -> float:
+        return random.Random(f"{self._seed}|lean|{symbol}|{knot}").uniform(-1.0, 1.0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from nautilus_trader.backtest.engine import BacktestEngine
@@ -17,6 +18,7 @@ from sim.clients import ScriptedRfq
 from sim.lp_model import LpParams
 from sim.replay.clients import ScriptedClients
 from sim.replay.data import TapeData
+from sim.replay.ledger import MemoryLedger
 from sim.replay.recorder import Recorder
 from sim.replay.throughput import Throughput, run_timed
 from sim.replay.venues import SimVenues, add_market_actors, build_engine
@@ -51,13 +53,20 @@ def venues_of(config: DeskConfig, symbols: Iterable[str]) -> SimVenues:
 
 
 def run_desk(
-    data: TapeData, config: DeskConfig, requests: Iterable[ScriptedRfq], seed: int, record: Path | None = None
+    data: TapeData,
+    config: DeskConfig,
+    requests: Iterable[ScriptedRfq],
+    seed: int,
+    *,
+    record: Path | None = None,
+    ledger_url: str | None = None,
 ) -> ReplayResult:
-    """Run the desk over loaded data. `record`: where to keep the canonical record as JSON lines."""
+    """Run the desk over loaded data. `record`: where to keep the canonical record as JSON lines; `ledger_url`: a ledger on disk or
+    in a database instead of one in memory (slower, the same result)."""
     warm()
     venues = venues_of(config, (listing.symbol for listing in data.listings))
     engine, lps = build_engine(data, seed, venues)
-    ledger = Ledger("sqlite://", inline=True)
+    ledger: Any = Ledger(ledger_url, inline=True) if ledger_url else MemoryLedger()
     recorder = Recorder(record)
     try:
         parts = _desk(config, ledger, engine, seed)
@@ -95,5 +104,5 @@ def warm() -> None:
     warm_router()
 
 
-def _desk(config: DeskConfig, ledger: Ledger, engine: BacktestEngine, seed: int) -> DeskParts:
+def _desk(config: DeskConfig, ledger: Any, engine: BacktestEngine, seed: int) -> DeskParts:
     return build_desk(config, ledger=ledger, epoch=base36(seed % SEED_SPACE), now_ns=engine.kernel.clock.timestamp_ns)
