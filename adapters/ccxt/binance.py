@@ -64,6 +64,8 @@ def _create(config: ExchangeConfig, *, throttle: bool, timeout_ms: int) -> Any:
         )  # ccxt tells spot from futures by "/stream" in the URL
     exchange.urls["api"] = api
     exchange.streaming = {**exchange.streaming, "keepAlive": int(config.keepalive_s * 1000)}
+    if str(config.rest_url).startswith("http:"):
+        exchange.timeout_on_exit = 0  # only TLS connections need ccxt's pause after closing
     return exchange
 
 

@@ -61,6 +61,8 @@ def _create(config: ExchangeConfig, *, throttle: bool, timeout_ms: int) -> Any:
     )
     exchange.urls["api"] = rewrite_hosts(exchange.urls["api"], config.rest_url, config.ws_url)
     exchange.streaming = {**exchange.streaming, "keepAlive": int(config.keepalive_s * 1000)}
+    if str(config.rest_url).startswith("http:"):
+        exchange.timeout_on_exit = 0  # only TLS connections need ccxt's pause after closing
     last = 0
 
     def nonce() -> int:

@@ -89,9 +89,8 @@ def test_hang_after_accept_is_unknown_then_proven_filled_exactly_once(name):
     asyncio.run(main())
 
 
-@both
-def test_an_order_lost_in_a_503_is_proven_never_to_have_been(name):
-    async def main() -> None:
+def test_an_order_lost_in_a_503_is_proven_never_to_have_been():
+    async def at(name: str) -> None:
         async with venue(name) as place, market_data(place) as data, account(place) as link:
             await place.fault("http_503", scope="order")
             answer = await link.place(place.limit(data, "c-503-1", "buy", "0.5", 20, "IOC"))
@@ -105,6 +104,9 @@ def test_an_order_lost_in_a_503_is_proven_never_to_have_been(name):
             assert (await proving).order is None
             assert time.monotonic() - began >= 5.0
             assert place.seen.filled("c-503-1") == 0
+
+    async def main() -> None:
+        await asyncio.gather(at("BINANCE"), at("KRAKEN"))
 
     asyncio.run(main())
 
