@@ -25,7 +25,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from adapters.clickhouse.client import ArchiveError, embedded_path, open_client, owner_file, run_query
+from adapters.clickhouse.client import ArchiveError, embedded_path, open_client, owner_file, run_query, short_socket
 from adapters.clickhouse.inserter import Inserter
 from adapters.clickhouse.migrate import migrate
 from adapters.clickhouse.spool import lock
@@ -75,7 +75,8 @@ class Archiver:
         runner = web.AppRunner(app, access_log=None)
         await runner.setup()
         self._socket.unlink(missing_ok=True)
-        await web.UnixSite(runner, str(self._socket)).start()
+        with short_socket(self._socket) as name:
+            await web.UnixSite(runner, name).start()
         self._socket.chmod(0o600)
         work = asyncio.create_task(asyncio.to_thread(self._work))
         try:

@@ -164,7 +164,7 @@ def _ask(socket: str, held: Exception, path: str, body: dict[str, str] | None) -
     """Put a question to the archiver that holds the database."""
     import asyncio
 
-    from adapters.clickhouse.client import ArchiveError
+    from adapters.clickhouse.client import ArchiveError, short_socket
 
     if not socket or not Path(socket).exists():
         raise ArchiveError(f"{held}, which answers no queries", retryable=True)
@@ -173,9 +173,12 @@ def _ask(socket: str, held: Exception, path: str, body: dict[str, str] | None) -
         import aiohttp
 
         timeout = aiohttp.ClientTimeout(total=120, connect=5)
-        async with aiohttp.ClientSession(connector=aiohttp.UnixConnector(socket), timeout=timeout) as session:
-            method = "GET" if body is None else "POST"
-            async with session.request(method, f"http://archiver{path}", json=body) as answer:
+        method = "GET" if body is None else "POST"
+        with short_socket(socket) as name:
+            async with (
+                aiohttp.ClientSession(connector=aiohttp.UnixConnector(name), timeout=timeout) as session,
+                session.request(method, f"http://archiver{path}", json=body) as answer,
+            ):
                 return answer.status, await answer.text()
 
     try:

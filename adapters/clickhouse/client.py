@@ -7,10 +7,12 @@ can put their queries to it.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -72,6 +74,20 @@ def embedded_path(dsn: str) -> Path | None:
             raise ArchiveError(
                 f"{dsn!r} is not an archive: chdb:///path or clickhouse://user:password@host:port/database"
             )
+
+
+@contextlib.contextmanager
+def short_socket(socket: Path | str) -> Iterator[str]:
+    """A name for a unix socket that fits into the 107 bytes an address may have, however deep its folder lies."""
+    path = Path(socket).absolute()
+    if len(os.fsencode(path)) <= 100:
+        yield str(path)
+        return
+    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
+    try:
+        yield f"/proc/self/fd/{folder}/{path.name}"
+    finally:
+        os.close(folder)
 
 
 def owner_file(path: Path) -> Path:

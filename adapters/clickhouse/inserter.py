@@ -49,6 +49,7 @@ class Inserter:
         self.error = ""
         self.quarantined = len(list((root / "quarantine").glob("*/*.arrow")))
         self._failures = 0
+        self._said = b""
 
     def round(self) -> int:
         """Insert one batch of every table that has something; returns rows inserted. Never raises: see `state` and
@@ -207,8 +208,12 @@ class Inserter:
             "inserted": self.inserted,
             "quarantined": self.quarantined,
         }
+        content = json.dumps(status).encode()
+        if content == self._said:
+            return
         try:
-            write_durably(self.root / "status.json", json.dumps(status).encode())
+            write_durably(self.root / "status.json", content)
+            self._said = content
         except OSError as error:
             log.warning("status.json: %s", error)
 
