@@ -38,7 +38,7 @@ class TransformSpec(msgspec.Struct, frozen=True, kw_only=True):
     """Parameters of the transform; see the module's rules for their meaning."""
 
     basis_bps: float = 2.0
-    basis_half_life_s: float = 20.0
+    basis_half_life_s: float = 8.0
     basis_step_s: float = 1.0
     basis_deadband_bps: float = 0.5
     keep: float = 0.6

@@ -16,8 +16,8 @@ TIERS = {"alpha": "gold", "beta": "silver", "gamma": "standard"}
 
 # Per base currency: soft band, hard band, risk position limit, largest client size, LP ladder sizes.
 _SIZES = {
-    "BTC": ("0.75", "12", "20", "10", ("0.1", "0.5", "1", "2", "5")),
-    "ETH": ("15", "240", "400", "200", ("1", "5", "15", "40", "100")),
+    "BTC": ("0.3", "12", "20", "10", ("0.1", "0.5", "1", "2", "5")),
+    "ETH": ("5", "240", "400", "200", ("1", "5", "15", "40", "100")),
 }
 
 
