@@ -91,6 +91,7 @@ def fill(work: Work, child: ChildOrder, execution: VenueFill, now_ns: int) -> Fi
     work.parent.notional = add(work.parent.notional, notional)
     work.parent.updated_ns = now_ns
     if child.filled >= child.quantity:
+        child.reason = ""  # whatever was wrong with it (unknown, said to be cancelled): it filled
         _move(child, ChildState.FILLED, now_ns)
     elif not finished and child.state is not ChildState.UNKNOWN:
         _move(child, ChildState.PARTIAL, now_ns)

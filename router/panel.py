@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from decimal import Decimal
+from functools import partial
 from random import Random
 
 from adapters.nautilus.lp import LpLadder, LpNoQuote, LpQuote, LpRfq
@@ -73,7 +74,7 @@ class LpPanel:
                 symbol=symbol,
                 side=side,
                 quantity=size,
-                reply=lambda answer, rfq_id=rfq_id: self._answered(key, current, rfq_id, answer),
+                reply=partial(self._answered, key, current, rfq_id),
             )
             if not self._send(lp, rfq):
                 self._answered(key, current, rfq_id, LpNoQuote(lp=lp, rfq_id=rfq_id, reason="not connected"))

@@ -18,7 +18,7 @@ from decimal import Decimal
 from typing import Any
 
 from nautilus_trader.model.enums import OrderSide, TimeInForce
-from nautilus_trader.model.identifiers import ClientOrderId, InstrumentId, Venue
+from nautilus_trader.model.identifiers import ClientOrderId, InstrumentId
 from nautilus_trader.model.objects import Price, Quantity
 from nautilus_trader.trading.config import StrategyConfig
 from nautilus_trader.trading.strategy import Strategy
@@ -30,9 +30,8 @@ from adapters.nautilus.outcome import OrderOutcome, ResolveOrder, VenueFill
 from adapters.nautilus.safe import LoopSafe, Safe, guarded
 from pricing.consolidated import ConsolidatedBook
 from risk.decision import Approved, Intent, Refused, Stage
-from risk.exact import BPS, EXACT, ZERO, add, times
 from risk.gate import Gate
-from risk.state import TradingState, pair_of
+from risk.state import TradingState
 from router import accounting
 from router.accounting import FillKind, Work
 from router.backoff import Backoff
@@ -41,14 +40,12 @@ from router.messages import Journal, ParentRequest
 from router.orders import ChildOrder, ChildState, ParentOrder
 from router.panel import LpPanel
 from router.parameters import RouterParameters
-from router.plan import PlannedChild, Terms, floor_to, plan_children, price_of, too_small, usable
-from router.request import SplitQuote
+from router.plan import PlannedChild
+from router.planner import Planner
 from router.run import Phase, Run, Runs
-from router.split import split_book
 
 _MS = 1_000_000
 _LOST_REPLY_NS = 30_000 * _MS  # a query for an outcome that was never answered is made again
-_LENT = frozenset({ChildState.SENT, ChildState.UNKNOWN})  # funds that the venue may not have taken off the balance yet
 
 
 class SmartOrderRouter(Safe, LoopSafe, Strategy):
@@ -90,6 +87,7 @@ class SmartOrderRouter(Safe, LoopSafe, Strategy):
     def on_start(self) -> None:
         """Open the endpoints and take up the parents that the last run left."""
         self.bind_loop()
+        self._planner = Planner(self.parameters, self._books, self.gate, self._lps, self.cache)
         self._bus = Bus(self)
         self._bus.register(topics.ROUTER_PARENT, self.on_parent_request)
         self._bus.register(topics.ROUTER_HALT, self.on_halt)
@@ -143,7 +141,7 @@ class SmartOrderRouter(Safe, LoopSafe, Strategy):
             deadline_ns=request.deadline_ns,
             reason=request.reason,
             rfq_id=request.rfq_id,
-            arrival_mid=None if book is None else book.fair(now),
+            arrival_mid=self._planner.fair(request.symbol, now),
             created_ns=now,
             updated_ns=now,
         )
@@ -153,6 +151,7 @@ class SmartOrderRouter(Safe, LoopSafe, Strategy):
             run.stop = f"no book of {request.symbol}"
         elif request.side not in ("buy", "sell") or not request.quantity > 0:
             run.stop = "side or quantity make no sense"
+        self._mind_deadline(run)
         self._publish(topics.PARENT, copy(parent))
         self._journal.parent(copy(parent), guarded(self, lambda: self._begin(run), "parent is durable"))
 
@@ -174,7 +173,6 @@ class SmartOrderRouter(Safe, LoopSafe, Strategy):
         if run.stop:
             self._go_on(run)
             return
-        self._mind_deadline(run)
         self._attempt(run)
 
     def _attempt(self, run: Run) -> None:
@@ -191,15 +189,8 @@ class SmartOrderRouter(Safe, LoopSafe, Strategy):
         run.filled_before = parent.filled
         run.phase = Phase.ASKING
         self._record_parent(run)
-        out = self._backoff.out(now)
-        size = self._clip(run.work, now)
-        lps = self._panel.up(parent.symbol, now, parameters.lp_ladder_age_ms * _MS, out)
-        fair = self._books[parent.symbol].fair(now)
-        if fair is None or times(size, fair) < parameters.lp_min_notional:
-            lps = []
-        sizes = [size]
-        if parameters.lp_part > 0 and (part := self._lp_lot(parent.symbol, lps, times(size, parameters.lp_part))) > 0:
-            sizes.append(part)
+        lps = self._panel.up(parent.symbol, now, parameters.lp_ladder_age_ms * _MS, self._left_out(now))
+        sizes = self._planner.sizes_to_ask(parent.symbol, self._planner.clip(run.work, now), [lp for lp, _ in lps], now)
         key = parent.parent_id
         if lps:
             self.at_ns(f"lp:{key}", now + parameters.lp_wait_ms * _MS, lambda _: self._panel.expire(key))
@@ -229,43 +220,16 @@ class SmartOrderRouter(Safe, LoopSafe, Strategy):
             self._wind_down(run, reason)
 
     def _plan(self, run: Run, quotes: list[LpQuote], now: int) -> tuple[PlannedChild, ...]:
-        work, parent, parameters = run.work, run.work.parent, self.parameters
-        book = self._books[parent.symbol]
-        terms = self._terms(parent.symbol)
-        good = usable(quotes, parent.side, now, parameters.quote_margin_ns)
-        result = split_book(
-            book,
-            side=parent.side,
-            quantity=self._clip(work, now),
-            limit_price=parent.limit_price,
-            quotes=[
-                SplitQuote(
-                    lp=quote.lp,
-                    quote_id=quote.quote_id,
-                    price=price_of(quote, parent.side) or ZERO,
-                    quantity=quote.quantity,
-                    all_or_none=True,
-                    min_quantity=quote.quantity,
-                )
-                for quote in good
-                if quote.lp in terms
-            ],
-            balances={venue: self._balance(venue, parent) for venue in book.venues if venue in terms},
-            max_children=parameters.max_children,
-            exclude=self._backoff.out(now) | {venue for venue in book.venues if not self._reachable(venue, terms)},
-            now_ns=now,
-        )
-        plan = plan_children(
-            result.children,
-            side=parent.side,
-            terms=terms,
-            quotes={quote.quote_id: quote for quote in good},
-            limit_price=parent.limit_price,
-            guard_bps=parameters.guard_bps,
-        )
+        working = [child for other in self._runs.working() for child in other.work.open]
+        plan = self._planner.plan(run.work, quotes, working=working, without=self._left_out(now), now_ns=now)
         if plan.dropped:
             run.why_not = "; ".join(f"{piece.venue} {piece.quantity:f}: {piece.reason}" for piece in plan.dropped)
         return plan.children
+
+    def _left_out(self, now: int) -> frozenset[str]:
+        """Venues and LPs that failed just now, or that the operator has halted."""
+        states = self.gate.state.venues.items()
+        return self._backoff.out(now) | {name for name, trading in states if trading.state is TradingState.HALTED}
 
     def _must_stop(self, run: Run, now: int) -> str | None:
         """Why nothing more may be sent for this parent, if so."""
@@ -278,73 +242,9 @@ class SmartOrderRouter(Safe, LoopSafe, Strategy):
             return "deadline"
         if run.fruitless >= self.parameters.max_attempts:
             return f"{run.fruitless} plans in a row filled nothing: {run.why_not or 'orders were not filled'}"
-        if (fair := self._books[parent.symbol].fair(now)) is not None and self._dust(run.work, fair):
+        if self._planner.dust(run.work, now):
             return "the rest is below what any venue takes"
         return None
-
-    def _dust(self, work: Work, fair: Decimal) -> bool:
-        free = work.free
-        if free < self.parameters.min_clip.get(pair_of(work.parent.symbol).base, ZERO):
-            return True
-        terms = self._terms(work.parent.symbol)
-        return bool(terms) and all(too_small(floor_to(free, item.lot), fair, item) for item in terms.values())
-
-    def _clip(self, work: Work, now: int) -> Decimal:
-        """What to plan now: all that is free, but no more than the gate lets one child be."""
-        limits = self.gate.limits.of(work.parent.symbol)
-        clip = min(work.free, limits.max_child_quantity)
-        fair = self._books[work.parent.symbol].fair(now)
-        if fair is not None and fair > 0:
-            highest = times(fair, add(Decimal(1), times(limits.child_collar_bps, BPS)))
-            most = EXACT.divide(limits.max_child_notional, highest)
-            if clip > most:
-                lots = [item.lot for item in self._terms(work.parent.symbol).values()]
-                clip = floor_to(most, max(lots, default=Decimal("0.00000001")))
-        return clip
-
-    def _lp_lot(self, symbol: str, lps: Sequence[tuple[str, Decimal]], size: Decimal) -> Decimal:
-        terms = self._terms(symbol)
-        lots = [terms[lp].lot for lp, _ in lps if lp in terms]
-        return floor_to(size, max(lots)) if lots else ZERO
-
-    def _terms(self, symbol: str) -> dict[str, Terms]:
-        """What each venue and LP that lists the symbol takes of it."""
-        found: dict[str, Terms] = {}
-        for venue in (*self._books[symbol].venues, *self._lps):
-            instrument = self.cache.instrument(InstrumentId.from_str(f"{symbol}.{venue}"))
-            if instrument is not None:
-                found[venue] = Terms(
-                    tick=instrument.price_increment.as_decimal(),
-                    lot=instrument.size_increment.as_decimal(),
-                    min_quantity=instrument.min_quantity.as_decimal() if instrument.min_quantity else ZERO,
-                    min_notional=instrument.min_notional.as_decimal() if instrument.min_notional else ZERO,
-                )
-        return found
-
-    def _reachable(self, venue: str, terms: Mapping[str, Terms]) -> bool:
-        return venue in terms and self.cache.account_for_venue(Venue(venue)) is not None
-
-    def _balance(self, venue: str, parent: ParentOrder) -> Decimal | None:
-        """What the account can still spend: free funds less what our own orders may be taking; room for the guard is kept."""
-        account = self.cache.account_for_venue(Venue(venue))
-        instrument = self.cache.instrument(InstrumentId.from_str(f"{parent.symbol}.{venue}"))
-        if account is None or instrument is None:
-            return ZERO
-        buy = parent.side == "buy"
-        free = account.balance_free(instrument.quote_currency if buy else instrument.base_currency)
-        left = ZERO if free is None else free.as_decimal()
-        for run in self._runs.working():
-            for child in run.work.open:
-                if (
-                    child.venue == venue
-                    and child.side == parent.side
-                    and child.symbol == parent.symbol
-                    and child.state in _LENT
-                ):
-                    left = add(left, -(times(child.leaves, child.limit_price) if buy else child.leaves))
-        if buy:
-            left = EXACT.divide(left, add(Decimal(1), times(self.parameters.guard_bps, BPS)))
-        return max(left, ZERO)
 
     # ---- children ----------
 
@@ -432,6 +332,9 @@ class SmartOrderRouter(Safe, LoopSafe, Strategy):
 
     def _overdue(self, run: Run, child: ChildOrder) -> None:
         """No final report in time: unknown, reserved, queried. The rest of the parent goes on."""
+        if child.state is ChildState.NEW:
+            self._finish(run, child, ChildState.REJECTED, "not sent: its record did not become durable in time")
+            return
         if accounting.lose(
             child, self.clock.timestamp_ns(), f"no final report within {self.parameters.child_timeout_ms} ms"
         ):
@@ -448,6 +351,7 @@ class SmartOrderRouter(Safe, LoopSafe, Strategy):
             client_order_id=child.child_id,
             symbol=child.symbol,
             reply=guarded(self, lambda outcome: self._resolved(run, child, outcome), "outcome"),
+            quote_id=child.quote_id,
         )
         asked = self._bus is not None and self._bus.send(topics.resolve(child.venue), query)
         again = _LOST_REPLY_NS if asked else self.parameters.resolve_retry_ms * _MS
@@ -479,7 +383,7 @@ class SmartOrderRouter(Safe, LoopSafe, Strategy):
             return
         if parent.filled >= parent.quantity or run.stop:
             self._done(run)
-        elif work.free > 0:
+        elif work.free > 0 and not (work.open and self._planner.dust(work, self.clock.timestamp_ns())):
             run.fruitless = 0 if parent.filled > run.filled_before else run.fruitless + 1
             run.phase = Phase.WAITING
             pause = self.parameters.replan_ms if run.sent else self.parameters.retry_backoff_ms
@@ -491,7 +395,7 @@ class SmartOrderRouter(Safe, LoopSafe, Strategy):
         if run.phase is Phase.DONE:
             return
         run.stop = run.stop or reason
-        if run.phase in (Phase.ASKING, Phase.WAITING):
+        if run.phase in (Phase.RECORDED, Phase.ASKING, Phase.WAITING):
             run.phase = Phase.WORKING
             self.cancel(f"plan:{run.work.parent.parent_id}")
             self.cancel(f"lp:{run.work.parent.parent_id}")

@@ -253,7 +253,6 @@ class Driver(Safe, LoopSafe, Actor):
             self.bus.subscribe(topic, into.append)
         for i, (at_ms, action) in enumerate(self.script):
             self.at_ns(f"do:{i}", START + at_ms * MS, lambda _, action=action: action())
-        self.every_ns("beat", MS, lambda _: None)  # the simulated venues look at their commands when time passes
 
 
 class Rig:
@@ -322,10 +321,11 @@ class Rig:
         self.state = RiskState()
         self.gate = Gate(limits or RiskLimits(), self.state, BookReferences(self.book), "t")
         self.driver = Driver()
+        self.books = {SYMBOL: self.book}
         self.lps = {lp: ScriptedLp(lp, quote) for lp, quote in lps.items()}
         self.router = SmartOrderRouter(
             parameters or RouterParameters(),
-            books={SYMBOL: self.book},
+            books=self.books,
             gate=self.gate,
             journal=self.journal,
             lps=list(lps),

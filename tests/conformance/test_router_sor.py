@@ -256,6 +256,38 @@ def test_a_child_waiting_for_the_disk_does_not_leave_after_a_halt() -> None:
     assert rig.state.reservations == {}
 
 
+def test_a_child_whose_record_is_not_written_in_time_never_leaves() -> None:
+    rig = Rig(BOTH)
+    rig.ask("0.5", for_ms=6_000)
+    rig.at(499, lambda: setattr(rig.journal, "hold", True))
+    rig.at(600, rig.journal.flush)
+    rig.at(8_000, rig.journal.flush)  # much too late
+    rig.run()
+    assert rig.engine.cache.orders() == []
+    assert {child.state for child in rig.journal.children.values()} == {ChildState.REJECTED}
+    assert all("durable" in child.reason or "deadline" in child.reason for child in rig.journal.children.values())
+
+
+def test_a_parent_whose_record_is_not_written_is_given_back_at_its_deadline() -> None:
+    rig = Rig(BOTH)
+    rig.journal.hold = True
+    rig.ask("0.5", for_ms=2_000)
+    rig.at(5_000, rig.journal.flush)
+    rig.run()
+    assert rig.parent().state is ParentState.DONE and rig.journal.children == {}
+
+
+def test_a_halted_venue_and_a_halted_lp_are_left_out() -> None:
+    rig = Rig(BOTH, lps={"LPX": firm("LPX", "50000")})
+    for name in ("BINANCE", "LPX"):
+        rig.state.set_trading(TradingState.HALTED, "maintenance", venue=name)
+    rig.ask("0.5")
+    rig.run()
+    assert rig.lps["LPX"].asked == []
+    assert {child.venue for child in rig.journal.children.values()} == {"KRAKEN"}
+    assert rig.parent().filled == D("0.5")
+
+
 def test_the_deadline_gives_the_rest_back() -> None:
     rig = Rig({"BINANCE": ([("59999.00", "5")], [("60000.00", "0.4")])})
     rig.ask("1", for_ms=1_500)
@@ -406,7 +438,6 @@ def test_two_runs_with_the_same_epoch_do_the_same() -> None:
 def test_a_symbol_without_a_book_is_given_back() -> None:
     rig = Rig(BOTH)
     rig.ask("1")
-    assert SYMBOL in rig.router._books
-    rig.router._books = {}
+    rig.books.pop(SYMBOL)
     rig.run(3_000)
     assert rig.parent().state is ParentState.DONE and "no book" in rig.parent().reason
