@@ -26,9 +26,13 @@ _PATTERN = re.compile(r"Expected `str` matching regex .*", re.DOTALL)
 def decode_body[T](raw: bytes, kind: type[T]) -> T:
     """The body of a REST request."""
     try:
-        return msgspec.json.decode(raw, type=kind)
-    except msgspec.ValidationError as fault:
-        raise invalid(fault) from None
+        try:
+            return msgspec.json.decode(raw, type=kind)
+        except msgspec.ValidationError as fault:
+            msgspec.json.decode(
+                raw
+            )  # a wrong field in what is not JSON at all is 400, wherever the parser met it first
+            raise invalid(fault) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
         raise Invalid("malformed_json", f"the body is not JSON: {fault}", status=400) from None
 

@@ -82,12 +82,12 @@ def _seconds(value: Any) -> float:
     return float(value) if isinstance(value, int | float) else 1.0
 
 
-def fault_of_http(status: int, reason: str = "") -> ApiFault:
+def fault_of_http(status: int, method: str, path: str) -> ApiFault:
     """What aiohttp itself refused (no such route, wrong method, body too large) as a fault."""
-    phrase = reason or HTTPStatus(status).phrase
+    phrase = HTTPStatus(status).phrase.lower()
     if status >= 500:
         return Failed("failed", phrase, status=503)
-    return Invalid(_CODES.get(status, "bad_request"), phrase, status=status)
+    return Invalid(_CODES.get(status, "bad_request"), f"{method} {path[:200]}: {phrase}", status=status)
 
 
 def unexpected(what: str, request_id: str) -> Failed:

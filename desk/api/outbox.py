@@ -100,8 +100,8 @@ class Outbox:
             await self._ws.send_frame(self.codec.encode(frame), self.codec.opcode)
             self._sending_since = 0.0
             sent += 1
+            self._metrics.count("kerb_ws_frames_total")
             if sent % _YIELD_EVERY == 0:
-                self._metrics.count("kerb_ws_frames_total", by=_YIELD_EVERY)
                 await asyncio.sleep(0)
 
     def _next(self) -> msgspec.Struct | None:

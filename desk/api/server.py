@@ -33,6 +33,7 @@ from desk.service import Caller, DeskService
 ROUTES: tuple[Route, ...] = (*routes_rfq.ROUTES, *routes_desk.ROUTES)
 MAX_BODY_BYTES = 64 * 1024
 REQUEST_ID_HEADER = "KERB-REQUEST-ID"
+REQUEST_ID = web.RequestKey("request_id", str)
 # Media types that say nothing about the body: what common clients send when nobody chose one.
 _UNSTATED = ("application/json", "application/octet-stream", "application/x-www-form-urlencoded")
 
@@ -114,7 +115,7 @@ class ApiServer:
             route.admit(caller)
             call = Call(
                 caller=caller,
-                request_id=request["request_id"],
+                request_id=request[REQUEST_ID],
                 path=dict(request.match_info),
                 body=decode_body(body, route.body) if route.body is not None else None,
                 query=_query(request, route.query) if route.query is not None else None,
@@ -154,7 +155,7 @@ class ApiServer:
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Number the request, turn what is raised into an answer, count and time it."""
         began = time.perf_counter()
-        request_id = request["request_id"] = new_request_id()
+        request_id = request[REQUEST_ID] = new_request_id()
         response: web.StreamResponse
         try:
             response = await handler(request)
@@ -163,11 +164,12 @@ class ApiServer:
             response = error_response(fault, request_id, headers)
         except web.HTTPException as refused:
             allow = {"Allow": refused.headers["Allow"]} if "Allow" in refused.headers else None
-            response = error_response(fault_of_http(refused.status, refused.reason), request_id, allow)
+            response = error_response(fault_of_http(refused.status, request.method, request.path), request_id, allow)
         except Exception:
             response = error_response(unexpected(f"{request.method} {_route_of(request)}", request_id), request_id)
         if not response.prepared:
             response.headers[REQUEST_ID_HEADER] = request_id
+            response.headers["Server"] = "kerb"
             response.headers["Cache-Control"] = "no-store"
             response.headers["X-Content-Type-Options"] = "nosniff"
         route = _route_of(request)
