@@ -1,0 +1,45 @@
+"""`kerb bench`: the latency suite. Each suite is a function without arguments that returns `benchmarks.row.Row`s."""
+
+from __future__ import annotations
+
+import click
+
+# name → "module:function"; loaded only when asked for
+SUITES: dict[str, str] = {
+    "split": "benchmarks.kernels:split",
+    "ladder": "benchmarks.kernels:ladder",
+    "book": "benchmarks.kernels:book_update",
+    "tick": "benchmarks.kernels:tick_to_price",
+    "api": "benchmarks.api:rfq_round_trip",
+    "replay": "benchmarks.replay:replay",
+}
+
+
+@click.command()
+@click.argument("names", nargs=-1, metavar="[NAME …]")
+@click.option(
+    "--json", "json_file", type=click.File("w"), help="Write machine, versions and rows to FILE (- for stdout)."
+)
+def bench(names: tuple[str, ...], json_file: click.utils.LazyFile | None) -> None:
+    """Measure kernels, quotes, API and replay beside peers in the same run; all suites unless some are named."""
+    from benchmarks.report import machine, present, run, table
+
+    unknown = sorted(set(names) - set(SUITES))
+    if unknown:
+        raise click.UsageError(f"no suite {', '.join(unknown)}; there are {', '.join(SUITES)}")
+    where = machine()
+    click.echo("  ".join(f"{key} {value}" for key, value in where.items()), err=True)
+    wanted = names or tuple(SUITES)
+    if absent := [name for name in wanted if not present(SUITES[name])]:
+        raise click.ClickException(f"not part of this installation: {', '.join(absent)}")
+    rows = []
+    for name in wanted:
+        click.echo(f"measuring {name}", err=True)
+        rows += run(SUITES[name])
+    if json_file is not None:
+        import msgspec
+
+        json_file.write(msgspec.json.format(msgspec.json.encode({"machine": where, "rows": rows}).decode()) + "\n")
+    else:
+        for line in table(rows):
+            click.echo(line)
