@@ -14,7 +14,7 @@ import msgspec
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """One line of the report. `ratio`: the peer's p50 over ours, so above 1 we are faster. `limit` says what the peer
+    """One line of the report. `ratio`: the peer's p50 over ours, so above 1 we are faster. `note` says what the peer
     leaves out, or what a good figure is."""
 
     name: str
