@@ -40,6 +40,7 @@ CLOSED_KEPT = 10_000
 PREPARE_EVERY_S = 600.0
 BALANCE_PAUSE_S = 0.5
 SUBSCRIBE_S = 10.0
+REFUSED_PAUSE_S = 60.0  # venues lock out keys that knock too often
 
 DIALECTS: dict[str, type[AccountDialect]] = {"binance": BinanceAccountDialect, "kraken": KrakenAccountDialect}
 
@@ -355,9 +356,10 @@ class AccountLink:
             except Exception as e:
                 failure = classify(e)
                 self._lose(failure.reason)
+                log.warning("%s account: %s", self.config.venue, failure.reason)
                 if failure.disables_venue:
                     self._disabled = f"credentials refused: {failure.reason}"
-                log.warning("%s account: %s", self.config.venue, failure.reason)
+                    await asyncio.sleep(REFUSED_PAUSE_S)
             await self._drop_clients()
             await asyncio.sleep(backoff_s(attempt, self._rng))
             attempt += 1
@@ -378,8 +380,7 @@ class AccountLink:
         self._confirmed.clear()
         await asyncio.wait_for(self._subscribed(), SUBSCRIBE_S)
         self._disabled = ""
-        self._balances = {row.currency: row for row in await self._dialect.balances(exchange)}
-        self._sink.on_balances(list(self._balances.values()))
+        await self._fetch_balances()
         if self.ready.is_set():
             for cid, symbol in list(self._live.items()):
                 await self.refresh(cid, symbol)
@@ -432,11 +433,18 @@ class AccountLink:
             await asyncio.sleep(BALANCE_PAUSE_S)
             self._balances_due.clear()
             try:
-                self._balances = {row.currency: row for row in await self._dialect.balances(self._exchange)}
+                await self._fetch_balances()
             except Exception as e:
                 log.warning("%s: balances: %s", self.config.venue, e)
-                continue
-            self._sink.on_balances(list(self._balances.values()))
+
+    async def _fetch_balances(self) -> None:
+        """All balances. What the venue no longer names is zero: the engine keeps what it is not told about."""
+        rows = await self._dialect.balances(self._exchange)
+        ours = [code for market in self.markets.values() for code in (market.base, market.quote)]
+        zero = Decimal(0)
+        self._balances = {code: Balance(code, zero, zero) for code in (*ours, *self._balances)}
+        self._balances.update({row.currency: row for row in rows})
+        self._sink.on_balances(list(self._balances.values()))
 
     def _spawn(self, work: Any, name: str) -> None:
         task = asyncio.create_task(work, name=f"{self.config.venue} {name}")

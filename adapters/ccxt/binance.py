@@ -22,7 +22,7 @@ from adapters.ccxt.events import (
     TradeEvent,
     VenueOrderState,
 )
-from adapters.ccxt.symbols import Market, binance_client_id, dec, exact, rewrite_hosts
+from adapters.ccxt.symbols import Market, binance_client_id, dec, exact, floored, rewrite_hosts
 
 MS = 1_000_000
 
@@ -95,6 +95,7 @@ class BinanceMarketDialect:
         """`commissionRates.taker` of the account; needs keys."""
         if not exchange.apiKey:
             return {}
+        await exchange.load_time_difference()
         account = await exchange.private_get_account()
         rate = (account.get("commissionRates") or {}).get("taker")
         return {} if rate is None else dict.fromkeys(symbols, dec(rate))
@@ -140,13 +141,16 @@ class BinanceMarketDialect:
         return book.update(raw)
 
     def trades(self, market: Market, raw: Any) -> list[TradeEvent]:
-        """`m`: the buyer was the maker, so the aggressor sold."""
+        """`m`: the buyer was the maker, so the aggressor sold. The dust of an order older than today's lot is no trade."""
+        size = floored(raw["q"], market.size_decimals)
+        if not size:
+            return []
         return [
             TradeEvent(
                 symbol=market.symbol,
                 trade_id=str(raw["t"]),
                 price=exact(raw["p"], market.price_decimals),
-                size=exact(raw["q"], market.size_decimals),
+                size=size,
                 side="sell" if raw["m"] else "buy",
                 ts_event_ns=int(raw["T"]) * MS,
             )
@@ -157,9 +161,9 @@ class BinanceMarketDialect:
         return QuoteEvent(
             symbol=market.symbol,
             bid=exact(raw["b"], market.price_decimals),
-            bid_size=exact(raw["B"], market.size_decimals),
+            bid_size=floored(raw["B"], market.size_decimals),
             ask=exact(raw["a"], market.price_decimals),
-            ask_size=exact(raw["A"], market.size_decimals),
+            ask_size=floored(raw["A"], market.size_decimals),
             ts_event_ns=int(raw.get("E", 0)) * MS,
         )
 

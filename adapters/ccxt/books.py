@@ -2,6 +2,7 @@
 
 Binance (spot, diff depth): buffer updates until a REST snapshot; drop those with u ≤ lastUpdateId; the first applied has
 U ≤ lastUpdateId+1 ≤ u; from then on U = previous u + 1, or there is a gap.
+Sizes may have more decimals than today's lot (orders older than its last change): cut off.
 Kraken (v2 `book`): a snapshot, then updates; after each, cut both sides to the subscribed depth; the CRC32 of the ten best asks and
 bids (price and size digits without point and leading zeros) must equal the message's.
 Both: a best bid at or above the best ask cannot be. A broken book says so in a CLEAR and stays empty until the next snapshot.
@@ -18,7 +19,7 @@ import numpy as np
 
 from adapters.ccxt.events import BookEvent, BookEventKind
 from adapters.ccxt.hook import BadFrame
-from adapters.ccxt.symbols import Market, exact
+from adapters.ccxt.symbols import Market, exact, floored
 
 BUFFER_MESSAGES = 2_000  # updates kept while a snapshot is on its way; more than this is a gap
 NO_LEVELS = np.empty((0, 3), dtype=np.int64)
@@ -136,12 +137,15 @@ class VenueBook:
 
     def _level(self, side: int, price: Any, size: Any) -> Level:
         try:
-            level = (side, exact(price, self.market.price_decimals), exact(size, self.market.size_decimals))
+            level = (side, exact(price, self.market.price_decimals), self._size(size))
         except ValueError as e:
             raise BadFrame(f"{self.market.symbol} level [{price}, {size}]: {e}") from e
         if level[1] <= 0 or level[2] < 0:
             raise BadFrame(f"{self.market.symbol} level [{price}, {size}] is not positive")
         return level
+
+    def _size(self, size: Any) -> int:
+        return exact(size, self.market.size_decimals)
 
     def _crossed(self) -> str:
         return f"crossed: bid {self.levels.best_bid} at or above ask {self.levels.best_ask} (in ticks of 10^-{self.market.price_decimals})"
@@ -218,6 +222,9 @@ class BinanceBook(VenueBook):
     def _forget(self) -> None:
         self._buffer.clear()
         self.trouble = ""
+
+    def _size(self, size: Any) -> int:
+        return floored(size, self.market.size_decimals)
 
     def _parse(self, bids: list[Any], asks: list[Any]) -> list[Level]:
         return [self._level(1, row[0], row[1]) for row in bids] + [self._level(-1, row[0], row[1]) for row in asks]

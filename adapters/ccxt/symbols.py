@@ -1,7 +1,7 @@
 """Exact numbers, markets and client order ids, as a venue wants them.
 
 Floats of a venue's JSON are read through their shortest repr, which gives back the digits sent up to 15 significant ones
-(`exact` raises where a number does not fit its market's precision, it never rounds).
+(`exact` raises where a number does not fit its market's precision, it never rounds; `floored` is for sizes on display).
 """
 
 from __future__ import annotations
@@ -24,6 +24,18 @@ def exact(value: str | float | int, decimals: int) -> int:
     if not (text.isascii() and whole.isdigit() and (not kept or kept.isdigit()) and not rest.strip("0")):
         return _exact_decimal(text, decimals)  # exponents, signs, or no number at all
     return int(whole + kept) * 10 ** (decimals - len(kept))
+
+
+def floored(value: str, decimals: int) -> int:
+    """A non-negative `value` in units of 10^-decimals, what is smaller cut off; otherwise as `exact`.
+
+    For displayed sizes: orders older than a venue's last change of its lot still rest with more decimals than a lot has
+    (ETH/USDT on Binance, 8 August 2024: 2292.22972 at a lot of 0.0001). Showing less than there is errs on the safe side.
+    """
+    point = value.find(".")
+    if point >= 0 and len(value) > point + 1 + decimals and value[point + 1 :].isdigit():
+        value = value[: point + 1 + decimals]
+    return exact(value, decimals)
 
 
 def _exact_decimal(text: str, decimals: int) -> int:

@@ -17,8 +17,7 @@ from adapters.ccxt.symbols import Market
 FOLDER = Path(os.environ.get("KERB_REAL_DATA", Path(__file__).parents[3] / "shared" / "data")) / "tapes"
 TAPE = FOLDER / "spot_ethusdt_20240808.gz"
 SYMBOL = "ETH/USDT"
-FRAMES = 12_000
-UNIT = 10**8
+FRAMES = 20_000  # includes a resting order with more decimals than today's lot
 
 
 class Consumer:
@@ -86,19 +85,8 @@ def hooked_link(consumer: Consumer) -> MarketLink:
         taker_fee=Decimal(0), maker_fee=Decimal(0),
     )  # fmt: skip
     link.prepare({SYMBOL: market})
-    link._exchange.set_markets(
-        [
-            {
-                "id": "ETHUSDT",
-                "symbol": SYMBOL,
-                "base": "ETH",
-                "quote": "USDT",
-                "type": "spot",
-                "spot": True,
-                "contract": False,
-            }
-        ]
-    )
+    kind = {"type": "spot", "spot": True, "contract": False, "linear": None, "inverse": None, "option": False}
+    link._exchange.set_markets([{"id": "ETHUSDT", "symbol": SYMBOL, "base": "ETH", "quote": "USDT", **kind}])
     return link
 
 
@@ -145,7 +133,7 @@ def test_recorded_feed_equals_an_independent_book():
         assert BookEventKind.CLEAR not in consumer.kinds
         assert consumer.trades == trades
         assert consumer.quotes == quotes
-        assert link.counters.frames_bad == 0
+        assert link.counters.frames_bad == link.counters.handler_faults == 0
         await link._exchange.close()
 
     asyncio.run(main())

@@ -104,11 +104,17 @@ def test_binance_crossed_book_clears():
 
 
 @pytest.mark.parametrize(
-    "row", [["99.905", "1"], ["99.90", "0.000001"], ["-1", "1"], ["nan", "1"], ["99.90", "-1"], ["0", "1"]]
+    "row",
+    [["99.905", "1"], ["99.90", "1e-7"], ["99.90", "0.00001x"], ["-1", "1"], ["nan", "1"], ["99.90", "-1"], ["0", "1"]],
 )
 def test_binance_numbers_that_do_not_fit_the_market_are_no_message(row):
     with pytest.raises(BadFrame):
         binance().update(update(101, 101, bids=[row]))
+
+
+def test_binance_sizes_finer_than_todays_lot_are_cut_not_refused():
+    event = binance().update(update(101, 101, asks=[["100.30", "2292.2297299"], ["100.20", "0.000001"]]))
+    assert event.levels.tolist() == [[-1, 10030, 229222972], [-1, 10020, 0]]
 
 
 def test_binance_levels_far_from_the_touch_are_removed_and_said():
