@@ -74,19 +74,20 @@ class DeskSession:
         self._hz = hz
         self._seq = 0
         self._received = time.monotonic()
-        self._reason = "connecting"
+        self._refused = ""  # what the desk answered last, until the next state
 
     def feed(self) -> FeedView:
         """How the feed is now."""
         state_age = time.monotonic() - self._received
-        if not self._open:
-            return FeedView(connected=False, age_s=state_age, state_age_s=state_age, reason=self._reason)
+        if not self._open or self._refused:
+            reason = self._refused or "connecting"
+            return FeedView(connected=False, age_s=state_age, state_age_s=state_age, reason=reason)
         feed = self._client.feed
         return FeedView(
             connected=feed.status.connected,
             age_s=feed.age_s() if feed.status.connected else max(feed.age_s(), state_age),
             state_age_s=state_age,
-            reason=feed.status.reason if self.version or feed.status.reason != "not started" else self._reason,
+            reason=feed.status.reason,
             seq=self._seq,
             reconnects=feed.status.reconnects,
         )
@@ -103,9 +104,10 @@ class DeskSession:
                     async for state in states:
                         self.state, self._seq = state, states.seq
                         self.version += 1
+                        self._refused = ""
                         self._received = time.monotonic()
                 except ApiFault as fault:
-                    self._reason = f"{fault.code}: {fault.message}"
+                    self._refused = f"{fault.code}: {fault.message}"
                 finally:
                     with contextlib.suppress(ApiFault):
                         await states.close()

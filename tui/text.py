@@ -73,3 +73,10 @@ def bar(fraction: float, width: int) -> str:
     eighths = round(max(0.0, min(1.0, fraction)) * width * 8)
     full, rest = divmod(eighths, 8)
     return ("█" * full + (EIGHTHS[rest] if rest else "")).ljust(width)[:width]
+
+
+def line(fraction: float, width: int) -> str:
+    """A thin horizontal bar of `width` cells in halves: for bars in consecutive rows, where blocks would merge."""
+    halves = round(max(0.0, min(1.0, fraction)) * width * 2)
+    full, half = divmod(halves, 2)
+    return ("━" * full + "╸" * half).ljust(width)[:width]

@@ -27,7 +27,7 @@ class FalconXConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     timeout_ms: int = 1_500  # of one REST call: RFQ, execute, query
     stale_ms: int = 2_000  # a ladder without news for longer is taken down
     prove_ms: int = 5_000  # least time over which "not executed" is asked before it counts as proven
-    give_up_ms: int = 30_000  # after which a query for an outcome answers "still open", to be asked again
+    give_up_ms: int = 20_000  # after which a query for an outcome answers "still open", to be asked again
     reconnect_ms: int = 1_000  # least delay before the stream connects again; doubles up to 30 s
     price_precision: int = 8
     size_precision: int = 8

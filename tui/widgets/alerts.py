@@ -21,7 +21,7 @@ class Alerts(LiveTable[AlertView]):
             Column[AlertView]("", 1, lambda row, _: (SIGN.get(row.severity, "?"), of_state(row.severity)), keep=9),
             Column[AlertView]("from", 10, lambda row, _: (row.source, MUTED), keep=3),
             Column[AlertView]("", 4, lambda row, _: (f"×{row.count}" if row.count > 1 else "", WARN), "right", keep=4),
-            Column[AlertView]("alert", 0, _message, keep=9),
+            Column[AlertView]("alert", 0, _message, keep=9, least=40),
         ]
         super().__init__(columns, header=False, cursor=True, empty="all quiet", **kwargs)
         self.border_title = "Alerts"

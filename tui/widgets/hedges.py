@@ -9,7 +9,7 @@ import msgspec
 
 from desk.client import ChildView, DeskState, ParentView
 from tui.style import FAINT, GOOD, MUTED, TEXT, WARN, of_side, of_state, of_venue, signed
-from tui.text import NONE, aligned, bar, clock, decimal, number, places
+from tui.text import NONE, aligned, clock, decimal, line, number, places
 from tui.widgets.live_table import Cell, Column, LiveTable
 
 ZERO = Decimal(0)
@@ -107,7 +107,7 @@ def _filled(row: Line, width: int) -> Cell:
     share = float(done / wanted) if wanted else 0.0
     colour = GOOD if share >= 1 else WARN if share > 0 else FAINT
     return [
-        (bar(share, width - 5), colour if row.child is None else "#2c7a58" if share else FAINT),
+        (line(share, width - 5), colour if row.child is None else "#2c7a58" if share else FAINT),
         (f" {share:4.0%}", MUTED),
     ]
 

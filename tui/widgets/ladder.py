@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from desk.client import DeskState, LadderLevel, LadderView
-from tui.style import ASK, BID, FAINT, MUTED, TEXT, of_venue
+from tui.style import ASK, BID, MUTED, TEXT, of_venue
 from tui.text import aligned, bar, decimal, number, places
 from tui.widgets.live_table import Cell, Column, LiveTable
 
@@ -25,7 +25,7 @@ class Rung(msgspec.Struct, frozen=True, kw_only=True):
     quantity: str = ""
     depth: Decimal = ZERO  # cumulated from the best level on
     share: float = 0.0  # of the deepest depth shown
-    note: str = ""
+    notes: tuple[str, str, str] = ("", "", "")  # of the spread: its width, its width in bp, both with fees
     decimals: int = 2
 
 
@@ -37,11 +37,12 @@ class Ladder(LiveTable[Rung]):
             Column[Rung]("venue", 8, _venue, keep=6),
             Column[Rung]("price", 11, _price, "right", keep=9),
             Column[Rung]("all-in", 11, _all_in, "right", keep=4),
-            Column[Rung]("size", 10, _size, "right", keep=8),
+            Column[Rung]("size", 9, _size, "right", keep=8),
             Column[Rung]("depth", 0, _depth, keep=5),
         ]
         super().__init__(columns, empty="no book is live", **kwargs)
         self.instrument = ""
+        self._deepest = 5  # most levels a side ever had: fewer leave blanks, so the spread stays where it is
         self.border_title = "Ladder"
 
     def step(self, state: DeskState, by: int) -> None:
@@ -59,7 +60,8 @@ class Ladder(LiveTable[Rung]):
         if view is None:
             self.update(())
             return
-        each_side = max(1, (self.size.height - 2) // 2)
+        self._deepest = max(self._deepest, len(view.asks), len(view.bids))
+        each_side = max(1, min(self._deepest, (self.size.height - 2) // 2))
         self.update((str(at), rung) for at, rung in enumerate(rungs(view, each_side)))
         fair = number(view.fair, _decimals(view))
         self.border_title = f"{view.instrument}  fair {fair}"
@@ -90,20 +92,19 @@ def rungs(view: LadderView, each_side: int) -> list[Rung]:
             )
         return lines + [Rung(side=name)] * (each_side - len(lines))
 
-    return [*reversed(side(asks, "ask")), Rung(side="spread", note=_spread(view, decimals)), *side(bids, "bid")]
+    return [*reversed(side(asks, "ask")), Rung(side="spread", notes=_spread(view, decimals)), *side(bids, "bid")]
 
 
-def _spread(view: LadderView, decimals: int) -> str:
+def _spread(view: LadderView, decimals: int) -> tuple[str, str, str]:
     if not view.asks or not view.bids:
-        return "one side is empty"
+        return ("", "", "one side is empty")
     ask, bid = decimal(view.asks[0].price), decimal(view.bids[0].price)
     paid, got = decimal(view.asks[0].all_in), decimal(view.bids[0].all_in)
     if ask is None or bid is None or paid is None or got is None or not bid:
-        return ""
+        return ("", "", "")
     mid = (ask + bid) / 2
-    return (
-        f"{ask - bid:,.{decimals}f}  {(ask - bid) / mid * 10_000:.2f} bp · all-in {(paid - got) / mid * 10_000:.2f} bp"
-    )
+    bps = f"{(ask - bid) / mid * 10_000:.2f} bp"
+    return (number(str(ask - bid), decimals), bps, f"{(paid - got) / mid * 10_000:.2f} bp net")
 
 
 def _total(levels: list[LadderLevel]) -> Decimal:
@@ -120,32 +121,30 @@ def _colour(rung: Rung) -> str:
 
 
 def _venue(rung: Rung, _: int) -> Cell:
-    return ("spread", FAINT) if rung.side == "spread" else (rung.venue, of_venue(rung.venue))
+    return ("spread", MUTED) if rung.side == "spread" else (rung.venue, of_venue(rung.venue))
 
 
 def _price(rung: Rung, _: int) -> Cell:
     if rung.side == "spread":
-        return ("─" * 11, FAINT)
+        return (rung.notes[0], MUTED)
     return (number(rung.price, rung.decimals), _colour(rung)) if rung.price else ""
 
 
 def _all_in(rung: Rung, _: int) -> Cell:
     if rung.side == "spread":
-        return ("─" * 11, FAINT)
+        return (rung.notes[1], MUTED)
     return (number(rung.all_in, rung.decimals), MUTED) if rung.all_in else ""
 
 
 def _size(rung: Rung, _: int) -> Cell:
-    if rung.side == "spread":
-        return ("─" * 10, FAINT)
     return (aligned(rung.quantity, 4), TEXT) if rung.quantity else ""
 
 
 def _depth(rung: Rung, width: int) -> Cell:
     if rung.side == "spread":
-        return (rung.note, MUTED)
+        return (rung.notes[2], MUTED)
     if not rung.depth:
         return ""
-    room = max(1, width - 8)
+    room = max(1, width - 9)
     dim = "#1f6b4a" if rung.side == "bid" else "#7d3038"
-    return [(bar(rung.share, room), dim), (f"{rung.depth:8,.2f}", MUTED)]
+    return [(bar(rung.share, room), dim), (f" {rung.depth:8,.2f}", MUTED)]

@@ -33,13 +33,16 @@ Cell = str | tuple[str, str] | list[tuple[str, str]]
 
 @dataclass(frozen=True, slots=True)
 class Column[Row]:
-    """One column. `width` 0: takes what is left. `keep`: the higher, the longer it stays when the table is narrow."""
+    """One column. `width` 0: takes what is left, but at least `least`. The higher `keep`, the longer it stays when the
+    table is narrow. A `title` may depend on the width.
+    """
 
-    title: str
+    title: str | Callable[[int], str]
     width: int
     cell: Callable[[Row, int], Cell]  # (row, width in cells) → what is shown
     align: Literal["left", "right"] = "left"
     keep: int = 5
+    least: int = 6
 
 
 class LiveTable[Row](ScrollView, can_focus=True):
@@ -210,7 +213,7 @@ class LiveTable[Row](ScrollView, can_focus=True):
     def _lay_out(self, width: int) -> None:
         """Which columns fit, and how wide each is."""
         shown = list(self.columns)
-        while len(shown) > 1 and sum(max(column.width, 6) + 1 for column in shown) > width:
+        while len(shown) > 1 and sum((column.width or column.least) + 1 for column in shown) > width:
             shown.remove(min(reversed(shown), key=lambda column: column.keep))
         fixed = sum(column.width + 1 for column in shown)
         flexible = [column for column in shown if not column.width]
@@ -229,7 +232,8 @@ class LiveTable[Row](ScrollView, can_focus=True):
         style = self._base + parsed(MUTED if not self._stale else STALE)
         parts = [Segment(" ", style)]
         for column, size in self._layout:
-            title = column.title.rjust(size) if column.align == "right" else column.title
+            title = column.title if isinstance(column.title, str) else column.title(size)
+            title = title.rjust(size) if column.align == "right" else title
             parts.append(Segment(set_cell_size(title, size) + " ", style))
         return Strip(parts).adjust_cell_length(width, style)
 

@@ -9,7 +9,7 @@ import msgspec
 
 from desk.client import DeskState, InventoryView, PnlView
 from tui.style import BAD, FAINT, GOOD, MUTED, TEXT, WARN, signed
-from tui.text import NONE, bar, decimal, number
+from tui.text import NONE, aligned, decimal, line, number
 from tui.widgets.live_table import Cell, Column, LiveTable
 
 ZERO = Decimal(0)
@@ -51,8 +51,8 @@ class Positions(LiveTable[Position]):
     def __init__(self, **kwargs: Any) -> None:
         columns = [
             Column[Position]("ccy", 5, lambda row, _: row.currency, keep=9),
-            Column[Position]("position", 14, _held, "right", keep=9),
-            Column[Position]("−hard        soft band        hard+", 0, gauge, keep=8),
+            Column[Position]("position", 13, _held, "right", keep=9),
+            Column[Position](_scale, 0, gauge, keep=8, least=21),
             Column[Position]("used", 5, _used, "right", keep=6),
             Column[Position]("hard", 9, lambda row, _: (_band(row.view.band), MUTED), "right", keep=2),
             Column[Position]("skew bp", 7, _skew, "right", keep=4),
@@ -85,7 +85,7 @@ class Pnl(LiveTable[PnlRow]):
         columns = [
             Column[PnlRow]("", 10, lambda row, _: (row.name, "bold " + TEXT if row.name == "total" else TEXT), keep=9),
             Column[PnlRow]("amount", 14, _amount, "right", keep=9),
-            Column[PnlRow]("", 0, lambda row, width: (bar(row.share, width), signed(float(row.amount))), keep=3),
+            Column[PnlRow]("", 0, lambda row, width: (line(row.share, width), signed(float(row.amount))), keep=3),
             Column[PnlRow]("", 34, lambda row, _: (row.note, MUTED), keep=2),
         ]
         super().__init__(columns, **kwargs)
@@ -138,9 +138,14 @@ def gauge(row: Position, width: int) -> Cell:
     return list(zip(cells, styles, strict=True))
 
 
+def _scale(width: int) -> str:
+    return f"−hard{'0'.center(width - 10)}hard+" if width >= 15 else "band"
+
+
 def _held(row: Position, _: int) -> Cell:
     decimals = 4 if row.hard else 2
-    return (f"{row.held:+,.{decimals}f}" if row.held else "0", row.colour)
+    shown = aligned(row.view.position, decimals)
+    return ("+" + shown if row.held > 0 else shown, row.colour)
 
 
 def _band(text: str) -> str:

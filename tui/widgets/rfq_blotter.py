@@ -6,7 +6,7 @@ from typing import Any
 
 from desk.client import BlotterRow, DeskState
 from tui.style import ASK, BID, FAINT, GOOD, INFO, MUTED, TEXT, WARN, of_side, of_state, signed
-from tui.text import NONE, aligned, bar, clock, decimal, number, places
+from tui.text import NONE, aligned, clock, decimal, line, number, places
 from tui.widgets.live_table import Cell, Column, LiveTable
 
 OPEN = frozenset({"received", "quoted", "accepted"})
@@ -18,20 +18,19 @@ class RfqBlotter(LiveTable[BlotterRow]):
     def __init__(self, **kwargs: Any) -> None:
         columns = [
             Column[BlotterRow]("time", 8, lambda row, _: (clock(row.created_ns), MUTED), keep=7),
-            Column[BlotterRow]("client", 10, lambda row, _: row.client_id, keep=6),
+            Column[BlotterRow]("client", 8, lambda row, _: row.client_id, keep=7),
             Column[BlotterRow]("tier", 8, lambda row, _: (row.tier, MUTED), keep=1),
-            Column[BlotterRow]("pair", 9, lambda row, _: row.instrument, keep=9),
+            Column[BlotterRow]("pair", 8, lambda row, _: row.instrument, keep=9),
             Column[BlotterRow]("side", 5, _side, keep=9),
-            Column[BlotterRow]("quantity", 13, _quantity, "right", keep=9),
-            Column[BlotterRow]("", 4, lambda row, _: (row.currency, MUTED), keep=4),
+            Column[BlotterRow]("quantity", 11, _quantity, "right", keep=9),
+            Column[BlotterRow]("", 4, lambda row, _: (row.currency, MUTED), keep=9),
             Column[BlotterRow]("our bid", 10, lambda row, _: _price(row, row.bid, BID), "right", keep=8),
             Column[BlotterRow]("our ask", 10, lambda row, _: _price(row, row.ask, ASK), "right", keep=8),
             Column[BlotterRow]("fair", 10, lambda row, _: _price(row, row.fair, MUTED), "right", keep=2),
-            Column[BlotterRow]("edge bp", 7, lambda row, _: _bps(row.edge_bps), "right", keep=6),
-            Column[BlotterRow]("skew bp", 7, lambda row, _: _bps(row.skew_bps), "right", keep=3),
-            Column[BlotterRow]("firm for", 9, self._firm_for, keep=5),
-            Column[BlotterRow]("state", 9, lambda row, _: (row.state, of_state(row.state)), keep=9),
-            Column[BlotterRow]("reason", 0, lambda row, _: (row.reason, MUTED), keep=4),
+            Column[BlotterRow]("edge", 5, lambda row, _: _bps(row.edge_bps), "right", keep=5),
+            Column[BlotterRow]("skew", 5, lambda row, _: _bps(row.skew_bps), "right", keep=3),
+            Column[BlotterRow]("firm for", 8, self._firm_for, keep=6),
+            Column[BlotterRow]("state", 0, _state, keep=9, least=10),
         ]
         super().__init__(columns, cursor=True, volatile=self._counting, empty="no requests yet", **kwargs)
         self.needle = ""
@@ -62,10 +61,10 @@ class RfqBlotter(LiveTable[BlotterRow]):
             return ""
         left = row.valid_until_ns - self.now_ns
         if left <= 0:
-            return ("out", MUTED)
+            return (" out", MUTED)
         share = left / max(1, row.valid_until_ns - row.created_ns)
         colour = GOOD if share > 0.5 else WARN if share > 0.2 else ASK
-        return [(bar(share, width - 5), colour), (f" {left / 1e9:4.1f}", MUTED)]
+        return [(f"{left / 1e9:3.0f}s ", MUTED), (line(share, width - 5), colour)]
 
 
 def matches(row: BlotterRow, needle: str) -> bool:
@@ -77,6 +76,12 @@ def matches(row: BlotterRow, needle: str) -> bool:
 
 def _side(row: BlotterRow, _: int) -> Cell:
     return {"buy": ("BUY", of_side("buy")), "sell": ("SELL", of_side("sell"))}.get(row.side, ("2-WAY", INFO))
+
+
+def _state(row: BlotterRow, _: int) -> Cell:
+    """The state, and why."""
+    word = (row.state, of_state(row.state))
+    return [word, (f"  {row.reason}", MUTED)] if row.reason else word
 
 
 def _quantity(row: BlotterRow, _: int) -> Cell:

@@ -27,7 +27,7 @@ TRADING = {
 class StatusLine(Widget):
     """One line of text, repainted only when it reads differently."""
 
-    DEFAULT_CSS = "StatusLine { dock: top; height: 1; background: $panel; }"
+    DEFAULT_CSS = "StatusLine { height: 1; background: $panel; }"
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -49,7 +49,7 @@ class FeedBanner(Widget):
     """Red, the whole width, while what is shown is not live."""
 
     DEFAULT_CSS = """
-    FeedBanner { dock: top; height: 1; background: #b3261e; color: #ffffff; text-style: bold; display: none; }
+    FeedBanner { height: 1; background: #b3261e; color: #ffffff; text-style: bold; display: none; }
     FeedBanner.-lost { display: block; }
     """
 
@@ -93,6 +93,14 @@ def status_text(state: DeskState | None, feed: FeedView) -> Text:
     line.append(f" {word} ", MUTED if dead and state.trading == "active" else style)
     if state.halt_reason and state.trading != "active":
         line.append(f"{state.halt_reason} ", BAD)
+    line.append(" │ ", FAINT)
+    if feed.live:
+        line.append("●", GOOD)
+        line.append(f" feed {'live' if feed.age_s < 1.5 else span(feed.age_s)}", MUTED)
+    else:
+        line.append("■ FEED LOST", f"bold {BAD}")
+    if feed.reconnects:
+        line.append(f" {feed.reconnects}↻", WARN)
     total = decimal(state.pnl.total) or Decimal(0)
     _part(line, "P&L", f"{total:+,.2f} {state.pnl.currency}", signed(float(total)), dead)
     open_, unknown = state.hedges.open, state.hedges.unknown
@@ -106,14 +114,7 @@ def status_text(state: DeskState | None, feed: FeedView) -> Text:
     _part(line, "archive", f"{lost:,} DROPPED" if lost else state.archive.status or NONE, BAD if lost else MUTED, dead)
     _part(line, "faults", str(state.faults), BAD if state.faults else MUTED, dead)
     line.append("  │ ", FAINT)
-    if feed.live:
-        line.append("●", GOOD)
-        line.append(f" feed {'live' if feed.age_s < 1.5 else span(feed.age_s)} ", MUTED)
-    else:
-        line.append("■ FEED LOST ", f"bold {BAD}")
-    if feed.reconnects:
-        line.append(f"{feed.reconnects}↻ ", WARN)
-    line.append(f" {clock(state.ts_ns)} UTC", MUTED if dead else TEXT)
+    line.append(f"{clock(state.ts_ns)} UTC", MUTED if dead else TEXT)
     return line
 
 

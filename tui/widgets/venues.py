@@ -22,6 +22,7 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     age_ms: int
     bid: str | None = None
     ask: str | None = None
+    counts: tuple[str, str] = ("", "")  # of an LP, where a book has its prices
     work: str = ""
     reason: str = ""
 
@@ -35,8 +36,8 @@ class Venues(LiveTable[Health]):
             Column[Health]("pair", 9, lambda row, _: row.instrument, keep=8),
             Column[Health]("status", 8, _status, keep=9),
             Column[Health]("age", 5, _age, "right", keep=7),
-            Column[Health]("bid", 10, lambda row, _: _price(row.bid), "right", keep=5),
-            Column[Health]("ask", 10, lambda row, _: _price(row.ask), "right", keep=5),
+            Column[Health]("bid", 10, lambda row, _: _price(row, 0), "right", keep=5),
+            Column[Health]("ask", 10, lambda row, _: _price(row, 1), "right", keep=5),
             Column[Health]("", 0, lambda row, _: (row.reason or row.work, WARN if row.reason else MUTED), keep=4),
         ]
         super().__init__(columns, empty="no venue", **kwargs)
@@ -65,7 +66,8 @@ class Venues(LiveTable[Health]):
                 kind="lp",
                 status=lp.status,
                 age_ms=_rounded(lp.age_ms),
-                work=f"{lp.rungs} rungs · {lp.quotes} taken · {lp.fills} filled · {lp.rejects} rejected",
+                counts=(f"{lp.rungs} rungs", f"{lp.fills} fills"),
+                work=f"{lp.quotes} quotes taken · {lp.fills} filled · {lp.rejects} rejected",
             )
             for lp in state.lps
         ]
@@ -88,8 +90,8 @@ class Facts(LiveTable[Fact]):
 
     def __init__(self, title: str, **kwargs: Any) -> None:
         columns = [
-            Column[Fact]("", 22, lambda row, _: (row.name, MUTED), keep=8),
-            Column[Fact]("", 16, lambda row, _: (row.value, row.style), "right", keep=9),
+            Column[Fact]("", 18, lambda row, _: (row.name, MUTED), keep=8),
+            Column[Fact]("", 12, lambda row, _: (row.value, row.style), "right", keep=9),
             Column[Fact]("", 0, lambda row, _: (row.note, MUTED), keep=3),
         ]
         super().__init__(columns, header=False, **kwargs)
@@ -156,5 +158,8 @@ def _age(row: Health, _: int) -> Cell:
     return ("<1s", MUTED) if row.age_ms < 1000 else (span(row.age_ms / 1000), WARN if row.age_ms >= 3000 else TEXT)
 
 
-def _price(text: str | None) -> Cell:
+def _price(row: Health, at: int) -> Cell:
+    text = (row.bid, row.ask)[at]
+    if row.kind == "lp":
+        return (row.counts[at], MUTED)
     return (NONE, FAINT) if text is None else (number(text, max(2, places(text))), TEXT)
