@@ -12,11 +12,11 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 
-from sqlalchemy import Connection, and_, func, or_, select
+from sqlalchemy import Connection, and_, or_, select
 
 from adapters.nautilus.outcome import VenueFill
-from desk.ledger import rows, schema
-from desk.ledger.book import Posting, Totals, from_limbs, trade_postings
+from desk.ledger import recovery, rows, schema
+from desk.ledger.book import Totals, trade_postings
 from desk.ledger.journal import RouterJournal
 from desk.ledger.pnl import Pnl, PnlSplit
 from desk.ledger.queries import Queries
@@ -26,9 +26,6 @@ from desk.rfq.records import QuoteRecord, RfqRecord, RfqState, TradeRecord
 from router.orders import ChildOrder, ParentOrder
 
 Then = Callable[[Exception | None], None]
-
-DAY_NS = 24 * 3600 * 10**9
-_OPEN = [state.value for state in (RfqState.RECEIVED, RfqState.QUOTED, RfqState.ACCEPTED, RfqState.UNKNOWN)]
 
 
 def _nobody(_error: Exception | None) -> None:
@@ -219,7 +216,7 @@ class Ledger:
         zero).
         """
         self._store.flush()
-        if self._sums().raw() != self._totals.raw():
+        if recovery.sums(self._store).raw() != self._totals.raw():
             raise LedgerBroken("the running totals differ from the postings on disk")
         return self._imbalance_or_raise()
 
@@ -273,28 +270,9 @@ class Ledger:
         """Everything a starting desk goes on from; `now_ns` (None: the wall clock) bounds the last 24 hours and the
         life of quotes.
         """
-        now_ns = time.time_ns() if now_ns is None else now_ns
-        store, since = self._store, now_ns - DAY_NS
-        table = schema.rfqs
-        open_rfqs = store.read(select(table.c.body).where(table.c.state.in_(_OPEN)).order_by(table.c.created_ns))
-        recent = store.read(select(table.c.body).where(table.c.created_ns >= since).order_by(table.c.created_ns))
-        quotes = schema.quotes
-        live = store.read(
-            select(quotes.c.body)
-            .where(quotes.c.state == "live", quotes.c.valid_until_ns > now_ns)
-            .order_by(quotes.c.created_ns)
-        )
-        trades = store.read(select(schema.trades.c.body).where(schema.trades.c.traded_ns >= since))
+        moment = time.time_ns() if now_ns is None else now_ns
         return LedgerSnapshot(
-            open_rfqs=[rows.rfq_from(row.body) for row in open_rfqs],
-            live_quotes=[rows.quote_from(row.body) for row in live],
-            trades_by_order={
-                (trade.client_id, trade.client_order_id): trade
-                for trade in (rows.trade_from(row.body) for row in trades)
-            },
-            rfqs_by_token={
-                (rfq.client_id, rfq.client_rfq_id): rfq for rfq in (rows.rfq_from(row.body) for row in recent)
-            },
+            **recovery.recent(self._store, moment),
             open_parents=self.open_parents(),
             counts=self._counts,
             balances=self.balances(),
@@ -358,46 +336,24 @@ class Ledger:
                 if fresh & bit:
                     self._counts.rfqs[state.value] += 1
 
-    def _sums(self) -> Totals:
-        table = schema.postings
-        totals = Totals()
-        for account, currency, units, nano, atto in self._store.read(
-            select(
-                table.c.account,
-                table.c.currency,
-                func.sum(table.c.units),
-                func.sum(table.c.nano),
-                func.sum(table.c.atto),
-            ).group_by(table.c.account, table.c.currency)
-        ):
-            totals.apply([Posting(account, currency, from_limbs(units, nano, atto))])
-        return totals
+    def _restore(self) -> None:
+        """Fold the records into memory, and hold the result against what SQL sums up."""
+        for trade in recovery.trades(self._store):
+            self._totals.apply(trade_postings(trade))
+            self._pnl.trade(trade)
+            self._counts.trades += 1
+        self._journal.restore()
+        if recovery.sums(self._store).raw() != self._totals.raw():
+            raise LedgerBroken("the postings on disk differ from the trades and executions they came from")
+        self._imbalance_or_raise()
+        self._counts.rfqs.update(recovery.reached(self._store))
+        self._halts.update(recovery.halts(self._store))
 
     def _imbalance_or_raise(self) -> dict[str, Decimal]:
         imbalance = self.imbalance()
         if any(imbalance.values()):
             raise LedgerBroken(f"the postings do not add up to zero: {imbalance}")
         return imbalance
-
-    def _restore(self) -> None:
-        """Fold the records into memory, and hold the result against what SQL sums up."""
-        store, counts = self._store, self._counts
-        for (text,) in store.read(select(schema.trades.c.body)):
-            trade = rows.trade_from(text)
-            self._totals.apply(trade_postings(trade))
-            self._pnl.trade(trade)
-            counts.trades += 1
-        self._journal.restore()
-        if self._sums().raw() != self._totals.raw():
-            raise LedgerBroken("the postings on disk differ from the trades and executions they came from")
-        self._imbalance_or_raise()
-        reached = schema.rfqs.c.reached
-        for bits, number in store.read(select(reached, func.count()).group_by(reached)):
-            for state, bit in rows.STATE_BITS.items():
-                if bits & bit:
-                    counts.rfqs[state.value] += number
-        for scope, reason, since_ns in store.read(select(schema.halts)):
-            self._halts[scope] = Halt(scope=scope, reason=reason, since_ns=since_ns)
 
 
 def _uncounted(_result: object) -> None:
