@@ -1,10 +1,10 @@
 """The spool: rows on their way to the database, as Arrow files that are whole or absent.
 
-    <spool>/EPOCH                                  producer id and start counter, raised and synced before anything
-    is written <spool>/<table>/<epoch>-<seq>-<rows>-<total>-<producer>.arrow
-    <spool>/<table>/INFLIGHT                       what the archiver is inserting, see `inserter`
-    <spool>/quarantine/<table>/                    segments the database will never take
-    <spool>/status.json                            what the archiver last said
+    EPOCH                                               producer id and start counter, synced before anything is written
+    <table>/<epoch>-<seq>-<rows>-<total>-<producer>.arrow
+    <table>/INFLIGHT                                    what the archiver is inserting, see `inserter`
+    quarantine/<table>/                                 segments the database will never take
+    status.json                                         what the archiver last said
 
 A segment is written as `.tmp`, synced, renamed, and its folder synced: a reader sees it whole or not at all, and
 after a crash it is there or was never counted. A name is never used twice, so it can serve as the database's

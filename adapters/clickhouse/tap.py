@@ -75,9 +75,7 @@ class ArchiveTap(Safe, Actor):
         return self.store.view()
 
     def close(self) -> bool:
-        """Write what is in memory. Call it after the node has stopped, off the loop; False when something could not
-        be written.
-        """
+        """Write what is in memory; False when something could not be. After the node has stopped, off the loop."""
         return self.store.close()
 
     # ---- market data -----------------------------------------------------------------------------

@@ -212,9 +212,7 @@ class Ledger:
         return self._counts.trades
 
     def verify(self) -> dict[str, Decimal]:
-        """Compare memory with the disk when nothing is waiting: raises LedgerBroken, or returns the imbalance (all
-        zero).
-        """
+        """Compare memory with the disk, nothing waiting: the imbalance (all zero), or LedgerBroken."""
         self._store.flush()
         if recovery.sums(self._store).raw() != self._totals.raw():
             raise LedgerBroken("the running totals differ from the postings on disk")
@@ -251,24 +249,27 @@ class Ledger:
         limit: int = 100,
         cursor: str | None = None,
     ) -> tuple[list[RfqRecord], str | None]:
-        """Requests, newest first, and the next page's cursor; `client_id` None: of all. Invalid for a bad limit or
-        cursor.
+        """Requests, newest first, and the next page's cursor; `client_id` None: of all clients.
+
+        Raises `Invalid` for a bad limit or cursor.
         """
         return self.queries.rfqs(client_id, client_rfq_id=client_rfq_id, state=state, limit=limit, cursor=cursor)
 
     def trades(
         self, client_id: str | None, *, client_order_id: str | None = None, limit: int = 100, cursor: str | None = None
     ) -> tuple[list[TradeRecord], str | None]:
-        """Trades, newest first, and the next page's cursor; `client_id` None: of all. Invalid for a bad limit or
-        cursor.
+        """Trades, newest first, and the next page's cursor; `client_id` None: of all clients.
+
+        Raises `Invalid` for a bad limit or cursor.
         """
         return self.queries.trades(client_id, client_order_id=client_order_id, limit=limit, cursor=cursor)
 
     # ---- life ------------------------------------------------------------------------------------
 
     def load(self, now_ns: int | None = None) -> LedgerSnapshot:
-        """Everything a starting desk goes on from; `now_ns` (None: the wall clock) bounds the last 24 hours and the
-        life of quotes.
+        """Everything a starting desk goes on from.
+
+        `now_ns` (None: the wall clock) bounds the last 24 hours and the life of quotes.
         """
         moment = time.time_ns() if now_ns is None else now_ns
         return LedgerSnapshot(
@@ -282,9 +283,7 @@ class Ledger:
         )
 
     def on_fault(self, report: Callable[[str, Exception], None]) -> None:
-        """Who hears of writes that failed without anybody waiting for them (called on the writer thread or the
-        loop).
-        """
+        """Who hears of writes that failed and nobody waits for. Called on the writer thread or the loop."""
         self._store.on_fault = report
 
     @property

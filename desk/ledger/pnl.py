@@ -86,8 +86,7 @@ class Pnl:
                 self._fees[fill.fee_currency] = self._fees.get(fill.fee_currency, _ZERO) + fill.fee
 
     def split(self, marks: Mapping[str, Decimal]) -> PnlSplit:
-        """The split at these marks: currency → worth of one unit in the report currency, or symbol → price in its
-        quote.
+        """The split at these marks: currency → worth in the report currency, or symbol → price in its quote currency.
 
         A symbol is used for a base currency that has no mark of its own, through its quote currency's mark.
         """
