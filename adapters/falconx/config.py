@@ -10,6 +10,7 @@ DEFAULT_LEVELS: dict[str, tuple[Decimal, ...]] = {
     "BTC": (Decimal("0.1"), Decimal("0.5"), Decimal(1), Decimal(2), Decimal(5)),
     "ETH": (Decimal(1), Decimal(5), Decimal(15), Decimal(40), Decimal(100)),
 }
+STREAM_PATH = "/price.tickers"
 FALLBACK_LEVELS = (Decimal(1), Decimal(10), Decimal(100))
 
 
@@ -18,7 +19,7 @@ class FalconXConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
     lp: str = "FALCONX"
     rest_url: str  # "https://host", no path
-    ws_url: str  # "wss://host/price.tickers"
+    ws_url: str  # "wss://host" or "wss://host/price.tickers"
     api_key: str
     secret: str
     passphrase: str
@@ -41,6 +42,12 @@ class FalconXConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
     def __repr__(self) -> str:
         return f"FalconXConfig(lp={self.lp!r}, rest_url={self.rest_url!r}, symbols={self.symbols!r})"
+
+    @property
+    def stream_url(self) -> str:
+        """Where prices are streamed; its path is part of what is signed."""
+        host = self.ws_url.rstrip("/")
+        return host if host.count("/") > 2 else f"{host}{STREAM_PATH}"
 
     def levels_of(self, symbol: str) -> tuple[Decimal, ...]:
         """Sizes of the ladder to stream."""

@@ -89,7 +89,7 @@ class FalconXStream:
         async with aiohttp.ClientSession() as http:
             timeout = aiohttp.ClientWSTimeout(ws_close=1.0)
             async with asyncio.timeout(HANDSHAKE_S):
-                socket = await http.ws_connect(self.config.ws_url, heartbeat=PING_S, timeout=timeout)
+                socket = await http.ws_connect(self.config.stream_url, heartbeat=PING_S, timeout=timeout)
                 await self._handshake(socket)
             self.counters["connects"] += 1
             self.status, self.reason = "live", ""
@@ -104,7 +104,7 @@ class FalconXStream:
                 await socket.close()
 
     async def _handshake(self, socket: aiohttp.ClientWebSocketResponse) -> None:
-        path = URL(self.config.ws_url).path
+        path = URL(self.config.stream_url).path
         await _send(socket, self._signer.auth_frame(path, "auth", self._clock_ns()))
         answer = msgspec.json.decode(await socket.receive_str())
         if answer.get("event") != "auth_response" or answer.get("status") != "success":

@@ -216,3 +216,9 @@ def test_the_config_does_not_print_its_secret() -> None:
     assert "P4SS" not in repr(config)
     with pytest.raises(ValueError, match="spot"):
         FalconXConfig(rest_url="", ws_url="", api_key="", secret="", passphrase="", symbols=("BTC/USDT:USDT",))
+
+
+def test_the_stream_path_is_filled_in_because_it_is_signed() -> None:
+    for given in ("ws://h:1", "ws://h:1/", "ws://h:1/price.tickers"):
+        config = FalconXConfig(rest_url="", ws_url=given, api_key="", secret="", passphrase="", symbols=())
+        assert config.stream_url == "ws://h:1/price.tickers"
