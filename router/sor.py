@@ -30,6 +30,7 @@ from adapters.nautilus.outcome import OrderOutcome, ResolveOrder, VenueFill
 from adapters.nautilus.safe import LoopSafe, Safe, guarded
 from pricing.consolidated import ConsolidatedBook
 from risk.decision import Approved, Intent, Refused, Stage
+from risk.exact import ZERO, measurable
 from risk.gate import Gate
 from risk.state import TradingState
 from router import accounting
@@ -136,7 +137,7 @@ class SmartOrderRouter(Safe, LoopSafe, Strategy):
             parent_id=request.parent_id,
             symbol=request.symbol,
             side=request.side,
-            quantity=request.quantity,
+            quantity=max(request.quantity, ZERO) if measurable(request.quantity) else ZERO,
             limit_price=request.limit_price,
             deadline_ns=request.deadline_ns,
             reason=request.reason,
@@ -149,7 +150,7 @@ class SmartOrderRouter(Safe, LoopSafe, Strategy):
         self._runs.add(run)
         if book is None:
             run.stop = f"no book of {request.symbol}"
-        elif request.side not in ("buy", "sell") or not request.quantity > 0:
+        elif request.side not in ("buy", "sell") or parent.quantity <= 0:
             run.stop = "side or quantity make no sense"
         self._mind_deadline(run)
         self._publish(topics.PARENT, copy(parent))
@@ -417,7 +418,8 @@ class SmartOrderRouter(Safe, LoopSafe, Strategy):
 
     def _done(self, run: Run) -> None:
         parent = run.work.parent
-        why = "" if parent.filled >= parent.quantity else f"{parent.reason}: {run.stop}"
+        complete = parent.filled >= parent.quantity > 0
+        why = "" if complete else f"{parent.reason}: {run.stop}"
         if accounting.close(run.work, self.clock.timestamp_ns(), why):
             run.phase = Phase.DONE
             self.cancel(f"deadline:{parent.parent_id}")

@@ -430,14 +430,16 @@ def left_behind(
     return parent, [child]
 
 
-def venue_fill(venue: str, order_id: str, quantity: str, trade_id: str, price: str = "60000") -> VenueFill:
+def venue_fill(
+    venue: str, order_id: str, quantity: str, trade_id: str, price: str = "60000", side: str = "buy"
+) -> VenueFill:
     """An execution as a venue reports it."""
     return VenueFill(
         venue=venue,
         symbol=SYMBOL,
         client_order_id=order_id,
         trade_id=trade_id,
-        side="buy",
+        side=side,
         price=D(price),
         quantity=D(quantity),
         fee=D("0.10"),

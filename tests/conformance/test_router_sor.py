@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from random import Random
 from typing import Any
 
-from nautilus_trader.model.enums import TimeInForce
+import pytest
+from nautilus_trader.model.enums import OrderSide, TimeInForce
 
 from adapters.nautilus import topics
 from adapters.nautilus.outcome import OrderOutcome, OrderState
@@ -433,6 +435,70 @@ def test_two_runs_with_the_same_epoch_do_the_same() -> None:
         return [*rig.driver.children, *rig.driver.parents, *rig.driver.fills]
 
     assert story() == story()
+
+
+@pytest.mark.parametrize(("quantity", "side"), [("NaN", "buy"), ("0", "buy"), ("-1", "buy"), ("1", "short")])
+def test_a_senseless_parent_is_given_back(quantity: str, side: str) -> None:
+    rig = Rig(BOTH)
+    rig.ask(quantity, side=side)
+    rig.run(2_000)
+    assert rig.parent().state is ParentState.DONE and "no sense" in rig.parent().reason
+    assert rig.journal.children == {}
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_whatever_venues_do_nothing_is_sent_twice_or_filled_twice(seed: int) -> None:
+    """Venues and an LP that accept, fill in parts, cancel, reject, fall silent and report late, but never lie about what happened."""
+    dice = Random(seed)
+    truth: dict[str, list[Any]] = {}
+    ended: dict[str, int] = {}
+    rig: Rig
+
+    def behave(order: Any, params: dict[str, Any], n: int) -> list[Step]:
+        order_id, quantity, price = order.client_order_id.value, order.quantity.as_decimal(), str(order.price)
+        assert order_id not in truth
+        truth[order_id] = []
+        whole = bool(params.get("quote_id"))
+        if dice.random() < 0.25:
+            return [(5, "reject", ("no",))]
+        steps: list[Step] = [(5, "accept", ())]
+        parts = (
+            [quantity] if whole else [(quantity * D(dice.randint(1, 9)) / 20).quantize(D("0.00001")) for _ in range(2)]
+        )
+        silent = dice.random() < 0.3
+        for i, part in enumerate(parts):
+            if part <= 0 or dice.random() < 0.2:
+                continue
+            trade = f"{order_id}-{i}"
+            side = "buy" if order.side == OrderSide.BUY else "sell"
+            venue = order.instrument_id.venue.value
+            truth[order_id].append(venue_fill(venue, order_id, f"{part}", trade, price, side))
+            told = 10 + i if not silent else 3_500 + dice.randint(0, 8_000)
+            steps.append((told, "fill", (f"{part}", price, trade)))
+        if not silent:
+            steps.append((50, "cancel", ()))
+        ended[order_id] = n
+        return steps
+
+    def outcome(order_id: str) -> OrderOutcome:
+        return closed(order_id, *truth[order_id])
+
+    venues = {"BINANCE": behave, "KRAKEN": behave, "LPX": behave}
+    rig = Rig(BOTH, scripted=venues, outcomes=dict.fromkeys(venues, outcome), lps={"LPX": firm("LPX", "60002")})
+    for n in range(5):
+        rig.ask("1.2", at_ms=500 + 1_500 * n, side="buy" if n % 2 else "sell", parent_id=f"p-{n}")
+    rig.run(40_000)
+    orders = [order.client_order_id.value for client in rig.clients.values() for order, _ in client.orders]
+    assert len(orders) == len(set(orders)) >= 5
+    filled = sum((fill.quantity for fills in truth.values() for fill in fills), D(0))
+    assert sum((fill.quantity for fill in rig.driver.fills), D(0)) == filled
+    assert sum((parent.filled for parent in rig.journal.parents.values()), D(0)) == filled
+    for parent in rig.journal.parents.values():
+        assert parent.state is ParentState.DONE and parent.filled <= parent.quantity
+    signed = sum((fill.quantity if fill.side == "buy" else -fill.quantity for fill in rig.driver.fills), D(0))
+    assert rig.state.position("BTC") == signed
+    assert {child.state for child in rig.journal.children.values()} <= TERMINAL
+    assert rig.state.reservations == {}
 
 
 def test_a_symbol_without_a_book_is_given_back() -> None:
