@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -14,6 +15,7 @@ from risk.checks import CHECKS
 from risk.decision import Approved, Intent, NotMinted, Refused, Stage, claim_press
 from risk.gate import Gate, control_matrix
 from risk.limits import Rate, RiskLimits, SymbolLimits
+from risk.matrix import page
 from risk.state import RiskState, TradingState
 
 D = Decimal
@@ -500,3 +502,8 @@ def test_a_decision_takes_microseconds() -> None:
         times.append(time.perf_counter_ns() - begun)
     assert bench.gate.approved == len(intents)
     assert sorted(times)[len(times) // 4] < 100_000  # promised: 20 µs; the margin is for a busy machine
+
+
+def test_the_page_of_controls_is_the_codes() -> None:
+    """After a change of the checks: `python -m risk.matrix > docs/controls.md`."""
+    assert (Path(__file__).resolve().parents[2] / "docs" / "controls.md").read_text() == page()
