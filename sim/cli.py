@@ -136,3 +136,40 @@ def serve(tape: Path | None, seed: int, state: Path | None, symbols: str, speed:
         asyncio.run(run())
     except TapeFault as fault:
         raise ConfigFault(str(fault)) from fault
+
+
+@click.command()
+@click.option("--tape", required=True, type=click.Path(path_type=Path), help="A recorded feed, or a folder of them.")
+@click.option("--config", type=click.Path(path_type=Path), help="The desk's configuration (default: one made for the tape).")
+@click.option("--from", "start", help="Begin here: ns since the epoch, an ISO time, or +SECONDS after the tape's start.")
+@click.option("--to", "end", help="Stop here; the same forms.")
+@click.option("--clients", type=click.Path(path_type=Path), help="Scripted requests, one JSON object a line (default: seeded clients).")
+@click.option("--seed", type=click.IntRange(0), default=7, show_default=True, help="Of clients, second exchange, LP and fills.")
+@click.option("--report", type=click.Path(file_okay=False, path_type=Path), help="Keep summary.json and events.jsonl in this folder.")
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+def replay(
+    tape: Path,
+    config: Path | None,
+    start: str | None,
+    end: str | None,
+    clients: Path | None,
+    seed: int,
+    report: Path | None,
+    as_json: bool,
+) -> int:
+    """Run the desk on a tape, in the tick-level simulator: the same tape, configuration and seed give the same state_hash."""
+    import json
+
+    from sim.replay import report as reports
+    from sim.replay.command import prepare
+    from sim.replay.command import replay as run
+
+    def say(sentence: str) -> None:
+        click.echo(f"kerb: {sentence}", err=True)
+
+    say(f"reading {tape}")
+    job = prepare(tape, config=config, start=start, end=end, clients=clients, seed=seed, say=say)
+    say(f"replaying {job.data.messages:,} events with {len(job.requests)} requests for quote")
+    found = run(job, report)
+    click.echo(json.dumps(found, indent=2) if as_json else "\n".join(reports.lines(found)))
+    return 1 if found["faults"] else 0

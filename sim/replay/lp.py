@@ -81,9 +81,8 @@ class SimLpActor(Safe, LoopSafe, Actor):
         self._bus = Bus(self)
         self._bus.register(topics.lp_rfq(self._lp.name), self.on_rfq)
         for symbol in self._lp.symbols:
-            reference = InstrumentId.from_str(f"{symbol}.{self._lp.reference}")
-            self.subscribe_quote_ticks(reference)
-            if self._books:
+            if self._books:  # tops need no subscription: the engine's cache has the last one anyway
+                reference = InstrumentId.from_str(f"{symbol}.{self._lp.reference}")
                 self.subscribe_order_book_deltas(reference, managed=True)
         self.every_ns("ladder", self._lp.model.params.ladder_interval_ns, self._stream)
 

@@ -25,6 +25,7 @@ from sim.replay.venues import SimVenues, add_market_actors, build_engine
 
 CLIENTS_START_NS = 3_000_000_000  # after the tape's first event: books fill, volatility is measured
 SEED_SPACE = 36**6
+LADDER_NS = 500_000_000  # an indicative stream; hedges ask for firm quotes
 
 
 class ReplayResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,7 +49,8 @@ def venues_of(config: DeskConfig, symbols: Iterable[str]) -> SimVenues:
             continue
         known = LpParams().rungs
         wanted = {s: section.levels.get(s) or known.get(s, ()) for s in config.lp_symbols(section) if s in symbols}
-        lps.append(LpParams(lp=section.lp, rungs={symbol: sizes for symbol, sizes in wanted.items() if sizes}))
+        rungs = {symbol: sizes for symbol, sizes in wanted.items() if sizes}
+        lps.append(LpParams(lp=section.lp, rungs=rungs, ladder_interval_ns=LADDER_NS))
     return SimVenues(lps=tuple(lps), trader_id=config.trader_id)
 
 

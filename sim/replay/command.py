@@ -1,0 +1,138 @@
+"""What `kerb replay` and `kerb bench replay` do: tapes in, a report or a ratio out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from desk.config.model import DeskConfig
+from desk.errors import ConfigFault
+from sim.clients import ScriptedRfq, read_script, script
+from sim.replay import report as reports
+from sim.replay.data import TapeData, load
+from sim.replay.run import CLIENTS_START_NS, run_desk
+from sim.replay.settings import moment, opening_price, replay_config
+from sim.replay.throughput import Throughput, run_bare
+from sim.tape import TapeFault, TapeInfo, discover
+
+TAIL_S = 8.0  # clients stop asking this long before the tape ends, so that hedges can end as well
+
+
+@dataclass(slots=True, frozen=True)
+class Replay:
+    """A replay ready to run: everything is read, nothing has happened."""
+
+    tapes: Sequence[TapeInfo]
+    data: TapeData
+    config: DeskConfig
+    requests: Sequence[ScriptedRfq]
+    seed: int
+
+
+@dataclass(slots=True, frozen=True)
+class Ratio:
+    """Replay beside the bare engine. Each pair ran one after the other; the best pair counts, the machine being what it is."""
+
+    pairs: tuple[tuple[Throughput, Throughput], ...]  # (bare, desk)
+    rfqs: int
+
+    @property
+    def best(self) -> tuple[Throughput, Throughput]:
+        """The pair in which the desk did best."""
+        return max(self.pairs, key=lambda pair: pair[1].events_per_s / pair[0].events_per_s)
+
+    @property
+    def ratio(self) -> float:
+        """Events per second of the replay over those of the bare engine."""
+        bare, desk = self.best
+        return desk.events_per_s / bare.events_per_s
+
+
+def prepare(
+    tape: Path,
+    *,
+    config: Path | None = None,
+    start: str | None = None,
+    end: str | None = None,
+    clients: Path | None = None,
+    seed: int = 7,
+    say: Callable[[str], None] = lambda sentence: None,
+) -> Replay:
+    """Read tapes, configuration and script. Every problem of a tape is said. Raises ConfigFault for what cannot be used."""
+    try:
+        tapes = discover(tape)
+    except TapeFault as fault:
+        raise ConfigFault(str(fault)) from fault
+    for info in tapes:
+        for sentence in (*info.notes, *(problem.message for problem in info.problems)):
+            say(sentence)
+    prices = {info.symbol: opening_price(info) for info in tapes}
+    settings = replay_config(config, tapes, prices, seed)
+    tapes = _configured(tapes, settings, say)
+    first_ns = min(info.first_ns for info in tapes)
+    try:
+        data = load(tapes, seed, from_ns=moment(start, first_ns, "--from"), to_ns=moment(end, first_ns, "--to"))
+    except ValueError as fault:
+        raise ConfigFault(str(fault)) from fault
+    if data.clears:
+        say(
+            f"{data.clears} times a book could not be trusted and was cleared; the desk does not quote from it until it is whole"
+        )
+    return Replay(tapes, data, settings, _script(clients, data, prices, tapes, seed), seed)
+
+
+def replay(job: Replay, folder: Path | None = None) -> dict[str, Any]:
+    """Run it. `folder`: keep `summary.json` and `events.jsonl` (every recorded fact, in order) there."""
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+    record = folder / "events.jsonl" if folder is not None else None
+    result = run_desk(job.data, job.config, job.requests, job.seed, record=record)
+    found = reports.summary(result, job.data, job.tapes, job.seed)
+    if folder is not None:
+        reports.write(folder, found)
+    return found
+
+
+def measure_ratio(path: Path, *, seed: int = 7, pairs: int = 3, end: str | None = None) -> Ratio:
+    """Replay `path` and run the bare engine on the same loaded data, in turns. Both run once unmeasured before that."""
+    job = prepare(path, seed=seed, end=end)
+    run_bare(job.data, seed)
+    run_desk(job.data, job.config, job.requests, seed)
+    found = []
+    for _ in range(pairs):
+        bare = run_bare(job.data, seed)
+        found.append((bare, run_desk(job.data, job.config, job.requests, seed).throughput))
+    return Ratio(tuple(found), len(job.requests))
+
+
+def _configured(tapes: Sequence[TapeInfo], config: DeskConfig, say: Callable[[str], None]) -> list[TapeInfo]:
+    """Tapes whose instrument the desk trades; the others are said and left out."""
+    wanted = {item.symbol for item in config.instruments}
+    for info in tapes:
+        if info.symbol not in wanted:
+            say(f"{info.path.name}: {info.symbol} is not among the configured instruments; it is left out")
+    kept = [info for info in tapes if info.symbol in wanted]
+    if not kept:
+        raise ConfigFault(
+            f"the tapes show {', '.join(sorted(i.symbol for i in tapes))}, the configuration none of them"
+        )
+    return kept
+
+
+def _script(
+    path: Path | None, data: TapeData, prices: dict[str, Decimal], tapes: Sequence[TapeInfo], seed: int
+) -> Sequence[ScriptedRfq]:
+    if path is not None:
+        try:
+            return read_script(path)
+        except OSError as fault:
+            raise ConfigFault(f"cannot read {path}: {fault.strerror}") from fault
+        except ValueError as fault:
+            raise ConfigFault(str(fault)) from fault
+    duration_s = (data.last_ns - data.first_ns - CLIENTS_START_NS) / 1e9 - TAIL_S
+    if duration_s <= 0:
+        return ()
+    return tuple(script(seed, [info.symbol for info in tapes], prices=prices, duration_s=duration_s))
