@@ -134,8 +134,8 @@ class Supervisor:
             await asyncio.gather(flow, return_exceptions=True)
             died = watch.exception() if watch.done() and not watch.cancelled() else None
             state: DeskState | None = None
+            await crowd.finish(2.0 if died is None else 0.0)
             if died is None:
-                await crowd.finish()
                 state = await _settled(desk, SETTLE_S if not interrupted.done() else 0.3)
             for task in ends:
                 if task is not interrupted:
