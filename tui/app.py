@@ -28,6 +28,11 @@ from tui.widgets.status_line import FeedBanner, StatusLine
 FLUSH_HZ = 12
 
 
+def _summary(kind: type[View]) -> str:
+    first = (kind.__doc__ or "").strip().partition("\n")[0].rstrip(".")
+    return first[:1].lower() + first[1:]
+
+
 class BlotterApp(App[None]):
     """`kerb tui`."""
 
@@ -39,7 +44,7 @@ class BlotterApp(App[None]):
             Binding(
                 str(at),
                 f"view('{name}')",
-                f"{kind.title}: {(kind.__doc__ or '').strip().rstrip('.').lower()}",
+                f"{kind.title}: {_summary(kind)}",
                 id=f"view.{name}",
             )
             for at, (name, kind) in enumerate(VIEWS, start=1)

@@ -26,6 +26,16 @@ def aligned(text: str | None, decimals: int) -> str:
     return short.ljust(len(shown))
 
 
+def fit(text: str | None, decimals: int, width: int, *, align: bool = False) -> str:
+    """As `number` (or `aligned`) with as many of `decimals` places as fit into `width`; millions when none do."""
+    for kept in range(decimals, -1, -1):
+        shown = aligned(text, kept) if align else number(text, kept)
+        if len(shown.rstrip()) <= width:
+            return shown[:width]  # blanks go first
+    value = decimal(text)
+    return NONE if value is None else f"{value / 1_000_000:,.1f}M"
+
+
 def decimal(text: str | None) -> Decimal | None:
     """The number in `text`, None when there is none."""
     if text is None or text == "":

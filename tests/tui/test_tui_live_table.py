@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from textual.app import App, ComposeResult
 
 from tui.style import STALE
-from tui.text import aligned, bar, line, nanos, number, span
+from tui.text import aligned, bar, fit, line, nanos, number, span
 from tui.widgets.live_table import Column, LiveTable
 
 
@@ -114,6 +114,9 @@ def test_every_line_is_exactly_as_wide_as_the_table_and_long_cells_end_in_an_ell
             await pilot.pause()
             assert {live.render_line(y).cell_length for y in range(10)} == {live.size.width}
             assert text(live, 1).startswith(" a-long-…")
+            live.update([("a", Row("big", 10**12))])
+            live.flush()
+            assert text(live, 1).split()[1] == "##########"  # never half a number
 
     asyncio.run(scene())
 
@@ -195,6 +198,15 @@ def test_numbers_are_exact_grouped_and_aligned_on_the_point() -> None:
     assert [aligned(text, 4) for text in ("1.5", "0.0123", "12")] == ["1.5   ", "0.0123", "12     "]
     assert len({len(aligned(text, 4)) for text in ("1.5", "0.0123", "3")}) == 1
     assert aligned("100", 0) == "100"
+
+
+def test_a_number_that_does_not_fit_loses_places_never_digits() -> None:
+    assert fit("60012.345678", 6, 11) == "60,012.3457"
+    assert fit("180051.18", 4, 11, align=True) == "180,051.18 "
+    assert fit("1234567.89", 4, 11, align=True) == "1,234,567.9"
+    assert fit("0.0123", 4, 11, align=True) == "0.0123"
+    assert fit("123456789012", 2, 11) == "123,456.8M"
+    assert fit(None, 2, 5) == "–"
 
 
 def test_bars_fill_their_width_and_never_more() -> None:

@@ -9,7 +9,7 @@ import msgspec
 
 from desk.client import ChildView, DeskState, ParentView
 from tui.style import FAINT, GOOD, MUTED, TEXT, WARN, of_side, of_state, of_venue, signed
-from tui.text import NONE, aligned, clock, decimal, line, number, places
+from tui.text import NONE, clock, decimal, fit, line, places
 from tui.widgets.live_table import Cell, Column, LiveTable
 
 ZERO = Decimal(0)
@@ -38,7 +38,13 @@ class Hedges(LiveTable[Line]):
             ),
             Column[Line]("order", 12, _name, keep=9),
             Column[Line]("side", 4, _side, keep=7),
-            Column[Line]("quantity", 11, lambda row, _: (aligned(row.order.quantity, 4), TEXT), "right", keep=8),
+            Column[Line](
+                "quantity",
+                11,
+                lambda row, width: (fit(row.order.quantity, 4, width, align=True), TEXT),
+                "right",
+                keep=8,
+            ),
             Column[Line]("filled", 12, _filled, keep=8),
             Column[Line]("average", 11, _average, "right", keep=6),
             Column[Line]("limit / arrival", 15, _reference, "right", keep=3),
@@ -114,12 +120,12 @@ def _filled(row: Line, width: int) -> Cell:
 
 def _average(row: Line, _: int) -> Cell:
     text = row.order.average_price
-    return (NONE, FAINT) if text is None else (number(text, min(4, max(2, places(text)))), TEXT)
+    return (NONE, FAINT) if text is None else (fit(text, min(4, max(2, places(text))), 11), TEXT)
 
 
 def _reference(row: Line, _: int) -> Cell:
     text = row.parent.arrival_price if row.child is None else row.child.limit_price
-    return (NONE, FAINT) if text is None else (number(text, min(4, max(2, places(text)))), MUTED)
+    return (NONE, FAINT) if text is None else (fit(text, min(4, max(2, places(text))), 11), MUTED)
 
 
 def _slippage(row: Line, _: int) -> Cell:

@@ -9,7 +9,7 @@ import msgspec
 
 from desk.client import DeskState, LadderLevel, LadderView
 from tui.style import ASK, BID, MUTED, TEXT, of_venue
-from tui.text import aligned, bar, decimal, number, places
+from tui.text import bar, decimal, fit, number, places
 from tui.widgets.live_table import Cell, Column, LiveTable
 
 ZERO = Decimal(0)
@@ -127,17 +127,17 @@ def _venue(rung: Rung, _: int) -> Cell:
 def _price(rung: Rung, _: int) -> Cell:
     if rung.side == "spread":
         return (rung.notes[0], MUTED)
-    return (number(rung.price, rung.decimals), _colour(rung)) if rung.price else ""
+    return (fit(rung.price, rung.decimals, 11), _colour(rung)) if rung.price else ""
 
 
 def _all_in(rung: Rung, _: int) -> Cell:
     if rung.side == "spread":
         return (rung.notes[1], MUTED)
-    return (number(rung.all_in, rung.decimals), MUTED) if rung.all_in else ""
+    return (fit(rung.all_in, rung.decimals, 11), MUTED) if rung.all_in else ""
 
 
 def _size(rung: Rung, _: int) -> Cell:
-    return (aligned(rung.quantity, 4), TEXT) if rung.quantity else ""
+    return (fit(rung.quantity, 4, 9, align=True), TEXT) if rung.quantity else ""
 
 
 def _depth(rung: Rung, width: int) -> Cell:

@@ -8,6 +8,7 @@ What it promises:
 3. Stale data does not look alive: while `stale` every cell has the one grey of a lost feed.
 
 A row is any value with `==`; the columns say how it looks. Cells are (text, style) pairs; a cell may be several of them.
+Text that does not fit ends in "…"; a right-aligned cell that does not fit is "###", as half a number is another number.
 """
 
 from __future__ import annotations
@@ -255,7 +256,9 @@ class LiveTable[Row](ScrollView, can_focus=True):
                 if room <= 0:
                     break
                 length = cell_len(text)
-                if length > room:
+                if length > room and column.align == "right":  # half a number is another number
+                    text, length = "#" * room, room
+                elif length > room:
                     text = set_cell_size(text, room - 1) + "…" if room > 1 else set_cell_size(text, room)
                     length = room
                 used += length

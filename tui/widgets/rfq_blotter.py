@@ -6,7 +6,7 @@ from typing import Any
 
 from desk.client import BlotterRow, DeskState
 from tui.style import ASK, BID, FAINT, GOOD, INFO, MUTED, TEXT, WARN, of_side, of_state, signed
-from tui.text import NONE, aligned, clock, decimal, line, number, places
+from tui.text import NONE, clock, decimal, fit, line, number, places
 from tui.widgets.live_table import Cell, Column, LiveTable
 
 OPEN = frozenset({"received", "quoted", "accepted"})
@@ -24,9 +24,9 @@ class RfqBlotter(LiveTable[BlotterRow]):
             Column[BlotterRow]("side", 5, _side, keep=9),
             Column[BlotterRow]("quantity", 11, _quantity, "right", keep=9),
             Column[BlotterRow]("", 4, lambda row, _: (row.currency, MUTED), keep=9),
-            Column[BlotterRow]("our bid", 10, lambda row, _: _price(row, row.bid, BID), "right", keep=8),
-            Column[BlotterRow]("our ask", 10, lambda row, _: _price(row, row.ask, ASK), "right", keep=8),
-            Column[BlotterRow]("fair", 10, lambda row, _: _price(row, row.fair, MUTED), "right", keep=2),
+            Column[BlotterRow]("our bid", 10, lambda row, width: _price(row, row.bid, BID, width), "right", keep=8),
+            Column[BlotterRow]("our ask", 10, lambda row, width: _price(row, row.ask, ASK, width), "right", keep=8),
+            Column[BlotterRow]("fair", 10, lambda row, width: _price(row, row.fair, MUTED, width), "right", keep=2),
             Column[BlotterRow]("edge", 5, lambda row, _: _bps(row.edge_bps), "right", keep=5),
             Column[BlotterRow]("skew", 5, lambda row, _: _bps(row.skew_bps), "right", keep=3),
             Column[BlotterRow]("firm for", 8, self._firm_for, keep=6),
@@ -84,16 +84,15 @@ def _state(row: BlotterRow, _: int) -> Cell:
     return [word, (f"  {row.reason}", MUTED)] if row.reason else word
 
 
-def _quantity(row: BlotterRow, _: int) -> Cell:
-    base = row.currency == row.instrument.partition("/")[0]
-    return (aligned(row.quantity, 4) if base else aligned(row.quantity, 2) + "  ", TEXT)
+def _quantity(row: BlotterRow, width: int) -> Cell:
+    return (fit(row.quantity, 4, width, align=True), TEXT)
 
 
-def _price(row: BlotterRow, text: str | None, colour: str) -> Cell:
+def _price(row: BlotterRow, text: str | None, colour: str, width: int) -> Cell:
     if text is None:
         return (NONE, FAINT)
     live = row.state in OPEN or row.state == "filled"
-    return (number(text, max(2, places(text))), colour if live else MUTED)
+    return (fit(text, max(2, places(text)), width), colour if live else MUTED)
 
 
 def _bps(text: str | None) -> Cell:

@@ -8,7 +8,7 @@ import msgspec
 
 from desk.client import DeskState
 from tui.style import BAD, FAINT, GOOD, MUTED, TEXT, WARN, of_state, of_venue
-from tui.text import NONE, nanos, number, places, span
+from tui.text import NONE, fit, nanos, places, span
 from tui.widgets.live_table import Cell, Column, LiveTable
 
 
@@ -90,8 +90,8 @@ class Facts(LiveTable[Fact]):
 
     def __init__(self, title: str, **kwargs: Any) -> None:
         columns = [
-            Column[Fact]("", 18, lambda row, _: (row.name, MUTED), keep=8),
-            Column[Fact]("", 12, lambda row, _: (row.value, row.style), "right", keep=9),
+            Column[Fact]("", 16, lambda row, _: (row.name, MUTED), keep=8),
+            Column[Fact]("", 10, lambda row, _: (row.value, row.style), "right", keep=9),
             Column[Fact]("", 0, lambda row, _: (row.note, MUTED), keep=3),
         ]
         super().__init__(columns, header=False, **kwargs)
@@ -105,7 +105,7 @@ class Facts(LiveTable[Fact]):
 def latency_facts(state: DeskState) -> list[Fact]:
     """p50 and p99 of each measured latency."""
     return [
-        Fact(name.replace("_", " "), nanos(item.p50), f"p99 {nanos(item.p99)} · {item.n:,} seen")
+        Fact(name.replace("_", " "), nanos(item.p50), f"p99 {nanos(item.p99)} · {item.n:,}×")
         for name, item in sorted(state.latency_ns.items())
     ] or [Fact("latency", NONE)]
 
@@ -118,7 +118,7 @@ def archive_facts(state: DeskState) -> list[Fact]:
     return [
         Fact("status", archive.status, "", GOOD if archive.status in ("ok", "live", "running") else WARN),
         Fact("rows offered", f"{offered:,}"),
-        Fact("rows stored", f"{stored:,}", f"{archive.spool_segments} segments waiting"),
+        Fact("rows stored", f"{stored:,}", f"{archive.spool_segments} segments wait"),
         Fact("rows dropped", f"{lost:,}", "", BAD if lost else MUTED),
     ]
 
@@ -162,4 +162,4 @@ def _price(row: Health, at: int) -> Cell:
     text = (row.bid, row.ask)[at]
     if row.kind == "lp":
         return (row.counts[at], MUTED)
-    return (NONE, FAINT) if text is None else (number(text, max(2, places(text))), TEXT)
+    return (NONE, FAINT) if text is None else (fit(text, max(2, places(text)), 10), TEXT)
