@@ -268,6 +268,7 @@ class Rig:
         parameters: RouterParameters | None = None,
         limits: RiskLimits | None = None,
         left: list[tuple[ParentOrder, list[ChildOrder]]] | None = None,
+        journal: MemoryJournal | None = None,
         balances: tuple[str, str] = ("10000000", "1000"),
         epoch: str = "lq0",
     ) -> None:
@@ -317,7 +318,7 @@ class Rig:
             self.book.apply(venue, levels, True, START)
             if venue in simulated:
                 self.engine.add_data([_snapshot(venue, rows)])
-        self.journal = MemoryJournal(left)
+        self.journal = MemoryJournal(left) if journal is None else journal
         self.state = RiskState()
         self.gate = Gate(limits or RiskLimits(), self.state, BookReferences(self.book), "t")
         self.driver = Driver()
@@ -369,13 +370,13 @@ class Rig:
         self.engine.run(start=pd.Timestamp(START, tz="UTC"), end=pd.Timestamp(START + for_ms * MS, tz="UTC"))
         assert self.driver.faults == []
         assert self.router.fault_count() == 0
-        booked = {key for key, _ in ((k, v) for k, v in self.journal.fills.items())}
         told = [(fill.venue, fill.symbol, fill.trade_id) for fill in self.driver.fills]
         assert len(told) == len(set(told))
-        assert set(told) <= booked
-        for parent in self.journal.parents.values():
-            children = [child for child in self.journal.children.values() if child.parent_id == parent.parent_id]
-            assert sum((child.filled for child in children), D(0)) == parent.filled
+        assert set(told) <= set(self.journal.fills)
+        for parent_id, parent in self.journal.parents.items():
+            run = self.router._runs.get(parent_id)
+            assert run is not None
+            assert sum((child.filled for child in run.work.children.values()), D(0)) == parent.filled
         return self
 
     def parent(self, parent_id: str = "p-1") -> ParentOrder:
@@ -475,7 +476,7 @@ def firm(lp: str, price: str, valid_ms: int = 2_000) -> Callable[[LpRfq, int], L
 
 def fills_whole(order: Any, params: dict[str, Any], n: int) -> list[Step]:
     """Accepted, then filled whole at the limit."""
-    fill = (str(order.quantity), str(order.price), f"t{n}")
+    fill = (str(order.quantity), str(order.price), f"t-{order.client_order_id.value}")
     return [(5, "accept", ()), (6, "fill", fill)]
 
 
