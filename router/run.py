@@ -42,12 +42,14 @@ class Runs:
 
     def __init__(self) -> None:
         self._runs: dict[str, Run] = {}
+        self._working: dict[str, Run] = {}
         self._of_child: dict[str, Run] = {}
         self._finished: OrderedDict[str, None] = OrderedDict()
 
     def add(self, run: Run) -> None:
         """Take a run in, with the children it has."""
         self._runs[run.work.parent.parent_id] = run
+        self._working[run.work.parent.parent_id] = run
         for child_id in run.work.children:
             self._of_child[child_id] = run
 
@@ -65,10 +67,11 @@ class Runs:
 
     def working(self) -> list[Run]:
         """Runs that are not done, oldest first."""
-        return [run for run in self._runs.values() if run.phase is not Phase.DONE]
+        return list(self._working.values())
 
     def finished(self, run: Run) -> None:
         """A run is done: remember it until there are `KEPT` newer ones."""
+        self._working.pop(run.work.parent.parent_id, None)
         self._finished[run.work.parent.parent_id] = None
         while len(self._finished) > KEPT:
             gone = self._runs.pop(self._finished.popitem(last=False)[0])

@@ -9,11 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.nautilus.lp import LpLadder, LpNoQuote, LpQuote, LpRfq, LpRung
+from router.accounting import Work
 from router.backoff import Backoff
 from router.ids import OrderIds, base36
+from router.orders import ChildOrder, ParentOrder
 from router.panel import LpPanel
 from router.parameters import RouterParameters
 from router.plan import Terms, floor_to, limit_of, plan_children, too_small, usable
+from router.run import Run, Runs
 from router.split import SplitChild
 
 D = Decimal
@@ -222,3 +225,39 @@ def test_senseless_parameters_are_refused() -> None:
         RouterParameters(replan_ms=-1)
     with pytest.raises(ValueError, match="guard_bps"):
         RouterParameters(guard_bps=D("NaN"))
+
+
+def test_finished_parents_are_remembered_up_to_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("router.run.KEPT", 2)
+    runs = Runs()
+    made = []
+    for n in range(4):
+        parent = ParentOrder(
+            parent_id=f"p{n}",
+            symbol="BTC/USDT",
+            side="buy",
+            quantity=D(1),
+            limit_price=None,
+            deadline_ns=0,
+            reason="hedge",
+        )
+        run = Run(work=Work(parent=parent))
+        runs.add(run)
+        runs.add_child(run, f"c{n}")
+        made.append(run)
+    assert runs.working() == made
+    for n, run in enumerate(made[:3]):
+        child = ChildOrder(
+            child_id=f"c{n}",
+            parent_id=f"p{n}",
+            venue="V",
+            symbol="BTC/USDT",
+            side="buy",
+            quantity=D(1),
+            limit_price=D(1),
+        )
+        run.work.children[child.child_id] = child
+        runs.finished(run)
+    assert runs.working() == made[3:]
+    assert [runs.get(f"p{n}") is not None for n in range(4)] == [False, True, True, True]
+    assert [runs.of_child(f"c{n}") is not None for n in range(4)] == [False, True, True, True]
