@@ -28,6 +28,7 @@ _BINANCE_DECIMALS = {
     "BNB/USDT": (2, 3),
     "XRP/USDT": (4, 0),
 }
+_UNLISTED_DECIMALS = (2, 4)  # of a symbol that only the generator knows
 _KRAKEN_DECIMALS = {
     "BTC/USDT": (1, 8),
     "BTC/USDC": (1, 8),
@@ -91,7 +92,7 @@ class VenueInstrument(msgspec.Struct, frozen=True, kw_only=True):
 
 def binance_instrument(symbol: str, seen: tuple[int, int] = (0, 0)) -> VenueInstrument:
     """`symbol` on the simulated Binance; `seen` are the (price, size) decimals found on the tape, never truncated."""
-    known = _BINANCE_DECIMALS.get(symbol, (0, 0))
+    known = _BINANCE_DECIMALS.get(symbol, (0, 0) if any(seen) else _UNLISTED_DECIMALS)
     size_decimals = max(known[1], seen[1])
     return VenueInstrument(
         venue=BINANCE,
