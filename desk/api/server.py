@@ -101,10 +101,12 @@ class ApiServer:
 
     async def stop(self) -> None:
         """Close every socket with a reason, let requests at work finish for two seconds, stop listening."""
-        if self.sockets is not None:
-            await self.sockets.close()
-        if self._runner is not None:
-            await self._runner.cleanup()
+        sockets, self.sockets = self.sockets, None
+        runner, self._runner = self._runner, None
+        if sockets is not None:
+            await sockets.close()
+        if runner is not None:
+            await runner.cleanup()
 
     # ---- one request ----
 

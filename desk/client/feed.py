@@ -115,7 +115,8 @@ class Feed:
         self._url = urlunsplit((scheme, parts.netloc, PATH, "", ""))
         self._credentials = credentials
         self._session = session
-        self._msgpack = codec == "msgpack"
+        self._wants_msgpack = codec == "msgpack"
+        self._msgpack = False
         self._timeout_s = timeout_s
         self._ids = itertools.count(1)
         self._ws: aiohttp.ClientWebSocketResponse | None = None
@@ -125,6 +126,7 @@ class Feed:
         self._expecting: dict[int, Subscription] = {}  # request id -> subscription the answer is for
         self._subscriptions: list[Subscription] = []
         self._by_sub: dict[int, Subscription] = {}
+        self._failures = 0
         self._last_frame = time.monotonic()
         self._fatal: ApiFault | None = None
         self.status = FeedStatus(connected=False)
@@ -197,22 +199,24 @@ class Feed:
             listener(self.status)
 
     async def _run(self) -> None:
-        failures = 0
         while True:
-            reason = "closed by the desk"
             try:
-                failures = await self._connected(failures)
+                await self._connected()
+                reason = "closed by the desk"
             except ApiFault as fault:
                 if not self._credentials.learn(fault) and fault.kind == "invalid":
                     self._give_up(fault)
                     return
                 reason = fault.message
-            except (aiohttp.ClientError, TimeoutError, OSError, msgspec.DecodeError) as lost:
+            except TimeoutError:
+                reason = "the desk is silent"
+            except (aiohttp.ClientError, OSError, msgspec.DecodeError) as lost:
                 reason = f"{type(lost).__name__}: {lost}".removesuffix(": ")
             finally:
-                self._drop(reason)
-            pause = BACKOFF_S[min(failures, len(BACKOFF_S) - 1)]
-            failures += 1
+                self._ws = None
+            self._drop(reason)
+            pause = BACKOFF_S[min(self._failures, len(BACKOFF_S) - 1)]
+            self._failures += 1
             await asyncio.sleep(pause * random.uniform(0.7, 1.3))
 
     def _give_up(self, fault: ApiFault) -> None:
@@ -223,7 +227,6 @@ class Feed:
             subscription.fail(fault)
 
     def _drop(self, reason: str) -> None:
-        self._ws = None
         if self._fatal is None:
             self._up.clear()
         self._tell(False, reason)
@@ -234,12 +237,9 @@ class Feed:
             if not future.done():
                 future.set_exception(Unknown("no_answer", f"the connection was lost before an answer: {reason}"))
 
-    async def _connected(self, failures: int) -> int:
-        """Connect, authenticate, bring the subscriptions back, read until the end.
-
-        Returns 0 failures once it was up.
-        """
-        protocols = (MSGPACK_PROTOCOL,) if self._msgpack else ()
+    async def _connected(self) -> None:
+        """Connect, authenticate, bring the subscriptions back, read until the end."""
+        protocols = (MSGPACK_PROTOCOL,) if self._wants_msgpack else ()
         async with self._session.ws_connect(
             self._url, protocols=protocols, max_msg_size=0, compress=0, timeout=aiohttp.ClientWSTimeout(ws_close=1.0)
         ) as ws:
@@ -251,6 +251,7 @@ class Feed:
             if not answer.get("ok"):
                 raise fault_of(answer.get("error", {}), 401)
             self._ws = ws
+            self._failures = 0
             self._last_frame = time.monotonic()
             self._tell(True, "", answer["epoch"])
             restoring = asyncio.create_task(self._restore(), name="kerb-feed-restore")
@@ -260,13 +261,6 @@ class Feed:
                     self._take(frame)
             finally:
                 restoring.cancel()
-                failures = 0
-                self._tell(False, self._why(ws))
-        return failures
-
-    @staticmethod
-    def _why(ws: aiohttp.ClientWebSocketResponse) -> str:
-        return f"closed with {ws.close_code}" if ws.close_code else "connection lost or silent"
 
     async def _restore(self) -> None:
         for subscription in list(self._subscriptions):

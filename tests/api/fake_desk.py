@@ -432,8 +432,9 @@ class Socket:
 
     async def push(self) -> dict[str, Any]:
         """The next frame of any subscription."""
-        while not self.pushes:
-            self._keep(await self.receive())
+        async with asyncio.timeout(10):
+            while not self.pushes:
+                self._keep(await self.receive())
         return self.pushes.pop(0)
 
     async def heartbeat(self) -> dict[str, Any]:
