@@ -226,6 +226,8 @@ class AccountLink:
                     return proof
             await asyncio.sleep(PROOF_PAUSES_S[min(turn, len(PROOF_PAUSES_S) - 1)])
             turn += 1
+            if turn % 20 == 0:
+                log.warning("%s: %s is still not proven after %d queries", self.config.venue, client_order_id, turn)
 
     async def _ask(self, client_order_id: str, symbol: str) -> Proof:
         """One query: the order, and its executions when it has any."""
@@ -235,6 +237,8 @@ class AccountLink:
         if order is None:
             return Proof(order=None)
         self._learn(order)
+        if order.state is VenueOrderState.OPEN:
+            self._live.setdefault(client_order_id, symbol)  # of another session: to be asked after a reconnect as well
         fills = await self._dialect.fills_of(self._exchange, order) if order.filled else []
         for fill in fills:
             self._fill(fill)

@@ -128,9 +128,9 @@ class MarketLink:
             "counters": {name: getattr(self.counters, name) for name in self.counters.__struct_fields__},
         }
 
-    def book_status(self, symbol: str) -> StreamStatus:
-        """Whether a symbol's book can be priced from."""
-        state = self._states.get((symbol, Stream.BOOK))
+    def status(self, symbol: str, stream: Stream = Stream.BOOK) -> StreamStatus:
+        """Whether a stream can be relied on; a book is priced from only while LIVE."""
+        state = self._states.get((symbol, stream))
         return StreamStatus.CONNECTING if state is None else state.status
 
     def replay_book(self, symbol: str) -> None:

@@ -4,8 +4,10 @@ import asyncio
 import time
 from decimal import Decimal
 
+import msgspec
 import pytest
 
+from adapters.ccxt.account import AccountLink
 from adapters.ccxt.events import OrderEvent, VenueOrderState
 from adapters.ccxt.orders import Failure, Verdict
 from tests.conformance.ccxt_venue import SYMBOL, account, eventually, market_data, venue
@@ -149,10 +151,6 @@ def test_executions_while_the_private_stream_is_down_are_not_lost(name):
 def test_wrong_credentials_are_said_and_no_order_leaves(name):
     async def main() -> None:
         async with venue(name) as place, market_data(place) as data:
-            import msgspec
-
-            from adapters.ccxt.account import AccountLink
-
             wrong = msgspec.structs.replace(place.config, api_key="nobody")
             link = AccountLink(wrong, place.seen)
             link.start()
@@ -163,5 +161,32 @@ def test_wrong_credentials_are_said_and_no_order_leaves(name):
                 assert answer.verdict is Verdict.NOT_SENT
             finally:
                 await link.stop()
+
+    asyncio.run(main())
+
+
+@both
+def test_fill_or_kill_market_post_only_and_long_ids(name):
+    async def main() -> None:
+        async with venue(name) as place, market_data(place) as data, account(place) as link:
+            seen = place.seen
+            long_id = "c-mi8k2x1a-1f-retry-0001"  # 24 characters: packed for Kraken
+            assert isinstance(await link.place(place.limit(data, long_id, "buy", "0.5", 20, "FOK")), OrderEvent)
+            await eventually(lambda: seen.filled(long_id) == Decimal("0.5"), "the whole fill")
+            await link.place(place.limit(data, "c-kill-1", "buy", "300", 1, "FOK"))
+            killed = await link.prove("c-kill-1", SYMBOL)
+            assert killed.order is None or (killed.order.state.closed and killed.order.filled == 0)
+            market = msgspec.structs.replace(
+                place.limit(data, "c-mkt-1", "sell", "0.3", 0, "GTC"), kind="market", price=None
+            )
+            assert isinstance(await link.place(market), OrderEvent)
+            await eventually(lambda: seen.filled("c-mkt-1") == Decimal("0.3"), "the market order's fill")
+            passive = msgspec.structs.replace(place.limit(data, "c-post-1", "buy", "0.5", 50, "GTC"), post_only=True)
+            answer = await link.place(passive)
+            if isinstance(answer, OrderEvent):  # Kraken accepts, then cancels
+                await eventually(lambda: seen.ended("c-post-1"), "the refusal of a post-only order that would take")
+            else:
+                assert answer.verdict is Verdict.REFUSED
+            assert seen.filled("c-post-1") == 0
 
     asyncio.run(main())

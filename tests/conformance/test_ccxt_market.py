@@ -28,7 +28,7 @@ def test_book_trades_and_quotes_arrive_exact_and_uncrossed(name):
             assert market.taker_fee > 0
             assert all(quote.bid < quote.ask for quote in seen.quotes)
             assert all(trade.price > 0 and trade.size > 0 for trade in seen.trades)
-            assert link.book_status(SYMBOL) is StreamStatus.LIVE
+            assert link.status(SYMBOL) is StreamStatus.LIVE
             health = link.health()
             assert health["connected"]
             assert health["counters"]["frames_bad"] == health["counters"]["handler_faults"] == 0
@@ -90,7 +90,7 @@ def test_a_broken_frame_is_counted_and_the_stream_goes_on(name):
         async with venue(name) as place, market_data(place) as link:
             await place.fault("garbage_frame", count=3, symbol=SYMBOL)
             await eventually(lambda: link.counters.frames_bad >= 3, "bad frames")
-            await eventually(lambda: link.book_status(SYMBOL) is StreamStatus.LIVE, "a live book")
+            await eventually(lambda: link.status(SYMBOL) is StreamStatus.LIVE, "a live book")
             books, trades = len(place.seen.books), len(place.seen.trades)
             going_on = lambda: len(place.seen.books) > books + 3 and len(place.seen.trades) > trades  # noqa: E731
             await eventually(going_on, "more messages")
