@@ -1,0 +1,151 @@
+"""`kerb replay`: the whole desk on a tape. The same tape, configuration and seed are the same run; faults of a tape are said."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sim.replay.command import measure_ratio, prepare
+from sim.replay.run import run_desk
+from tests.replay.tape_maker import tape_lines, write_tape
+
+ROOT = Path(__file__).resolve().parents[2]
+REAL = Path(os.environ.get("KERB_REAL_DATA", ROOT.parent / "shared" / "data"))
+RECORDED = REAL / "tapes" / "spot_btcusdt_20240808.gz"
+
+
+@pytest.fixture(scope="module")
+def tape(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tape(tmp_path_factory.mktemp("tapes") / "tape.gz", tape_lines(seconds=60))
+
+
+def kerb_replay(tape: Path, *arguments: str, hashseed: str = "0") -> subprocess.CompletedProcess[str]:
+    """Run the command in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "desk.cli", "replay", "--tape", str(tape), "--json", *arguments],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONHASHSEED": hashseed},
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+
+
+def report_of(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    """The summary on stdout, which holds nothing else."""
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_the_same_run_in_another_process_with_another_hash_seed(tape: Path, tmp_path: Path) -> None:
+    one = report_of(kerb_replay(tape, "--seed", "3", "--report", str(tmp_path / "a"), hashseed="1"))
+    two = report_of(kerb_replay(tape, "--seed", "3", "--report", str(tmp_path / "b"), hashseed="54321"))
+    other = report_of(kerb_replay(tape, "--seed", "4"))
+    assert (tmp_path / "a" / "events.jsonl").read_bytes() == (tmp_path / "b" / "events.jsonl").read_bytes()
+    assert one["state_hash"] == two["state_hash"] != other["state_hash"]
+    one.pop("throughput"), two.pop("throughput")
+    assert one == two
+    assert json.loads((tmp_path / "a" / "summary.json").read_text())["state_hash"] == one["state_hash"]
+    assert one["rfqs"]["received"] > 40
+    assert one["rfqs"]["quoted"] >= 0.95 * one["rfqs"]["received"]
+    assert one["rfqs"]["filled"] > 15
+    assert set(one["hedges"]["by_venue"]) == {"BINANCE", "KRAKEN", "FALCONX"}
+    assert set(one["ledger"]["imbalance"].values()) == {"0"}
+    assert one["faults"] == 0
+    for item in one["inventory"].values():
+        assert abs(Decimal(item["position"])) <= Decimal(item["band"])
+
+
+def test_the_ledger_in_memory_keeps_the_same_books_as_the_one_on_disk(tape: Path, tmp_path: Path) -> None:
+    job = prepare(tape, seed=5, end="+30")
+    memory = run_desk(job.data, job.config, job.requests, 5)
+    disk = run_desk(job.data, job.config, job.requests, 5, ledger_url=f"sqlite:///{tmp_path / 'ledger.db'}")
+    assert memory.state_hash == disk.state_hash
+    assert memory.state.trades > 0
+    assert memory.state.rfqs == disk.state.rfqs
+    assert memory.state.hedges == disk.state.hedges
+    assert memory.state.pnl == disk.state.pnl
+
+
+def test_no_quote_from_a_book_with_a_gap_until_it_is_whole(tmp_path: Path) -> None:
+    gap = write_tape(tmp_path / "gap.gz", tape_lines(seconds=40, gap_at=200))
+    clients = tmp_path / "clients.jsonl"
+    asked = [
+        {
+            "at_ns": at_ms * 1_000_000,
+            "client": "alpha",
+            "instrument": "BTC/USDT",
+            "side": "buy",
+            "quantity": "0.5",
+            "currency": "BTC",
+        }
+        for at_ms in (
+            10_000,
+            17_300,
+            30_000,
+        )  # before the gap (20 s after the tape's start, 17 after the script's), in it, after it
+    ]
+    clients.write_text("\n".join(json.dumps(line) for line in asked), encoding="utf-8")
+    done = kerb_replay(gap, "--clients", str(clients))
+    report = report_of(done)
+    assert "updates are missing" in done.stderr
+    assert report["tapes"][0]["problems"][0]["kind"] == "sequence_gap"
+    assert report["book_clears"] == 2
+    assert report["clients"]["asked"] == 3
+    assert report["clients"]["quoted"] == 2
+    assert report["rfqs"]["rejected"] == 1
+    assert any("out of pricing" in alert["message"] for alert in report["alerts"])
+    assert {book["status"] for book in report["books"]} == {"live"}
+
+
+def test_a_truncated_tape_is_replayed_as_far_as_it_goes(tmp_path: Path) -> None:
+    whole = write_tape(tmp_path / "whole.gz", tape_lines(seconds=60)).read_bytes()
+    cut = tmp_path / "cut.gz"
+    cut.write_bytes(whole[: len(whole) * 2 // 3])
+    done = kerb_replay(cut)
+    report = report_of(done)
+    assert "ends early" in done.stderr
+    assert [problem["kind"] for problem in report["tapes"][0]["problems"]] == ["truncated"]
+    assert report["rfqs"]["received"] > 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--to", "yesterday"], "--to yesterday"),
+        (["--from", "+9999"], "no event of the tape"),
+        (["--clients", "missing.jsonl"], "cannot read missing.jsonl"),
+        (["--config", "missing.toml"], "cannot read missing.toml"),
+    ],
+)
+def test_a_wrong_option_is_named(tape: Path, arguments: list[str], sentence: str) -> None:
+    done = kerb_replay(tape, *arguments)
+    assert done.returncode == 2
+    assert sentence in done.stderr
+    assert done.stdout == ""
+
+
+def test_what_is_no_tape_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("not a tape\n" * 50, encoding="utf-8")
+    done = kerb_replay(path)
+    assert done.returncode == 2
+    assert "is not a tape" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(not RECORDED.is_file(), reason="no recorded data here")
+def test_a_replay_is_at_least_half_as_fast_as_the_bare_engine() -> None:
+    measured = measure_ratio(RECORDED, seed=7)
+    assert measured.rfqs > 100
+    assert measured.ratio >= 0.5, [
+        (round(bare.events_per_s), round(desk.events_per_s)) for bare, desk in measured.pairs
+    ]
