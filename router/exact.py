@@ -276,12 +276,12 @@ class Search:
                 by_group[group] = v
         if sum(1 for x in taken if x) > self.children:
             return self._decide(node, max(free, key=lambda v: (taken[v], -v)))
-        for v, x in enumerate(taken):
-            if x and states[v] == OPEN and not self._fits(v, x):
-                return self._narrow(node, v, x)
         charged = [v for v in free if blocks[v].fixed]
         if charged:
             return self._decide(node, max(charged, key=lambda v: (_unpaid(blocks[v], taken[v], node.highs[v]), -v)))
+        for v, x in enumerate(taken):
+            if x and states[v] == OPEN and not self._fits(v, x):
+                return self._narrow(node, v, x)
         return []  # the relaxed solution is a plan, and it has been offered
 
     def _decide(self, node: _Node, v: int) -> list[_Node]:

@@ -92,10 +92,7 @@ class LotPlan:
         self.items = items
         self.arena = arena
         base = reduce(gcd, (item.lot for item in items if item.high > item.low), 0) or 1
-        self.chain = [base]
-        for lot in sorted({item.lot for item in items if item.high > item.low and item.block.low < item.block.high}):
-            if lot > self.chain[-1] and lot % self.chain[-1] == 0:
-                self.chain.append(lot)
+        self.chain = _longest_chain(base, items)
         self.classes: list[list[int]] = [[] for _ in self.chain]
         for i, item in enumerate(items):
             at = 0
@@ -229,6 +226,21 @@ class LotPlan:
         found = sum(item.cost(x) for item, x in zip(items, taken, strict=True)), taken
         memo[total] = found
         return found
+
+
+def _longest_chain(base: int, items: Sequence[Item]) -> list[int]:
+    """`base` and the lots above it, each dividing the next, that leave the fewest items relaxed."""
+    weight: dict[int, int] = {}
+    for item in items:
+        if item.high > item.low and item.block.low < item.block.high and item.lot > base:
+            weight[item.lot] = weight.get(item.lot, 0) + 1
+    best: dict[int, tuple[int, list[int]]] = {}
+    for lot in sorted(weight):
+        below = max(
+            (best[other] for other in best if lot % other == 0), default=(0, [base]), key=lambda found: found[0]
+        )
+        best[lot] = (below[0] + weight[lot], [*below[1], lot])
+    return max(best.values(), default=(0, [base]), key=lambda found: found[0])[1]
 
 
 def _lowest(f: Callable[[int], int], last: int, start: int) -> int:
