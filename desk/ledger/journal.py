@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from decimal import Decimal
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, bindparam, func, select
 
 from adapters.nautilus.outcome import VenueFill
 from desk.ledger import rows, schema
@@ -19,6 +19,16 @@ from desk.ledger.pnl import Pnl
 from desk.ledger.records import LedgerCounts, VenueCounts
 from desk.ledger.store import Store, Write
 from router.orders import ChildOrder, ChildState, ParentOrder, ParentState
+
+_RECORD = schema.journal.insert()
+_POST = schema.postings.insert()
+_PARENT_STATE = select(schema.parents.c.state).where(schema.parents.c.parent_id == bindparam("id"))
+_CHILD_STATE = select(schema.children.c.state).where(schema.children.c.child_id == bindparam("id"))
+_FILL = select(schema.fills.c.ts_ns).where(
+    schema.fills.c.venue == bindparam("venue"),
+    schema.fills.c.symbol == bindparam("symbol"),
+    schema.fills.c.trade_id == bindparam("trade_id"),
+)
 
 
 class RouterJournal:
@@ -43,10 +53,9 @@ class RouterJournal:
         event = rows.event_row("parent", parent.parent_id, parent.updated_ns, text)
 
         def run(conn: Connection) -> bool:
-            known = conn.execute(select(schema.parents.c.state).where(schema.parents.c.parent_id == row["parent_id"]))
-            new = known.first() is None
+            new = conn.execute(_PARENT_STATE, {"id": row["parent_id"]}).first() is None
             schema.upsert(conn, schema.parents, row)
-            conn.execute(schema.journal.insert(), event)
+            conn.execute(_RECORD, event)
             return new
 
         def done(new: object) -> None:
@@ -64,10 +73,9 @@ class RouterJournal:
         venue, state = child.venue, child.state
 
         def run(conn: Connection) -> str | None:
-            known = conn.execute(select(schema.children.c.state).where(schema.children.c.child_id == row["child_id"]))
-            before = known.scalar()
+            before = conn.execute(_CHILD_STATE, {"id": row["child_id"]}).scalar()
             schema.upsert(conn, schema.children, row)
-            conn.execute(schema.journal.insert(), event)
+            conn.execute(_RECORD, event)
             return before
 
         def done(before: object) -> None:
@@ -94,10 +102,10 @@ class RouterJournal:
         self.count_fill(fill)
 
         def run(conn: Connection) -> bool:
-            if not conn.execute(schema.insert_new(conn, schema.fills).values(row)).rowcount:
+            if not schema.insert_new(conn, schema.fills, row):
                 return False
-            conn.execute(schema.postings.insert(), posted)
-            conn.execute(schema.journal.insert(), event)
+            conn.execute(_POST, posted)
+            conn.execute(_RECORD, event)
             return True
 
         def done(_new: object) -> None:
@@ -168,9 +176,8 @@ class RouterJournal:
         venue.rejects += number * ((after is ChildState.REJECTED) - (before is ChildState.REJECTED))
 
     def _booked(self, fill: VenueFill) -> bool:
-        table = schema.fills
-        key = (table.c.venue == fill.venue, table.c.symbol == fill.symbol, table.c.trade_id == fill.trade_id)
-        return bool(self._store.read(select(table.c.ts_ns).where(*key)))
+        key = {"venue": fill.venue, "symbol": fill.symbol, "trade_id": fill.trade_id}
+        return bool(self._store.read(_FILL, key))
 
     def _arrival(self, parent_id: str) -> Decimal | None:
         if parent_id in self._arrivals:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 
-from sqlalchemy import Connection, and_, or_, select
+from sqlalchemy import Connection, and_, bindparam, or_, select
 
 from adapters.nautilus.outcome import VenueFill
 from desk.ledger import recovery, rows, schema
@@ -26,6 +26,16 @@ from desk.rfq.records import QuoteRecord, RfqRecord, RfqState, TradeRecord
 from router.orders import ChildOrder, ParentOrder
 
 Then = Callable[[Exception | None], None]
+
+_RECORD = schema.journal.insert()
+_POST = schema.postings.insert()
+_REACHED = select(schema.rfqs.c.reached).where(schema.rfqs.c.rfq_id == bindparam("id"))
+_TAKE = schema.quotes.update().where(schema.quotes.c.quote_id == bindparam("id")).values(state="traded")
+_VOID = (
+    schema.quotes.update()
+    .where(schema.quotes.c.quote_id == bindparam("id"), schema.quotes.c.state == "live")
+    .values(state="void")
+)
 
 
 def _nobody(_error: Exception | None) -> None:
@@ -80,8 +90,8 @@ class Ledger:
         def run(conn: Connection) -> object:
             fresh = write(conn) if write is not None else 0
             if quoted:
-                conn.execute(schema.insert_new(conn, schema.quotes), quoted)
-                conn.execute(schema.journal.insert(), events)
+                schema.insert_new(conn, schema.quotes, quoted)
+                conn.execute(_RECORD, events)
             return fresh
 
         self._submit(run, self._count_rfq, then)
@@ -108,14 +118,13 @@ class Ledger:
         voided = list(quotes_voided)
 
         def run(conn: Connection) -> TradeRecord | int:
-            if not conn.execute(schema.insert_new(conn, schema.trades).values(row)).rowcount:
+            if not schema.insert_new(conn, schema.trades, row):
                 return _existing(conn, trade)
             fresh = write(conn) if write is not None else 0
-            table = schema.quotes
-            conn.execute(table.update().where(table.c.quote_id == trade.quote_id).values(state="traded"))
+            conn.execute(_TAKE, {"id": trade.quote_id})
             _void(conn, voided)
-            conn.execute(schema.postings.insert(), posted)
-            conn.execute(schema.journal.insert(), event)
+            conn.execute(_POST, posted)
+            conn.execute(_RECORD, event)
             return fresh
 
         def done(result: object) -> None:
@@ -167,7 +176,7 @@ class Ledger:
                 schema.upsert(conn, schema.halts, {"scope": scope, "reason": reason, "since_ns": since_ns})
             else:
                 conn.execute(schema.halts.delete().where(schema.halts.c.scope == scope))
-            conn.execute(schema.journal.insert(), event)
+            conn.execute(_RECORD, event)
 
         def done(_result: object) -> None:
             if not reason:
@@ -321,10 +330,9 @@ class Ledger:
         event = rows.event_row("rfq", record.rfq_id, record.updated_ns, text)
 
         def run(conn: Connection) -> int:
-            table = schema.rfqs
-            before = conn.execute(select(table.c.reached).where(table.c.rfq_id == row["rfq_id"])).scalar() or 0
-            schema.upsert(conn, table, row | {"reached": bits | before})
-            conn.execute(schema.journal.insert(), event)
+            before = conn.execute(_REACHED, {"id": row["rfq_id"]}).scalar() or 0
+            schema.upsert(conn, schema.rfqs, row | {"reached": bits | before})
+            conn.execute(_RECORD, event)
             return bits & ~before
 
         return run
@@ -361,10 +369,7 @@ def _uncounted(_result: object) -> None:
 
 def _void(conn: Connection, quote_ids: list[str]) -> None:
     if quote_ids:
-        table = schema.quotes
-        conn.execute(
-            table.update().where(and_(table.c.quote_id.in_(quote_ids), table.c.state == "live")).values(state="void")
-        )
+        conn.execute(_VOID, [{"id": quote_id} for quote_id in quote_ids])
 
 
 def _existing(conn: Connection, trade: TradeRecord) -> TradeRecord:

@@ -9,6 +9,8 @@ billion rows.
 
 from __future__ import annotations
 
+import functools
+
 from sqlalchemy import BigInteger, Column, Connection, Index, Integer, MetaData, Table, Text, UniqueConstraint
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.dml import Insert
@@ -141,31 +143,41 @@ halts = Table(
 )
 
 
-def insert_into(conn: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
-    """The dialect's INSERT, which alone knows ON CONFLICT."""
-    return postgresql.insert(table) if conn.dialect.name == "postgresql" else sqlite.insert(table)
-
-
-def insert_new(conn: Connection, table: Table) -> Insert:
-    """INSERT that leaves an existing row alone; `rowcount` then tells whether the row is new."""
-    return insert_into(conn, table).on_conflict_do_nothing()
+def insert_new(conn: Connection, table: Table, row: dict[str, object] | list[dict[str, object]]) -> int:
+    """INSERT that leaves an existing row alone; the number of rows that are new (of a single row)."""
+    return conn.execute(_insert_new(conn.dialect.name, table), row).rowcount
 
 
 def upsert(conn: Connection, table: Table, row: dict[str, object]) -> None:
-    """Write `row`, replacing every column but the key of one that is there."""
+    """Write a whole row, replacing the one of that key if there is one."""
+    conn.execute(_upsert(conn.dialect.name, table), row)
+
+
+# Statements are built once: the building, not the running, is what costs on the writer's thread.
+
+
+@functools.cache
+def _insert_new(dialect: str, table: Table) -> Insert:
+    return _insert(dialect, table).on_conflict_do_nothing()
+
+
+@functools.cache
+def _upsert(dialect: str, table: Table) -> Insert:
+    statement = _insert(dialect, table)
     key = [column.name for column in table.primary_key]
-    statement = insert_into(conn, table).values(row)
-    conn.execute(
-        statement.on_conflict_do_update(
-            index_elements=key, set_={name: statement.excluded[name] for name in row if name not in key}
-        )
-    )
+    rest = {column.name: statement.excluded[column.name] for column in table.columns if column.name not in key}
+    return statement.on_conflict_do_update(index_elements=key, set_=rest)
+
+
+def _insert(dialect: str, table: Table) -> sqlite.Insert | postgresql.Insert:
+    """The dialect's INSERT, which alone knows ON CONFLICT."""
+    return postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
 
 
 def create(conn: Connection) -> None:
     """Make what is missing, and refuse a ledger of another version."""
     metadata.create_all(conn)
-    conn.execute(insert_new(conn, meta).values(key="schema_version", value=VERSION))
+    insert_new(conn, meta, {"key": "schema_version", "value": VERSION})
     found = conn.execute(meta.select().where(meta.c.key == "schema_version")).one().value
     if found != VERSION:
         raise RuntimeError(f"the ledger has schema version {found}, this desk knows {VERSION}")

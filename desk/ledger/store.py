@@ -196,13 +196,13 @@ class Store:
 
     # ---- reading ---------------------------------------------------------------------------------
 
-    def read(self, statement: Executable) -> Sequence[Row]:
+    def read(self, statement: Executable, values: dict[str, object] | None = None) -> Sequence[Row]:
         """All rows of a query over what is durable. Keep it indexed and bounded: it runs in the caller's thread."""
         with self._read_lock:
             if self._reader.invalidated:
                 self._reader = self._engine.connect()
             with self._reader.begin():
-                return self._reader.execute(statement).fetchall()
+                return self._reader.execute(statement, values).fetchall()
 
 
 def _fault(error: Exception) -> Exception:
