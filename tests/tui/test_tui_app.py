@@ -159,7 +159,8 @@ def test_a_lost_feed_is_red_at_once_and_no_number_looks_live() -> None:
         await eventually(pilot, lambda: banner.text != "")
         assert app.flushes - flushes <= 3
         assert banner.display
-        assert "FEED LOST · closed with 1006 · numbers are 12 s old" in banner.text
+        assert "FEED LOST · NOT LIVE: numbers are 12 s old" in banner.text
+        assert "closed with 1006" in banner.text
         assert "FEED LOST" in app.query_one(StatusLine).render().plain
         for table in app.view.tables():
             for y in range(1, table.size.height):

@@ -91,6 +91,7 @@ def test_removed_and_reordered_rows_are_gone_and_moved() -> None:
     async def scene() -> None:
         live = table(empty="nothing here")
         async with Host(live).run_test(size=(60, 10)) as pilot:
+            assert "no data" in text(live, 1)
             live.update(rows(3))
             live.flush()
             live.update(reversed(rows(3)[:2]))
@@ -101,6 +102,9 @@ def test_removed_and_reordered_rows_are_gone_and_moved() -> None:
             live.update([])
             live.flush()
             assert "nothing here" in text(live, 1)
+            live.stale = True
+            live.flush()
+            assert "no data" in text(live, 1)  # an empty table of a lost feed says nothing about the desk
 
     asyncio.run(scene())
 

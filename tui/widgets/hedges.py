@@ -9,7 +9,7 @@ import msgspec
 
 from desk.client import ChildView, DeskState, ParentView
 from tui.style import FAINT, GOOD, MUTED, TEXT, WARN, of_side, of_state, of_venue, signed
-from tui.text import NONE, clock, decimal, fit, line, places
+from tui.text import NONE, clock, decimal, fit, line
 from tui.widgets.live_table import Cell, Column, LiveTable
 
 ZERO = Decimal(0)
@@ -120,12 +120,12 @@ def _filled(row: Line, width: int) -> Cell:
 
 def _average(row: Line, _: int) -> Cell:
     text = row.order.average_price
-    return (NONE, FAINT) if text is None else (fit(text, min(4, max(2, places(text))), 11), TEXT)
+    return (NONE, FAINT) if text is None else (fit(text, 4, 11, align=True), TEXT)
 
 
 def _reference(row: Line, _: int) -> Cell:
     text = row.parent.arrival_price if row.child is None else row.child.limit_price
-    return (NONE, FAINT) if text is None else (fit(text, min(4, max(2, places(text))), 11), MUTED)
+    return (NONE, FAINT) if text is None else (fit(text, 4, 11, align=True), MUTED)
 
 
 def _slippage(row: Line, _: int) -> Cell:

@@ -92,6 +92,7 @@ class LiveTable[Row](ScrollView, can_focus=True):
         self._strips: dict[Hashable, Strip] = {}
         self._dirty: set[Hashable] = set()
         self._all_dirty = True
+        self._fed = False
         self._stale = False
         self._layout: list[tuple[Column[Row], int]] = []
         self._layout_width = -1
@@ -103,7 +104,8 @@ class LiveTable[Row](ScrollView, can_focus=True):
         """Show exactly these rows, in this order. Paints nothing before `flush`."""
         fresh = dict(rows)
         order = list(fresh)
-        if order != self.order:
+        if order != self.order or not self._fed:
+            self._fed = True
             self.order = order
             self._all_dirty = True
             for gone in self._strips.keys() - fresh.keys():
@@ -203,7 +205,7 @@ class LiveTable[Row](ScrollView, can_focus=True):
             y -= 1
         index = y + self.scroll_offset.y
         if index >= len(self.order):
-            note = self._empty if not self.order and y == 0 else ""
+            note = "" if self.order or y else self._empty if self._fed and not self._stale else "no data"
             return Strip([Segment(set_cell_size(f" {note}", width), base + parsed(MUTED))], width)
         key = self.order[index]
         strip = self._strips.get(key)

@@ -78,10 +78,11 @@ def _side(row: BlotterRow, _: int) -> Cell:
     return {"buy": ("BUY", of_side("buy")), "sell": ("SELL", of_side("sell"))}.get(row.side, ("2-WAY", INFO))
 
 
-def _state(row: BlotterRow, _: int) -> Cell:
-    """The state, and why."""
+def _state(row: BlotterRow, width: int) -> Cell:
+    """The state and, where there is room to read it, why."""
     word = (row.state, of_state(row.state))
-    return [word, (f"  {row.reason}", MUTED)] if row.reason else word
+    room = width - len(row.state) - 2
+    return [word, (f"  {row.reason}", MUTED)] if row.reason and room >= 8 else word
 
 
 def _quantity(row: BlotterRow, width: int) -> Cell:

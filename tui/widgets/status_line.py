@@ -75,7 +75,7 @@ def banner_text(state: DeskState | None, feed: FeedView) -> str:
     if state is None:
         return f" NOT CONNECTED · {feed.fault}"
     age = f"{feed.state_age_s:.0f}"
-    return f" FEED LOST · {feed.fault} · numbers are {age} s old, from {clock(state.ts_ns)} UTC, and NOT LIVE"
+    return f" FEED LOST · NOT LIVE: numbers are {age} s old, from {clock(state.ts_ns)} UTC · {feed.fault}"
 
 
 def status_text(state: DeskState | None, feed: FeedView) -> Text:
