@@ -172,6 +172,7 @@ class Feed:
             self._runner = None
         if self._ws is not None:
             await self._ws.close()
+        self._tell(False, "stopped")
         for subscription in list(self._subscriptions):
             subscription.fail(Failed("feed_stopped", "the feed was stopped"))
 
