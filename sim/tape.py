@@ -256,10 +256,13 @@ class _Frames:
         self.name = name
         self.last_ts = 0
         self.last_id: dict[tuple[str, Market], int] = {}
+        self.last_price: dict[tuple[str, Market], int] = {}
         self.symbols: dict[str, str | None] = {}
 
     def parse(self, number: int, line: bytes) -> list[TapeEvent]:
-        """Frames and problems of one line; empty for streams that are not read."""
+        """Frames and problems of one line; empty for streams that are not read, and for empty lines."""
+        if not line.strip():
+            return []
         stamp, _, body = line.partition(b" ")
         try:
             ts = self._time(stamp)
@@ -283,8 +286,13 @@ class _Frames:
             event = msgspec.structs.replace(event, ts_ns=self.last_ts)
         else:
             self.last_ts = ts
-        if isinstance(event, Depth):
-            problems.extend(self._gap(event))
+        match event:
+            case Depth():
+                problems.extend(self._gap(event))
+            case Trade():
+                self.last_price[event.symbol, event.market] = event.price
+            case Quote():
+                self.last_price[event.symbol, event.market] = event.bid
         problems.append(event)
         return problems
 
@@ -368,17 +376,20 @@ class _Frames:
         return None
 
     def _snapshot(self, line: int, ts: int, frame: dict) -> Snapshot | None:
-        """A snapshot names no symbol: it belongs to the stream whose update ids are nearest."""
+        """A snapshot names no symbol: it belongs to the stream with a price like its own and the nearest update ids."""
         last_id = int(frame["lastUpdateId"])
-        key = min(self.last_id, key=lambda known: abs(self.last_id[known] - last_id), default=("", Market.SPOT))
+        bids, asks = _levels(frame["bids"]), _levels(frame["asks"])
+        price = bids[0][0] if bids else 0
+        alike = [key for key in self.last_id if abs(self.last_price.get(key, price) - price) <= price // 5]
+        key = min(alike, key=lambda known: abs(self.last_id[known] - last_id), default=("", Market.SPOT))
         return Snapshot(
             line=line,
             ts_ns=ts,
             symbol=key[0],
             market=key[1],
             last_id=last_id,
-            bids=_levels(frame["bids"]),
-            asks=_levels(frame["asks"]),
+            bids=bids,
+            asks=asks,
         )
 
 

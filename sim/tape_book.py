@@ -115,7 +115,7 @@ class TapeBook:
 
     def snapshot(self, frame: Snapshot) -> list[Step]:
         """A REST snapshot: makes a book that is not live whole, if the deltas around it allow."""
-        if self.live:
+        if self.live or self._foreign(frame):
             return []
         later = [delta for delta in self._recent if delta.last_id > frame.last_id]
         if later:
@@ -174,6 +174,12 @@ class TapeBook:
         else:
             self.reason = f"line {problem.line} of the tape cannot be read"
         return [Step(EventKind.CLEAR, None, self.reason)]
+
+    def _foreign(self, frame: Snapshot) -> bool:
+        """Whether a snapshot, which names no symbol, cannot be of this stream: its price is another one's."""
+        if self._quote is None or not frame.bids:
+            return not frame.bids
+        return abs(frame.bids[0][0] - self._quote.bid) > self._quote.bid // 5
 
     # --- inside ------------------------------------------------------------------------------------------------------------------------
 

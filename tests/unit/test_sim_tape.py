@@ -268,14 +268,17 @@ def test_a_folder_gives_one_tape_a_symbol_spot_first_and_says_what_is_left_out(t
     assert alone.market is Market.USDM
 
 
-def test_two_symbols_in_one_file_are_two_tapes(tmp_path: Path) -> None:
-    bitcoin = without_snapshot(tape_lines(seconds=5))
-    ether = without_snapshot(tape_lines(seconds=5, raw="ETHUSDT", price=2600))
+def test_two_symbols_in_one_file_are_two_tapes_each_with_its_own_snapshot(tmp_path: Path) -> None:
+    bitcoin, ether = tape_lines(seconds=5), tape_lines(seconds=5, raw="ETHUSDT", price=2600)
     merged = sorted(bitcoin + ether, key=lambda line: int(line.partition(" ")[0]))
-    path = written(tmp_path / "both.gz", merged)
-    assert [info.symbol for info in discover(path)] == ["BTC/USDT", "ETH/USDT"]
+    path = written(tmp_path / "both.gz", [*merged[:40], "", *merged[40:]])  # an empty line is nothing
+    found = discover(path)
+    assert [(info.symbol, info.problems) for info in found] == [("BTC/USDT", ()), ("ETH/USDT", ())]
     frames = [frame for frame in read(path, "ETH/USDT") if isinstance(frame, Depth)]
     assert len(frames) == len(depth_lines(ether)) and {frame.symbol for frame in frames} == {"ETH/USDT"}
+    for info, low, high in zip(found, (59_000_00, 2_500_00), (61_000_00, 2_700_00), strict=True):
+        levels = [event.levels for event in binance_events(info) if event.kind is EventKind.SNAPSHOT]
+        assert len(levels) == 1 and all(low < price < high for price in levels[0][:, 1].tolist())
 
 
 def test_the_transform_is_a_function_of_tape_and_seed(tmp_path: Path) -> None:
