@@ -44,7 +44,7 @@ def split() -> list[Row]:
         ]
         kernel = []
         for problem in problems:
-            items = [Item(block, 0, min(block.high, problem.quantity), block.lot, 0) for block in problem.blocks]
+            items = [Item(block, 0, min(block.high, problem.quantity), block.lot) for block in problem.blocks]
             part = Part(items, problem.arena)
             assert problem.arena is not None
             out = np.empty(len(items), dtype=np.int64)

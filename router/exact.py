@@ -14,8 +14,10 @@ from math import gcd
 
 from router.lots import Item, LotPlan, Part
 from router.problem import Block, Problem
+from router.threshold import MOST_CHARGE
 
 FREE, OPEN, CLOSED = 0, 1, 2
+CHILD_PRICE_STEPS = 12
 
 
 class Solution:
@@ -32,13 +34,15 @@ class Solution:
 
 
 class _Node:
-    __slots__ = ("highs", "lows", "states")
+    __slots__ = ("bound", "child_price", "highs", "lows", "states")
 
-    def __init__(self, states: list[int], lows: list[int], highs: list[int]) -> None:
+    def __init__(self, states: list[int], lows: list[int], highs: list[int], child_price: int = 0) -> None:
         self.states, self.lows, self.highs = states, lows, highs
+        self.child_price = child_price  # money units, ≥ 0: the Lagrange multiplier of the child count
+        self.bound = 0
 
     def copy(self) -> _Node:
-        return _Node(self.states[:], self.lows[:], self.highs[:])
+        return _Node(self.states[:], self.lows[:], self.highs[:], self.child_price)
 
 
 class Search:
@@ -96,7 +100,9 @@ class Search:
 
     def _items(self, node: _Node) -> tuple[list[int], list[Item], int, int] | None:
         """Relaxed blocks of a node: (their numbers, items, fixed costs paid, most they may fill); None when it holds no
-        plan."""
+        plan. `child_price` is charged for every undecided block and given back for the room: a bound at any price ≥ 0.
+        """
+        child_price = node.child_price
         blocks, states = self.blocks, node.states
         opened = [v for v, state in enumerate(states) if state == OPEN]
         room = self.children - len(opened)
@@ -111,32 +117,68 @@ class Search:
         for v in active:
             block = blocks[v]
             if states[v] == OPEN:
-                items.append(Item(block, node.lows[v], node.highs[v], block.lot, 0))
+                items.append(Item(block, node.lows[v], node.highs[v], block.lot))
             else:
                 high = min(node.highs[v], left)
                 lot = gcd(block.low, block.lot) if block.low < block.high else block.low
-                items.append(Item(block, 0, high, lot, block.fixed // high))
-        paid = sum(blocks[v].fixed for v in opened)
+                items.append(Item(block, 0, high, lot, block.fixed + child_price))
+        paid = sum(blocks[v].fixed for v in opened) - child_price * room
         return active, items, paid, min(self.quantity, self._reach(node, opened, room))
 
     def _push(self, node: _Node) -> None:
         """Bound a node without lots and queue it, unless it cannot hold a better plan."""
-        found = self._items(node)
+        found = self._relaxed(node)
         if found is None:
             return
+        most, bound, taken, crowd = found
+        if not self._offer(taken) and (most > self.best.filled or bound < self.best.cost):
+            self._place(node, taken)
+        if crowd > 0.0 and self._open(most, bound):
+            bound = self._price_children(node, bound, crowd)
+        self._queue(most, bound, node, None)
+
+    def _relaxed(self, node: _Node) -> tuple[int, int, list[int], float] | None:
+        """(most filled, bound without lots, quantities, by how many children it exceeds the room) at the node's child
+        price."""
+        found = self._items(node)
+        if found is None:
+            return None
         active, items, paid, reach = found
-        plan = LotPlan(items, self.arena)
-        most = plan.most(reach)
+        most = LotPlan(items, self.arena).most(reach)
         if most is None or most < self.best.filled or not items:
-            return
+            return None
         rough = Part(items, self.arena).allocate(most)
         bound = paid + sum(item.cost(x) for item, x in zip(items, rough, strict=True))
         taken = [0] * len(self.blocks)
-        for v, x in zip(active, rough, strict=True):
+        used = 0.0
+        for v, item, x in zip(active, items, rough, strict=True):
             taken[v] = x
-        if not self._offer(taken) and (most > self.best.filled or bound < self.best.cost):
-            self._place(node, taken)
-        self._queue(most, bound, node, None)
+            if x:
+                used += min(1.0, x / (item.knee or self.blocks[v].low)) if node.states[v] == FREE else 1.0
+        return most, bound, taken, used - self.children
+
+    def _price_children(self, node: _Node, bound: int, crowd: float) -> int:
+        """Raise the bound by a price on children: doubled until the room suffices, then halved towards the best. Keeps
+        the best price."""
+        best_price = node.child_price
+        low, high = best_price, 0
+        price = max(2 * best_price, abs(bound) // 10**6 + 1)
+        for _ in range(CHILD_PRICE_STEPS):
+            if price >= MOST_CHARGE:
+                break
+            node.child_price = price
+            found = self._relaxed(node)
+            if found is None:
+                break
+            if found[1] > bound:
+                bound, best_price = found[1], price
+            if found[3] > 0.0:
+                low = price
+            else:
+                high = price
+            price = (low + high) // 2 if high else 2 * low
+        node.child_price = best_price
+        return bound
 
     def _refine(self, node: _Node) -> None:
         """Bound a node with lots, look for plans near its relaxed solution, and queue it again."""
@@ -158,8 +200,12 @@ class Search:
             self._round(node, taken)
         self._queue(most, bound, node, taken)
 
+    def _open(self, most: int, bound: int) -> bool:
+        return most > self.best.filled or (most == self.best.filled and bound < self.best.cost)
+
     def _queue(self, most: int, bound: int, node: _Node, taken: list[int] | None) -> None:
-        if most > self.best.filled or (most == self.best.filled and bound < self.best.cost):
+        node.bound = bound
+        if self._open(most, bound):
             self.pushed += 1
             heappush(self.heap, (-most, bound, self.pushed, node, taken))
 
@@ -218,7 +264,7 @@ class Search:
 
     def _settle(self, chosen: list[int]) -> None:
         """The cheapest plan that uses exactly these blocks, or one near it when lots do not divide each other."""
-        items = [Item(self.blocks[v], self.blocks[v].low, self.blocks[v].high, self.blocks[v].lot, 0) for v in chosen]
+        items = [Item(self.blocks[v], self.blocks[v].low, self.blocks[v].high, self.blocks[v].lot) for v in chosen]
         plan = LotPlan(items, self.arena)
         total = plan.most(self.quantity)
         solved = None if total is None else plan.solve(total)
@@ -278,10 +324,13 @@ class Search:
             return self._decide(node, max(free, key=lambda v: (taken[v], -v)))
         charged = [v for v in free if blocks[v].fixed]
         if charged:
-            return self._decide(node, max(charged, key=lambda v: (_unpaid(blocks[v], taken[v], node.highs[v]), -v)))
+            return self._decide(node, max(charged, key=lambda v: (blocks[v].fixed, -taken[v], -v)))
         for v, x in enumerate(taken):
             if x and states[v] == OPEN and not self._fits(v, x):
                 return self._narrow(node, v, x)
+        undecided = free or [v for v, state in enumerate(states) if state == FREE]
+        if undecided and node.child_price:  # a plan, but dearer than its bound: the child price was too high for it
+            return self._decide(node, max(undecided, key=lambda v: (taken[v], -v)))
         return []  # the relaxed solution is a plan, and it has been offered
 
     def _decide(self, node: _Node, v: int) -> list[_Node]:
@@ -305,8 +354,3 @@ class Search:
         under.highs[v] = below
         over.lows[v] = below + block.lot
         return [each for each in (under, over) if each.lows[v] <= each.highs[v]]
-
-
-def _unpaid(block: Block, atoms: int, high: int) -> int:
-    """How much of a fixed cost the relaxation has not charged."""
-    return block.fixed - block.fixed // max(high, 1) * atoms

@@ -19,23 +19,46 @@ from math import gcd
 import numpy as np
 
 from router.problem import Block
-from router.threshold import Array, select
+from router.threshold import COLUMNS, Array, select
 
 
 class Item:
-    """A block inside a relaxation: `low`..`high` in steps of `lot`, `offset` added to every slope (a fixed cost spread
-    over the block)."""
+    """A block inside a relaxation: `low`..`high` in steps of `lot`.
 
-    __slots__ = ("block", "high", "lot", "low", "offset")
+    A block that is not decided yet costs its convex envelope: from nothing a straight line to its `knee`, the size of
+    least average cost with `charge` (what using it costs at all) included and not below its minimum, then its own
+    slopes. The line is made of integers: `slope` an atom, one more for the last `rest` atoms before the knee, so that
+    it meets the true cost there exactly and is nowhere above it.
+    """
 
-    def __init__(self, block: Block, low: int, high: int, lot: int, offset: int) -> None:
-        self.block, self.low, self.high, self.lot, self.offset = block, low, high, lot, offset
+    __slots__ = ("block", "high", "knee", "lot", "low", "rest", "slope")
+
+    def __init__(self, block: Block, low: int, high: int, lot: int, charge: int | None = None) -> None:
+        self.block, self.low, self.high, self.lot = block, low, high, lot
+        self.knee = self.slope = self.rest = 0
+        if charge is not None and (charge or block.low > block.ends[0]):
+            self.knee = max(block.low, min(high, block.cheapest_average(charge)))
+            self.slope, self.rest = divmod(charge + block.cost(self.knee), self.knee)
 
     def cost(self, atoms: int) -> int:
-        return self.block.cost(atoms) + self.offset * atoms
+        """Relaxed cost, `charge` included."""
+        if not self.knee:
+            return self.block.cost(atoms)
+        if atoms <= self.knee:
+            return self.slope * atoms + max(0, atoms - self.knee + self.rest)
+        return self.slope * self.knee + self.rest + self.block.cost(atoms) - self.block.cost(self.knee)
 
     def upto(self, slope: int) -> int:
-        return min(self.high, max(self.low, self.block.upto(slope - self.offset)))
+        """Atoms whose slope is at most `slope`, between low and high."""
+        x = self.block.upto(slope)
+        if self.knee:
+            if slope < self.slope:
+                x = 0
+            elif slope == self.slope and self.rest:
+                x = self.knee - self.rest
+            else:
+                x = max(x, self.knee)
+        return min(self.high, max(self.low, x))
 
 
 def allocate(items: Sequence[Item], total: int) -> list[int]:
@@ -44,8 +67,8 @@ def allocate(items: Sequence[Item], total: int) -> list[int]:
     Takes everything below a price λ found by bisection, nothing above it, and fills up at λ: optimal for separable
     convex costs.
     """
-    low = min(item.block.slopes[0] + item.offset for item in items) - 1
-    high = max(item.block.slopes[-1] + item.offset for item in items)
+    low = min(min(item.block.slopes[0], item.slope if item.knee else item.block.slopes[0]) for item in items) - 1
+    high = max(max(item.block.slopes[-1], item.slope + 1 if item.knee else item.block.slopes[-1]) for item in items)
     while high - low > 1:
         middle = (low + high) >> 1
         if sum(item.upto(middle) for item in items) >= total:
@@ -72,9 +95,8 @@ class Part:
         self.items = items
         self.arena = arena
         if arena is not None:
-            self._rows = np.array(
-                [(item.block.index, item.low, item.high, item.offset) for item in items], dtype=np.int64
-            ).reshape(-1, 4)
+            rows = [(i.block.index, i.low, i.high, i.knee, i.slope, i.rest) for i in items]
+            self._rows = np.array(rows, dtype=np.int64).reshape(-1, COLUMNS)
             self._out = np.empty(len(items), dtype=np.int64)
 
     def allocate(self, total: int) -> list[int]:

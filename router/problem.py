@@ -82,6 +82,18 @@ class Block:
         i = bisect_right(self.slopes, slope)
         return min(self.ends[i - 1], self.high) if i else 0
 
+    def cheapest_average(self, charge: int) -> int:
+        """End of the level at which (charge + cost) / atoms is least: the first whose next slope is not below that
+        average."""
+        low, high = 0, len(self.slopes) - 1
+        while low < high:
+            middle = (low + high) >> 1
+            if self.slopes[middle + 1] * self.ends[middle] - self.costs[middle] >= charge:
+                high = middle
+            else:
+                low = middle + 1
+        return self.ends[low]
+
     def worst(self, atoms: int) -> Decimal:
         """Price of the worst level that `atoms` touch."""
         return self.prices[bisect_left(self.ends, atoms)]

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[np.int64]
 LIMIT = 1 << 61
-BLOCK, LOW, HIGH, OFFSET = 0, 1, 2, 3  # columns of an item row
+MOST_CHARGE = 1 << 58  # a fixed cost, and the price of a child, in money units
+BLOCK, LOW, HIGH, KNEE, SLOPE, REST = 0, 1, 2, 3, 4, 5  # columns of an item row, see `router.lots.Item`
+COLUMNS = 6
 
 
 @njit(cache=True, nogil=True)
@@ -39,9 +41,23 @@ def upto(arena: Array, block: int, slope: int) -> int:
 
 
 @njit(cache=True, nogil=True)
+def taken_at(arena: Array, items: Array, i: int, slope: int) -> int:
+    """Atoms of an item at the price `slope`: its line up to the knee, then its block, between its low and high."""
+    x = upto(arena, items[i, BLOCK], slope)
+    knee = items[i, KNEE]
+    if knee > 0:
+        if slope < items[i, SLOPE]:
+            x = 0
+        elif slope == items[i, SLOPE] and items[i, REST] > 0:
+            x = knee - items[i, REST]
+        else:
+            x = max(x, knee)
+    return min(items[i, HIGH], max(items[i, LOW], x))
+
+
+@njit(cache=True, nogil=True)
 def select(arena: Array, items: Array, total: int, out: Array) -> int:
-    """Fill `out` with quantities, Σ = total, of `items` (rows: block, low, high, offset added to each slope). Returns
-    λ.
+    """Fill `out` with quantities, Σ = total, of `items` (rows of `COLUMNS`). Returns λ.
 
     Needs Σ low ≤ total ≤ Σ high. Items of equal slope are filled in order.
     """
@@ -50,27 +66,26 @@ def select(arena: Array, items: Array, total: int, out: Array) -> int:
     for i in range(n):
         block = items[i, BLOCK]
         first, length = arena[1 + 2 * block], arena[2 + 2 * block]
-        low = min(low, arena[first] + items[i, OFFSET] - 1)
-        high = max(high, arena[first + length - 1] + items[i, OFFSET])
+        cheapest, dearest = arena[first], arena[first + length - 1]
+        if items[i, KNEE] > 0:
+            cheapest, dearest = min(cheapest, items[i, SLOPE]), max(dearest, items[i, SLOPE] + 1)
+        low, high = min(low, cheapest - 1), max(high, dearest)
     while high - low > 1:
         middle = low + ((high - low) >> 1)
         taken = 0
         for i in range(n):
-            x = upto(arena, items[i, BLOCK], middle - items[i, OFFSET])
-            taken += min(items[i, HIGH], max(items[i, LOW], x))
+            taken += taken_at(arena, items, i, middle)
         if taken >= total:
             high = middle
         else:
             low = middle
     left = total
     for i in range(n):
-        x = upto(arena, items[i, BLOCK], low - items[i, OFFSET])
-        out[i] = min(items[i, HIGH], max(items[i, LOW], x))
+        out[i] = taken_at(arena, items, i, low)
         left -= out[i]
     for i in range(n):
         if left > 0:
-            x = upto(arena, items[i, BLOCK], high - items[i, OFFSET])
-            more = min(left, min(items[i, HIGH], max(items[i, LOW], x)) - out[i])
+            more = min(left, taken_at(arena, items, i, high) - out[i])
             out[i] += more
             left -= more
     return high
@@ -81,7 +96,9 @@ def fits(blocks: Sequence[Block], quantity: int) -> bool:
     if (len(blocks) + 1) * quantity >= LIMIT:
         return False
     return all(
-        max(abs(block.slopes[0]), abs(block.slopes[-1])) + block.fixed < LIMIT and block.ends[-1] < LIMIT
+        max(abs(block.slopes[0]), abs(block.slopes[-1])) < LIMIT >> 1
+        and block.fixed < MOST_CHARGE
+        and block.ends[-1] < LIMIT
         for block in blocks
     )
 

@@ -8,18 +8,17 @@ from decimal import Decimal
 from random import Random
 from typing import Any
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from router.exact import Search
 from router.explain import answer
-from router.lots import Item, allocate
+from router.lots import Item, Part, allocate
 from router.problem import Block, Problem
 from router.request import parse
 from router.split import SplitResult, split
-from router.threshold import pack, select
+from router.threshold import pack
 from tests.oracles import split_check, split_milp, split_requests
 
 
@@ -175,12 +174,11 @@ def test_threshold_kernel_equals_its_plain_twin(data: st.DataObject) -> None:
         block = Block(f"B{index}", "", "", 1, high, 1, 0, segments)
         block.index = index
         blocks.append(block)
-        items.append(Item(block, data.draw(st.integers(0, high)), high, 1, data.draw(st.integers(0, 20))))
+        charge = data.draw(st.none() | st.integers(0, 200))
+        items.append(Item(block, 0 if charge is not None else data.draw(st.integers(0, high)), high, 1, charge))
     total = data.draw(st.integers(sum(item.low for item in items), sum(item.high for item in items)))
-    rows = np.array([(i.block.index, i.low, i.high, i.offset) for i in items], dtype=np.int64)
-    out = np.zeros(len(items), dtype=np.int64)
-    select(pack(blocks), rows, total, out)
-    taken = out.tolist()
+    part = Part(items, pack(blocks))
+    taken = part.allocate(total)
     assert taken == allocate(items, total)
     assert sum(taken) == total
     cost = sum(item.cost(x) for item, x in zip(items, taken, strict=True))

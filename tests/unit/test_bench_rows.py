@@ -34,7 +34,7 @@ def test_candidates_take_turns() -> None:
 def test_the_peers_of_the_splitter_find_the_same_cost() -> None:
     for seed in range(5):
         problem = Problem(order(seed, 4, 20, 0))
-        items = [Item(block, 0, block.ends[-1], 1, 0) for block in problem.blocks]
+        items = [Item(block, 0, block.ends[-1], 1) for block in problem.blocks]
         if sum(item.high for item in items) < problem.quantity:
             continue
         taken = Part(items, problem.arena).allocate(problem.quantity)
