@@ -74,8 +74,13 @@ def build_desk(
     archive: Callable[[], Mapping[str, Any]] = dict,
     extra: list[Actor] | None = None,
     tiers: Callable[[str], str] = lambda client_id: "standard",
+    headline_prices: bool = True,
 ) -> DeskParts:
-    """Compose the desk. `epoch` must be new for this ledger (live) or come from the seed (replay); `extra` actors see every topic."""
+    """Compose the desk. `epoch` must be new for this ledger (live) or come from the seed (replay); `extra` actors see every topic.
+
+    `headline_prices`: keep prices at hand for screens and measure a tick's way to them; where there is no screen and time stands still
+    between ticks (replay), neither is of use.
+    """
     venues = [venue for venue in config.venues if venue.enabled]
     lps = [lp.lp for lp in config.lps if lp.enabled]
     market = Market(_book(config, item) for item in config.instruments)
@@ -90,7 +95,7 @@ def build_desk(
     market_actor = MarketActor(
         market,
         [(symbol, venue.venue) for venue in venues for symbol in config.venue_symbols(venue)],
-        reprice=repricer.reprice,
+        reprice=repricer.reprice if headline_prices else None,
     )
     view = StateView(
         config,

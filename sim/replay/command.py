@@ -18,6 +18,9 @@ from sim.replay.settings import moment, opening_price, replay_config
 from sim.replay.throughput import Throughput, run_bare
 from sim.tape import TapeFault, TapeInfo, discover
 
+RATE_PER_S = (
+    0.8  # requests for quote, of the tape's time: a busy desk's, not a demo's that must show something within a minute
+)
 TAIL_S = 8.0  # clients stop asking this long before the tape ends, so that hedges can end as well
 
 
@@ -135,4 +138,6 @@ def _script(
     duration_s = (data.last_ns - data.first_ns - CLIENTS_START_NS) / 1e9 - TAIL_S
     if duration_s <= 0:
         return ()
-    return tuple(script(seed, [info.symbol for info in tapes], prices=prices, duration_s=duration_s))
+    return tuple(
+        script(seed, [info.symbol for info in tapes], prices=prices, rate_per_s=RATE_PER_S, duration_s=duration_s)
+    )

@@ -107,4 +107,10 @@ def warm() -> None:
 
 
 def _desk(config: DeskConfig, ledger: Any, engine: BacktestEngine, seed: int) -> DeskParts:
-    return build_desk(config, ledger=ledger, epoch=base36(seed % SEED_SPACE), now_ns=engine.kernel.clock.timestamp_ns)
+    return build_desk(
+        config,
+        ledger=ledger,
+        epoch=base36(seed % SEED_SPACE),
+        now_ns=engine.kernel.clock.timestamp_ns,
+        headline_prices=False,
+    )
