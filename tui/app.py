@@ -99,7 +99,8 @@ class BlotterApp(App[None]):
     @property
     def view(self) -> View:
         """The view on screen."""
-        return self.query_one(f"#{self.query_one('#views', ContentSwitcher).current}", View)
+        main = self.screen_stack[0]
+        return main.query_one(f"#{main.query_one('#views', ContentSwitcher).current}", View)
 
     def now_ns(self) -> int:
         """The desk's clock; it stands still while the feed is lost."""
@@ -114,7 +115,7 @@ class BlotterApp(App[None]):
         main = self.screen_stack[0]
         main.query_one(StatusLine).show(state, feed)
         main.query_one(FeedBanner).show(state, feed)
-        view = main.query_one(f"#{main.query_one('#views', ContentSwitcher).current}", View)
+        view = self.view
         fresh = self.session.version != self._shown_version
         if state is not None and fresh:
             self._shown_version = self.session.version

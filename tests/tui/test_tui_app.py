@@ -45,6 +45,13 @@ async def eventually(pilot: Pilot[None], condition: Callable[[], bool], turns: i
     raise AssertionError("did not come to be")
 
 
+async def enter(app: BlotterApp, pilot: Pilot[None], word: str) -> None:
+    app.action_kill()
+    await pilot.pause()
+    app.screen.query_one(Input).value = word
+    await pilot.press("enter")
+
+
 def shown(table: LiveTable[Any]) -> str:
     return "\n".join(table.render_line(y).text for y in range(table.size.height))
 
@@ -121,7 +128,7 @@ def test_the_kill_switch_halts_on_the_word_and_closes_when_the_desk_agrees() -> 
 def test_a_halt_that_was_not_confirmed_says_so_and_can_be_tried_again(fault: Failed | Unknown, words: str) -> None:
     async def scene(app: BlotterApp, session: FakeSession, pilot: Pilot[None]) -> None:
         session.fault = fault
-        await pilot.press("ctrl+k", "H", "A", "L", "T", "enter")
+        await enter(app, pilot, "HALT")
         answer = app.screen.query_one("#answer", Static)
         await eventually(pilot, lambda: words in str(answer.render()))
         assert "HALT NOT CONFIRMED" in str(answer.render())
@@ -139,8 +146,7 @@ def test_a_halted_desk_is_seen_and_resumed_with_its_own_word() -> None:
 
     async def scene(app: BlotterApp, session: FakeSession, pilot: Pilot[None]) -> None:
         assert "HALTED" in app.query_one(StatusLine).render().plain
-        await pilot.press("ctrl+k", "H", "A", "L", "T", "enter")
-        await pilot.pause()
+        await enter(app, pilot, "HALT")
         assert session.asked == []
         app.screen.query_one(Input).value = "RESUME"
         await pilot.press("enter")
@@ -227,11 +233,11 @@ def test_typing_a_number_into_the_filter_does_not_change_the_view() -> None:
     play(scene)
 
 
-@pytest.mark.parametrize("size", [(160, 45), (200, 60), (100, 30), (60, 20)], ids=str)
+@pytest.mark.parametrize("size", [(200, 60), (100, 30), (60, 20)], ids=str)
 def test_every_view_is_drawn_at_every_size(size: tuple[int, int]) -> None:
     async def scene(app: BlotterApp, session: FakeSession, pilot: Pilot[None]) -> None:
-        for at, (name, kind) in enumerate(VIEWS, start=1):
-            await pilot.press(str(at))
+        for name, kind in VIEWS:
+            app.action_view(name)
             await pilot.pause()
             assert app.view.id == name
             assert app.view.query(kind.focus_first).first().has_focus
@@ -243,6 +249,15 @@ def test_every_view_is_drawn_at_every_size(size: tuple[int, int]) -> None:
     play(scene, size=size)
 
 
+def test_number_keys_choose_the_view() -> None:
+    async def scene(app: BlotterApp, session: FakeSession, pilot: Pilot[None]) -> None:
+        for key in ("4", "1"):
+            await pilot.press(key)
+            assert app.view.id == VIEWS[int(key) - 1][0]
+
+    play(scene)
+
+
 def test_a_hidden_view_is_not_updated_and_is_current_when_shown() -> None:
     async def scene(app: BlotterApp, session: FakeSession, pilot: Pilot[None]) -> None:
         hidden = app.query_one("#hedges", Hedges)
@@ -251,6 +266,15 @@ def test_a_hidden_view_is_not_updated_and_is_current_when_shown() -> None:
         assert not hidden.order
         await pilot.press("5")
         await eventually(pilot, lambda: bool(hidden.order))
+
+    play(scene)
+
+
+def test_a_click_selects_the_row_under_the_pointer_inside_the_border() -> None:
+    async def scene(app: BlotterApp, session: FakeSession, pilot: Pilot[None]) -> None:
+        blotter = app.view.query_one(RfqBlotter)
+        await pilot.click(offset=(10, blotter.region.y + 4))  # border, titles, then rows 0, 1 and 2
+        assert blotter.cursor_key == blotter.order[2]
 
     play(scene)
 

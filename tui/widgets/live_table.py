@@ -282,8 +282,11 @@ class LiveTable[Row](ScrollView, can_focus=True):
 
     def on_click(self, event: events.Click) -> None:
         """Select the row under the pointer."""
-        index = event.y - int(self._header) + self.scroll_offset.y
-        if self._cursor and event.y >= int(self._header) and index < len(self.order):
+        inside = event.get_content_offset(self)
+        if inside is None or not self._cursor or inside.y < int(self._header):
+            return
+        index = inside.y - int(self._header) + self.scroll_offset.y
+        if index < len(self.order):
             self._select(index)
 
     def _select(self, index: int) -> None:
