@@ -41,7 +41,7 @@ def run(path: Path, live: bool) -> int:
         raise TemporaryFault(f"another desk is running on {state_dir}") from fault
 
     def say(text: str) -> None:
-        click.echo(f"kerb: {text}", err=True)
+        click.echo(f"desk: {text}", err=True)
 
     async def serve() -> None:
         from desk.node import LiveDesk
@@ -56,7 +56,7 @@ def run(path: Path, live: bool) -> int:
         await desk.start(say)
         for name in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(name, stopping.set)
-        say(f"desk is up: http://{config.api.host}:{desk.port} (epoch {desk.epoch})")
+        say(f"up on http://{config.api.host}:{desk.port} (epoch {desk.epoch})")
         await stopping.wait()
         say("stopping")
         await desk.stop()

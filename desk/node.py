@@ -47,6 +47,9 @@ log = logging.getLogger("kerb.desk")
 CONNECT_DEADLINE_S = 8.0
 ARCHIVER_STOP_S = 2.5
 ORDERS_STOP_S = 1.0
+SWITCH_INTERVAL_S = (
+    0.001  # the ledger's writer and the spool's flusher are Python threads: they must not keep the loop waiting
+)
 
 
 class LiveDesk:
@@ -95,13 +98,14 @@ class LiveDesk:
                 trader_id=config.trader_id,
                 data_clients=data_clients,
                 exec_clients={**exec_clients, **exec_configs},
-                log_level=config.log_level,
+                log_level="ERROR" if config.log_level == "WARNING" else config.log_level,
             ),
             actors=self.parts.actors,
             strategies=self.parts.strategies,
             data_factories={"CCXT": CcxtDataClientFactory},
             exec_factories={"CCXT": CcxtExecClientFactory, **exec_factories},
         )
+        self.ledger.on_fault(lambda what, error: loop.call_soon_threadsafe(self._ledger_fault, what, error))
         say("connecting to venues")
         await self.node.start(CONNECT_DEADLINE_S)
         for client in self.node.unconnected:
@@ -115,6 +119,7 @@ class LiveDesk:
         self._watch = asyncio.create_task(self._watch_archiver(), name="archiver watch")
         gc.collect()
         gc.freeze()
+        sys.setswitchinterval(SWITCH_INTERVAL_S)
 
     async def stop(self) -> None:
         """Stop in order; what was promised is durable when this returns."""
@@ -132,6 +137,9 @@ class LiveDesk:
             final = self.state_dir / "tapped.json"
             final.write_bytes(msgspec.json.encode(self._tap.view()))
         await self._stop_archiver()
+
+    def _ledger_fault(self, what: str, error: Exception) -> None:
+        self.parts.alerts.raise_("critical", f"{what}: {error}", "ledger")
 
     async def _finish_orders(self) -> None:
         """No new hedges; what is on the wire gets a moment to end. What is not proven by then is asked for at the next start."""

@@ -50,7 +50,6 @@ MAX_REMEMBERED = 50_000  # idempotency answers kept in memory; older ones are lo
 STREAM_TTL_MS = 1_500
 SETTLE_AFTER_NS = 24 * 3600 * 1_000_000_000
 _SECOND_NS = 1_000_000_000
-_ZERO = Decimal(0)
 
 
 class Desk(Safe, LoopSafe, Actor):
@@ -121,6 +120,11 @@ class Desk(Safe, LoopSafe, Actor):
             self.hedger.adopt(parent)
         for currency, position in snapshot.positions.items():
             self.gate.state.set_position(currency, position)
+        quoted_in = {item.quote for item in self.settings.instruments}
+        for account, amounts in snapshot.balances.items():
+            if account.startswith("client:"):  # what a client has not paid yet is negative in its account
+                for currency in quoted_in & amounts.keys():
+                    self.gate.state.set_exposure(account.removeprefix("client:"), currency, -amounts[currency])
         if (halt := snapshot.halts.get(GLOBAL)) is not None:
             self._stop_trading(halt.reason)
         self.every_ns("desk-sweep", _SECOND_NS // 2, self._sweep)
@@ -137,7 +141,7 @@ class Desk(Safe, LoopSafe, Actor):
 
     def position(self, currency: str) -> Decimal:
         """Inventory in a currency, from the ledger."""
-        return self.ledger.positions().get(currency, _ZERO)
+        return self.ledger.position(currency)
 
     # ---- requests -----------------------------------------------------------------------------------------------------
 
@@ -444,14 +448,14 @@ class Desk(Safe, LoopSafe, Actor):
         cursor: str | None = None,
     ) -> Page[RfqRecord]:
         """Requests of the caller's (of everybody's, for an operator), newest first."""
-        page = self.ledger.rfqs(
+        items, following = self.ledger.rfqs(
             None if caller.operator else caller.client_id,
             client_rfq_id=client_rfq_id,
             state=state,
             limit=limit,
             cursor=cursor,
         )
-        return Page([self.live.get(item.rfq_id, item) for item in page.items], page.next_cursor)
+        return Page([self.live.get(item.rfq_id, item) for item in items], following)
 
     def trade(self, caller: Caller, trade_id: str) -> TradeRecord:
         """One trade of the caller's."""
@@ -464,8 +468,13 @@ class Desk(Safe, LoopSafe, Actor):
         self, caller: Caller, *, client_order_id: str | None = None, limit: int = 100, cursor: str | None = None
     ) -> Page[TradeRecord]:
         """Trades of the caller's, newest first."""
-        return self.ledger.trades(
-            None if caller.operator else caller.client_id, client_order_id=client_order_id, limit=limit, cursor=cursor
+        return Page(
+            *self.ledger.trades(
+                None if caller.operator else caller.client_id,
+                client_order_id=client_order_id,
+                limit=limit,
+                cursor=cursor,
+            )
         )
 
     # ---- streaming quotes -----------------------------------------------------------------------------------------------
@@ -559,6 +568,8 @@ class Desk(Safe, LoopSafe, Actor):
         gone = [key for key, quote in self.quotes.items() if quote.streamed and now > quote.valid_until_ns + _SECOND_NS]
         for key in gone:
             del self.quotes[key]
+        marks = {symbol: fair for symbol in self.market.books if (fair := self.market.fair(symbol, now)) is not None}
+        self.gate.state.set_pnl(self.settings.base_currency, self.ledger.pnl(marks).total)
         if not self.ledger.waiting:
             for currency, position in self.ledger.positions().items():
                 self.gate.state.set_position(currency, position)
@@ -611,7 +622,7 @@ class Desk(Safe, LoopSafe, Actor):
     def _known_rfq(self, key: tuple[str, str]) -> RfqRecord | None:
         known = self._rfq_by_client_id.get(key)
         if known is None and len(self._rfq_by_client_id) >= MAX_REMEMBERED:
-            known = next(iter(self.ledger.rfqs(key[0], client_rfq_id=key[1], limit=1).items), None)
+            known = next(iter(self.ledger.rfqs(key[0], client_rfq_id=key[1], limit=1)[0]), None)
         return known
 
     def _known_trade(self, key: tuple[str, str]) -> TradeRecord | None:
