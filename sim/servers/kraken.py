@@ -21,7 +21,7 @@ import hmac
 import secrets
 import time
 from collections.abc import Callable
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import ClassVar
 from urllib.parse import parse_qsl
 
@@ -32,9 +32,10 @@ from sim.events import EventKind, VenueEvent
 from sim.servers import kraken_wire as wire
 from sim.servers.base import Credentials, Peer, VenueServer
 from sim.servers.faults import Fault
+from sim.servers.kraken_account import KrakenAccount
 from sim.servers.kraken_book import DEPTHS, PublishedBook
 from sim.servers.kraken_wire import KrakenError
-from sim.servers.matching import Change, MatchingCore, OrderRequest, Refusal, Tif, VenueFill, VenueOrder
+from sim.servers.matching import Change, MatchingCore, VenueFill, VenueOrder
 from sim.servers.rolling import Rolling
 
 _TOKEN_LIFE_S = 900
@@ -58,6 +59,7 @@ class KrakenServer(VenueServer):
         core.on_order.append(self._on_order)
         core.on_rows.append(lambda symbol, rows: self._publish_book(symbol, core.clock_ns()))
         core.on_print.append(self._on_own_print)
+        self.account = KrakenAccount(core, self.faults, self._symbols)
         self._routes()
 
     # --- market data -------------------------------------------------------------------------------------------------------------------
@@ -174,7 +176,7 @@ class KrakenServer(VenueServer):
                     self._subscription(peer, message, params, came)
                 case "add_order":
                     self._check_token(params)
-                    order = self._place_from_socket(params)
+                    order = self.account.place_from_socket(params)
                     result = {
                         "order_id": wire.order_txid(order.order_id),
                         "cl_ord_id": order.client_id,
@@ -187,8 +189,8 @@ class KrakenServer(VenueServer):
                     wanted = [("order_id", str(txid)) for txid in params.get("order_id", [])]
                     wanted += [("cl_ord_id", str(client_id)) for client_id in params.get("cl_ord_id", [])]
                     for name, value in wanted:
-                        order = self._one({"txid": value} if name == "order_id" else {"cl_ord_id": value})
-                        self._cancel_order(order)
+                        order = self.account.one({"txid": value} if name == "order_id" else {"cl_ord_id": value})
+                        self.account.cancel_order(order)
                         self._answer(peer, message, came, success=True, result={name: value})
                 case _:
                     raise KrakenError(f"Unsupported method: {method}")
@@ -366,15 +368,15 @@ class KrakenServer(VenueServer):
         private: dict[str, Callable[[dict], object]] = {
             "GetWebSocketsToken": lambda params: self._token(),
             "Balance": lambda params: {wire.asset_id(c): f"{total:.8f}" for c, total in self.core.balances.items()},
-            "BalanceEx": lambda params: self._balances(),
+            "BalanceEx": lambda params: self.account.balances(),
             "TradeVolume": lambda params: {"currency": "ZUSD", "volume": "600000000.0000"},
-            "AddOrder": self._add_order,
-            "CancelOrder": self._cancel,
-            "QueryOrders": self._query_orders,
-            "OpenOrders": self._open_orders,
-            "ClosedOrders": self._closed_orders,
-            "TradesHistory": self._trades_history,
-            "QueryTrades": self._query_trades,
+            "AddOrder": self.account.add_order,
+            "CancelOrder": self.account.cancel,
+            "QueryOrders": self.account.query_orders,
+            "OpenOrders": self.account.open_orders,
+            "ClosedOrders": self.account.closed_orders,
+            "TradesHistory": self.account.trades_history,
+            "QueryTrades": self.account.query_trades,
         }
         for name, handler in public.items():
             self.app.router.add_get(f"/0/public/{name}", self._public(handler))
@@ -411,7 +413,9 @@ class KrakenServer(VenueServer):
             try:
                 params = self._checked(request, body)
                 result = handler(params)
-                if self.is_order(request) and self.faults.take(Fault.HANG_AFTER_ACCEPT, symbol=self._unified(params)):
+                if self.is_order(request) and self.faults.take(
+                    Fault.HANG_AFTER_ACCEPT, symbol=self.account.unified(params)
+                ):
                     await self.hang()
                 return _result(result)
             except KrakenError as error:
@@ -439,25 +443,23 @@ class KrakenServer(VenueServer):
         self._nonce = int(nonce)
         return params
 
-    def _unified(self, params: dict) -> str:
-        symbol = self._symbols.get(str(params.get("pair", "")))
-        if symbol is None:
-            raise KrakenError("EQuery:Unknown asset pair")
-        return symbol
-
     # --- public answers ----------------------------------------------------------------------------------------------------------------
 
     def _asset_pairs(self, query: dict) -> dict:
         wanted = query.get("pair")
         symbols = (
-            [self._unified({"pair": name}) for name in wanted.split(",")] if wanted else list(self.core.instruments)
+            [self.account.unified({"pair": name}) for name in wanted.split(",")]
+            if wanted
+            else list(self.core.instruments)
         )
         return wire.asset_pairs({symbol: self.core.instruments[symbol] for symbol in symbols})
 
     def _tickers(self, query: dict) -> dict:
         wanted = query.get("pair")
         symbols = (
-            [self._unified({"pair": name}) for name in wanted.split(",")] if wanted else list(self.core.instruments)
+            [self.account.unified({"pair": name}) for name in wanted.split(",")]
+            if wanted
+            else list(self.core.instruments)
         )
         out = {}
         for symbol in symbols:
@@ -480,7 +482,7 @@ class KrakenServer(VenueServer):
         return out
 
     def _depth(self, query: dict) -> dict:
-        symbol = self._unified(query)
+        symbol = self.account.unified(query)
         book = self.core.books[symbol]
         if not book.live:
             raise KrakenError("EService:Unavailable")
@@ -496,7 +498,7 @@ class KrakenServer(VenueServer):
         return {wire.pair_id(symbol): sides}
 
     def _trades(self, query: dict) -> dict:
-        symbol = self._unified(query)
+        symbol = self.account.unified(query)
         instrument = self.core.instruments[symbol]
         rows = [
             [
@@ -512,7 +514,7 @@ class KrakenServer(VenueServer):
         ]
         return {wire.pair_id(symbol): rows, "last": str(self.core.clock_ns())}
 
-    # --- private answers ---------------------------------------------------------------------------------------------------------------
+    # --- tokens --------------------------------------------------------------------------------------------------------------------------
 
     def _token(self) -> dict:
         token = secrets.token_urlsafe(32)
@@ -520,161 +522,6 @@ class KrakenServer(VenueServer):
         self._tokens = {known: until for known, until in self._tokens.items() if until > now}
         self._tokens[token] = now + _TOKEN_LIFE_S
         return {"token": token, "expires": _TOKEN_LIFE_S}
-
-    def _balances(self) -> dict:
-        locked = self.core.locked()
-        return {
-            wire.asset_id(currency): {
-                "balance": f"{total:.8f}",
-                "hold_trade": f"{locked.get(currency, Decimal(0)):.8f}",
-            }
-            for currency, total in sorted(self.core.balances.items())
-        }
-
-    def _add_order(self, params: dict) -> dict:
-        symbol = self._unified(params)
-        kind, side = params.get("ordertype"), params.get("type")
-        if kind not in ("limit", "market") or side not in ("buy", "sell"):
-            raise KrakenError(
-                "EGeneral:Invalid arguments:ordertype" if side in ("buy", "sell") else "EGeneral:Invalid arguments:type"
-            )
-        if "viqc" in params.get("oflags", ""):
-            raise KrakenError("EGeneral:Invalid arguments:viqc is not simulated")
-        order = self._place(
-            symbol=symbol,
-            side=side,
-            volume=params.get("volume", ""),
-            price=params.get("price", "") if kind == "limit" else None,
-            tif=params.get("timeinforce", "GTC"),
-            client_id=params.get("cl_ord_id", ""),
-            post_only="post" in params.get("oflags", "").split(","),
-        )
-        return {
-            "descr": wire.described(order, self.core.instruments[symbol]),
-            "txid": [wire.order_txid(order.order_id)],
-        }
-
-    def _place_from_socket(self, params: dict) -> VenueOrder:
-        symbol, kind = str(params.get("symbol")), params.get("order_type")
-        if symbol not in self.core.instruments:
-            raise KrakenError("EQuery:Unknown asset pair")
-        if kind not in ("limit", "market"):
-            raise KrakenError("EGeneral:Invalid arguments:order_type")
-        return self._place(
-            symbol=symbol,
-            side=str(params.get("side")),
-            volume=repr(params.get("order_qty")),
-            price=repr(params.get("limit_price")) if kind == "limit" else None,
-            tif=str(params.get("time_in_force", "gtc")),
-            client_id=str(params.get("cl_ord_id", "")),
-            post_only=bool(params.get("post_only", False)),
-        )
-
-    def _place(
-        self, *, symbol: str, side: str, volume: str, price: str | None, tif: str, client_id: str, post_only: bool
-    ) -> VenueOrder:
-        if self.faults.take(Fault.REJECT, symbol=symbol):
-            raise KrakenError("EOrder:Insufficient funds")
-        if client_id and len(client_id) > 18 and len(client_id.replace("-", "")) != 32:
-            raise KrakenError("EGeneral:Invalid arguments:cl_ord_id")
-        try:
-            request = OrderRequest(
-                symbol=symbol,
-                side=1 if side == "buy" else -1,
-                quantity=Decimal(volume),
-                price=None if price is None else Decimal(price),
-                tif=Tif(tif.upper()),
-                client_id=client_id,
-                post_only=post_only,
-            )
-            return self.core.place(request)
-        except InvalidOperation:
-            raise KrakenError("EGeneral:Invalid arguments:volume") from None
-        except ValueError:
-            raise KrakenError("EGeneral:Invalid arguments:timeinforce") from None
-        except Refusal as refusal:
-            raise wire.refused(refusal) from None
-
-    def _one(self, params: dict) -> VenueOrder:
-        order: VenueOrder | None = None
-        if params.get("cl_ord_id"):
-            order = self.core.by_client.get(params["cl_ord_id"])
-        elif (number := wire.order_number(params.get("txid", ""))) is not None:
-            order = self.core.orders.get(number)
-        if order is None:
-            raise KrakenError("EOrder:Unknown order")
-        return order
-
-    def _cancel_order(self, order: VenueOrder) -> None:
-        try:
-            self.core.cancel(order.order_id)
-        except Refusal as refusal:
-            raise wire.refused(refusal) from None
-
-    def _cancel(self, params: dict) -> dict:
-        self._cancel_order(self._one(params))
-        return {"count": 1}
-
-    def _state(self, order: VenueOrder, params: dict) -> dict:
-        with_trades = params.get("trades", "").lower() == "true"
-        return wire.order_state(order, self.core.instruments[order.symbol], with_trades=with_trades)
-
-    def _query_orders(self, params: dict) -> dict:
-        if params.get("cl_ord_id"):
-            found = [self.core.by_client.get(params["cl_ord_id"])]
-        else:
-            numbers = [wire.order_number(txid) for txid in params.get("txid", "").split(",")]
-            found = [self.core.orders.get(number) for number in numbers if number is not None]
-        known = [order for order in found if order is not None]
-        if not known:
-            raise KrakenError("EOrder:Unknown order")
-        return {wire.order_txid(order.order_id): self._state(order, params) for order in known}
-
-    def _mine(self, params: dict) -> list[VenueOrder]:
-        client_id = params.get("cl_ord_id")
-        return [order for order in self.core.orders.values() if not client_id or order.client_id == client_id]
-
-    def _open_orders(self, params: dict) -> dict:
-        return {"open": {wire.order_txid(o.order_id): self._state(o, params) for o in self._mine(params) if o.open}}
-
-    def _closed_orders(self, params: dict) -> dict:
-        since, until = _bounds(params)
-        found = [o for o in reversed(self._mine(params)) if not o.open and since <= o.updated_ns <= until]
-        page = found[int(params.get("ofs", 0)) :][:_PAGE]
-        return {"closed": {wire.order_txid(o.order_id): self._state(o, params) for o in page}, "count": len(found)}
-
-    def _trade_row(self, fill: VenueFill) -> dict:
-        return wire.trade_state(fill, self.core.orders.get(fill.order_id), self.core.instruments[fill.symbol])
-
-    def _trades_history(self, params: dict) -> dict:
-        since, until = _bounds(params)
-        found = [fill for fill in reversed(self.core.fills) if since <= fill.ts_ns <= until]
-        if params.get("cl_ord_id"):
-            order = self.core.by_client.get(params["cl_ord_id"])
-            found = [fill for fill in found if order is not None and fill.order_id == order.order_id]
-        page = found[int(params.get("ofs", 0)) :][:_PAGE]
-        return {"trades": {wire.trade_txid(f.trade_id): self._trade_row(f) for f in page}, "count": len(found)}
-
-    def _query_trades(self, params: dict) -> dict:
-        wanted = set(params.get("txid", "").split(","))
-        found = {
-            wire.trade_txid(f.trade_id): self._trade_row(f)
-            for f in self.core.fills
-            if wire.trade_txid(f.trade_id) in wanted
-        }
-        if not found:
-            raise KrakenError("EOrder:Unknown trade")
-        return found
-
-
-def _bounds(params: dict) -> tuple[int, int]:
-    """`start` and `end` (Unix seconds, exclusive and inclusive) in ns."""
-    try:
-        since = int(Decimal(params.get("start") or 0) * 1_000_000_000)
-        until = int(Decimal(params.get("end") or 1 << 33) * 1_000_000_000)
-    except InvalidOperation:
-        raise KrakenError("EGeneral:Invalid arguments") from None
-    return since, until
 
 
 def _result(result: object) -> web.Response:
