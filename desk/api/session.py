@@ -248,6 +248,7 @@ class Session:
         subscription = open_channel(
             self._sockets.feeds, frame.get("channel"), {} if params is None else params, registry.number(), self._me
         )
+        subscription.prepare()
         self._subscriptions[subscription.number] = subscription
         registry.add(subscription)
         self.outbox.put(
@@ -260,12 +261,7 @@ class Session:
                 mode=subscription.mode,
             )
         )
-        try:
-            subscription.start(self.outbox)
-        except Exception:
-            del self._subscriptions[subscription.number]
-            registry.drop(subscription)
-            raise
+        subscription.start(self.outbox)
 
     def _unsubscribe(self, frame: Mapping[str, Any], number: FrameId | None) -> None:
         subscription = self._subscriptions.pop(_integer(frame, "sub"), None)

@@ -38,6 +38,9 @@ class Subscription(ABC):
         self.outbox: Outbox | None = None
         self._clock_ns = clock_ns
 
+    def prepare(self) -> None:  # noqa: B027 - most have nothing that can fail
+        """What can fail, before the client is told that it is subscribed. Nothing may happen between this and `start`."""
+
     @abstractmethod
     def start(self, outbox: Outbox) -> None:
         """Begin with a snapshot as the next frame."""
@@ -72,6 +75,7 @@ class Reliable(Subscription):
     def __init__(self, number: int, channel: str, mode: Mode, caller: Caller, clock_ns: Callable[[], int]) -> None:
         super().__init__(number, channel, mode, caller, clock_ns)
         self._replay: deque[Push] = deque(maxlen=REPLAY_FRAMES)
+        self._first: Any = None
 
     @abstractmethod
     def snapshot(self) -> Any:
@@ -81,9 +85,13 @@ class Reliable(Subscription):
     def attach(self) -> None:
         """Listen to the source."""
 
+    def prepare(self) -> None:
+        self._first = self.snapshot()
+
     def start(self, outbox: Outbox) -> None:
         self.outbox = outbox
-        self._emit("snapshot", self.snapshot())
+        first, self._first = self._first, None
+        self._emit("snapshot", first)
         self.attach()
 
     def publish(self, data: Any) -> None:

@@ -13,7 +13,7 @@ import hmac
 import itertools
 import json
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -484,7 +484,22 @@ class House:
         return self.wire("ops", "operate,read")
 
 
+BOOK = {"venue": "BINANCE", "symbol": SYMBOL}
 RFQ = {"client_rfq_id": "c-1", "instrument": SYMBOL, "side": "buy", "quantity": "1.5"}
+
+
+def within(tmp_path: Path, body: Callable[[House], Awaitable[None]], **options: Any) -> None:
+    async def run() -> None:
+        async with House(tmp_path, **options) as house:
+            await body(house)
+
+    asyncio.run(run())
+
+
+async def subscribe(socket: Socket, channel: str, **params: Any) -> int:
+    answer = await socket.ask({"op": "subscribe", "id": "s", "channel": channel, "params": params})
+    assert answer["ok"] and answer["id"] == "s" and answer["channel"] == channel, answer
+    return answer["sub"]
 
 
 async def eventually(condition: Callable[[], bool], within_s: float = 5.0) -> None:
