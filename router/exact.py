@@ -14,7 +14,6 @@ from math import gcd
 
 from router.lots import Item, LotPlan, Part
 from router.problem import Block, Problem
-from router.threshold import MOST_CHARGE
 
 FREE, OPEN, CLOSED = 0, 1, 2
 CHILD_PRICE_STEPS = 12
@@ -164,7 +163,7 @@ class Search:
         low, high = best_price, 0
         price = max(2 * best_price, abs(bound) // 10**6 + 1)
         for _ in range(CHILD_PRICE_STEPS):
-            if price >= MOST_CHARGE:
+            if price > abs(bound):
                 break
             node.child_price = price
             found = self._relaxed(node)

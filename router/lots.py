@@ -19,7 +19,7 @@ from math import gcd
 import numpy as np
 
 from router.problem import Block
-from router.threshold import COLUMNS, Array, select
+from router.threshold import COLUMNS, MOST_SLOPE, Array, select
 
 
 class Item:
@@ -39,6 +39,10 @@ class Item:
         if charge is not None and (charge or block.low > block.ends[0]):
             self.knee = max(block.low, min(high, block.cheapest_average(charge)))
             self.slope, self.rest = divmod(charge + block.cost(self.knee), self.knee)
+            if (
+                self.slope >= MOST_SLOPE > block.slopes[-1]
+            ):  # the kernel's integers end here; a lower line is still a bound
+                self.slope, self.rest = MOST_SLOPE, 0
 
     def cost(self, atoms: int) -> int:
         """Relaxed cost, `charge` included."""

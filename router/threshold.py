@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[np.int64]
 LIMIT = 1 << 61
-MOST_CHARGE = 1 << 58  # a fixed cost, and the price of a child, in money units
+MOST_SLOPE = LIMIT >> 1  # of a block, and of an envelope's line
 BLOCK, LOW, HIGH, KNEE, SLOPE, REST = 0, 1, 2, 3, 4, 5  # columns of an item row, see `router.lots.Item`
 COLUMNS = 6
 
@@ -96,10 +96,7 @@ def fits(blocks: Sequence[Block], quantity: int) -> bool:
     if (len(blocks) + 1) * quantity >= LIMIT:
         return False
     return all(
-        max(abs(block.slopes[0]), abs(block.slopes[-1])) < LIMIT >> 1
-        and block.fixed < MOST_CHARGE
-        and block.ends[-1] < LIMIT
-        for block in blocks
+        max(abs(block.slopes[0]), abs(block.slopes[-1])) < MOST_SLOPE and block.ends[-1] < LIMIT for block in blocks
     )
 
 
