@@ -196,7 +196,7 @@ class FalconXServer:
         """Ask the model, wait as long as it takes to answer, and make the venue's quote of it."""
         symbol, mid = self._market(pair)
         params = self._model.params
-        if size.value <= 0 or not size.value.is_finite():
+        if not size.value.is_finite() or size.value <= 0:
             raise Refusal(400, "INVALID_QUANTITY", f"quantity {size.value}")
         if size.token == pair.base_token:
             base_quantity = size.value
@@ -304,6 +304,10 @@ class FalconXServer:
             raise Refusal(400, "INVALID_ORDER_TYPE", f"order_type {ask.order_type!r}")
         if ask.order_type == "limit" and (ask.time_in_force != "fok" or ask.limit_price is None):
             raise Refusal(400, "INVALID_ORDER", "a limit order needs time_in_force fok and limit_price")
+        if any(
+            value is not None and (not value.is_finite() or value < 0) for value in (ask.limit_price, ask.slippage_bps)
+        ):
+            raise Refusal(400, "INVALID_ORDER", "limit_price and slippage_bps must be positive numbers")
         quote = await self._priced(ask.token_pair, ask.quantity, ask.side, ask.client_order_id)
         quote.order_type, quote.time_in_force = ask.order_type, ask.time_in_force
         quote.limit_price, quote.slippage_bps = ask.limit_price, ask.slippage_bps
@@ -328,8 +332,11 @@ class FalconXServer:
         return self._answer(quote)
 
     async def _orders(self, request: web.Request) -> web.Response:
+        limit = request.query.get("limit", "100")
+        if not limit.isdecimal() or not 1 <= int(limit) <= 100:
+            raise Refusal(400, "INVALID_LIMIT", "limit is 1 to 100")
         found = [wire(quote) for quote in self._executed(request, 31) if quote.order_type != "rfq"]
-        return _json(found[: int(request.query.get("limit", "100"))])
+        return _json(found[: int(limit)])
 
     # ---- the account ----
 
