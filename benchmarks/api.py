@@ -127,7 +127,7 @@ async def _open_loop(ws: aiohttp.ClientWebSocketResponse) -> list[int]:
 
     reader = asyncio.create_task(read())
     for i, at_ns in enumerate(due):
-        while (wait_ns := at_ns - time.perf_counter_ns()) > 0:  # noqa: ASYNC110 - waits for a moment, not for an event
+        while (wait_ns := at_ns - time.perf_counter_ns()) > 0:
             # the loop's timers are a millisecond coarse: the last two are waited in turns of the loop
             await asyncio.sleep((wait_ns - 2_000_000) / 1e9 if wait_ns > 3_000_000 else 0)
         await ws.send_str(f'{{"op":"rfq","id":{1_000_000 + i},"params":{BODY.decode()}}}')

@@ -82,7 +82,9 @@ class ApiServer:
         app.router.add_route("GET", "/v1/ws", self.sockets.handle)
         Public(self.api, ROUTES).add_to(app)
         self._describe_gauges(self.sockets)
-        self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=2.0)
+        self._runner = web.AppRunner(
+            app, access_log=None, handle_signals=False, shutdown_timeout=2.0, auto_decompress=False
+        )
         await self._runner.setup()
         self.sockets.start()
         try:
