@@ -8,11 +8,15 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from nautilus_trader.model.data import QuoteTick
+
 from desk.config.model import DeskConfig
 from desk.errors import ConfigFault
 from sim.clients import ScriptedRfq, read_script, script
+from sim.feed import binance_instrument_of
+from sim.instruments import binance_instrument
 from sim.replay import report as reports
-from sim.replay.data import TapeData, load
+from sim.replay.data import TapeData, generated, load
 from sim.replay.run import CLIENTS_START_NS, run_desk
 from sim.replay.settings import moment, opening_price, replay_config
 from sim.replay.throughput import Throughput, run_bare
@@ -73,7 +77,7 @@ def prepare(
         for sentence in (*info.notes, *(problem.message for problem in info.problems)):
             say(sentence)
     prices = {info.symbol: opening_price(info) for info in tapes}
-    settings = replay_config(config, tapes, prices, seed)
+    settings = replay_config(config, [binance_instrument_of(info) for info in tapes], prices, seed)
     tapes = _configured(tapes, settings, say)
     first_ns = min(info.first_ns for info in tapes)
     try:
@@ -84,7 +88,7 @@ def prepare(
         say(
             f"{data.clears} times a book could not be trusted and was cleared; the desk does not quote from it until it is whole"
         )
-    return Replay(tapes, data, settings, _script(clients, data, prices, tapes, seed), seed)
+    return Replay(tapes, data, settings, _script(clients, data, prices, seed), seed)
 
 
 def replay(job: Replay, folder: Path | None = None) -> dict[str, Any]:
@@ -99,9 +103,19 @@ def replay(job: Replay, folder: Path | None = None) -> dict[str, Any]:
     return found
 
 
-def measure_ratio(path: Path, *, seed: int = 7, pairs: int = 3, end: str | None = None) -> Ratio:
-    """Replay `path` and run the bare engine on the same loaded data, in turns. Both run once unmeasured before that."""
-    job = prepare(path, seed=seed, end=end)
+def prepare_generated(seconds: float, *, seed: int = 7, symbol: str = "BTC/USDT") -> Replay:
+    """A replay of a generated market, for when there is no tape."""
+    listing = binance_instrument(symbol)
+    data = generated(symbol, seed, seconds)
+    tick = next(event for event in data.events if isinstance(event, QuoteTick))
+    prices = {symbol: tick.bid_price.as_decimal()}
+    return Replay((), data, replay_config(None, [listing], prices, seed), _script(None, data, prices, seed), seed)
+
+
+def measure_ratio(source: Path | Replay, *, seed: int = 7, pairs: int = 3, end: str | None = None) -> Ratio:
+    """Replay a tape and run the bare engine on the same loaded data, in turns. Both run once unmeasured before that."""
+    job = prepare(source, seed=seed, end=end) if isinstance(source, Path) else source
+    seed = job.seed
     run_bare(job.data, seed)
     run_desk(job.data, job.config, job.requests, seed)
     found = []
@@ -125,9 +139,7 @@ def _configured(tapes: Sequence[TapeInfo], config: DeskConfig, say: Callable[[st
     return kept
 
 
-def _script(
-    path: Path | None, data: TapeData, prices: dict[str, Decimal], tapes: Sequence[TapeInfo], seed: int
-) -> Sequence[ScriptedRfq]:
+def _script(path: Path | None, data: TapeData, prices: dict[str, Decimal], seed: int) -> Sequence[ScriptedRfq]:
     if path is not None:
         try:
             return read_script(path)
@@ -139,5 +151,11 @@ def _script(
     if duration_s <= 0:
         return ()
     return tuple(
-        script(seed, [info.symbol for info in tapes], prices=prices, rate_per_s=RATE_PER_S, duration_s=duration_s)
+        script(
+            seed,
+            sorted({item.symbol for item in data.listings}),
+            prices=prices,
+            rate_per_s=RATE_PER_S,
+            duration_s=duration_s,
+        )
     )

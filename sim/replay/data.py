@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import heapq
 from collections.abc import Iterable, Iterator
+from itertools import takewhile
 from operator import attrgetter
 
 import msgspec
@@ -23,10 +24,15 @@ from nautilus_trader.model.objects import FIXED_PRECISION, FIXED_SCALAR, Price, 
 from adapters.nautilus.book import BookDeltas, BookKind
 from sim.events import EventKind, VenueEvent
 from sim.feed import binance_events, binance_instrument_of, kraken_events, kraken_instrument_of
-from sim.instruments import VenueInstrument
+from sim.generator import generated_events
+from sim.instruments import VenueInstrument, binance_instrument, kraken_instrument
 from sim.replay.listing import engine_instrument
 from sim.tape import TapeInfo
+from sim.transform import transform
 
+Market = tuple[VenueInstrument, Iterable[VenueEvent]]
+
+GENERATED_START_NS = 1_700_000_000_000_000_000
 F_SNAPSHOT = 32
 F_LAST = 128
 assert 10**FIXED_PRECISION == FIXED_SCALAR
@@ -55,15 +61,32 @@ def load(tapes: Iterable[TapeInfo], seed: int, *, from_ns: int | None = None, to
 
     Raises ValueError when nothing is left.
     """
+    markets: list[Market] = []
+    for tape in tapes:
+        markets.append((binance_instrument_of(tape), binance_events(tape)))
+        markets.append((kraken_instrument_of(tape), kraken_events(tape, seed)))
+    return assemble([(listing, _between(events, from_ns, to_ns)) for listing, events in markets])
+
+
+def generated(symbol: str, seed: int, seconds: float, start_ns: int = GENERATED_START_NS) -> TapeData:
+    """Both simulated venues of a generated market, for when there is no tape."""
+    source = binance_instrument(symbol)
+    target = kraken_instrument(symbol, source)
+    end_ns = start_ns + int(seconds * 1e9)
+
+    def events() -> Iterator[VenueEvent]:
+        return takewhile(lambda event: event.ts_init_ns <= end_ns, generated_events(symbol, seed, start_ns=start_ns))
+
+    return assemble([(source, events()), (target, transform(events(), seed, source, target))])
+
+
+def assemble(markets: Iterable[Market]) -> TapeData:
+    """Events of several listings as one stream. Raises ValueError when there is none."""
     listings: list[VenueInstrument] = []
     streams: list[Iterator[Data]] = []
-    for tape in tapes:
-        for listing, events in (
-            (binance_instrument_of(tape), binance_events(tape)),
-            (kraken_instrument_of(tape), kraken_events(tape, seed)),
-        ):
-            listings.append(listing)
-            streams.append(_Encoder(listing).encode(_between(events, from_ns, to_ns)))
+    for listing, events in markets:
+        listings.append(listing)
+        streams.append(_Encoder(listing).encode(events))
     collecting = gc.isenabled()
     gc.disable()  # a million long-lived objects are about to be made, and none of them is garbage
     try:

@@ -16,35 +16,36 @@ from risk.limits import RiskLimits
 from sim.demo.settings import instrument_sizes
 from sim.events import EventKind
 from sim.feed import binance_events, binance_instrument_of
-from sim.instruments import BINANCE, KRAKEN, TAKER_FEE_BPS
+from sim.instruments import BINANCE, KRAKEN, TAKER_FEE_BPS, VenueInstrument
 from sim.tape import TapeInfo
 
 LP = "FALCONX"
 SECOND_NS = 1_000_000_000
 
 
-def replay_config(path: Path | None, tapes: Sequence[TapeInfo], prices: dict[str, Decimal], seed: int) -> DeskConfig:
+def replay_config(
+    path: Path | None, listings: Sequence[VenueInstrument], prices: dict[str, Decimal], seed: int
+) -> DeskConfig:
     """The desk's configuration. What a replay cannot have (API, archive, real hosts) is ignored; the seed is the replay's."""
-    config = made_for(tapes, prices) if path is None else load(path).config
+    config = made_for(listings, prices) if path is None else load(path).config
     return msgspec.structs.replace(config, seed=seed, mode="paper", archive=None)
 
 
-def made_for(tapes: Sequence[TapeInfo], prices: dict[str, Decimal]) -> DeskConfig:
-    """Both simulated exchanges and the LP, every symbol of the tapes, bands as in the demo."""
+def made_for(listings: Sequence[VenueInstrument], prices: dict[str, Decimal]) -> DeskConfig:
+    """Both simulated exchanges and the LP, every listed symbol (`listings`: Binance's), bands as in the demo."""
     instruments, bands, limits, levels = [], {}, {}, {}
-    for tape in tapes:
-        listing = binance_instrument_of(tape)
-        soft, hard, limit, largest, rungs = instrument_sizes(tape.symbol, prices[tape.symbol])
+    for listing in listings:
+        soft, hard, limit, largest, rungs = instrument_sizes(listing.symbol, prices[listing.symbol])
         instruments.append(
             InstrumentSection(
-                symbol=tape.symbol,
+                symbol=listing.symbol,
                 price_tick=Decimal(1).scaleb(-listing.price_decimals),
                 max_quantity=Decimal(largest),
             )
         )
         bands[listing.base] = Band(soft=Decimal(soft), hard=Decimal(hard))
         limits[listing.base] = Decimal(limit)
-        levels[tape.symbol] = tuple(Decimal(rung) for rung in rungs)
+        levels[listing.symbol] = tuple(Decimal(rung) for rung in rungs)
     return DeskConfig(
         name="kerb replay",
         instruments=tuple(instruments),
