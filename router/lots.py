@@ -39,10 +39,8 @@ class Item:
         if charge is not None and (charge or block.low > block.ends[0]):
             self.knee = max(block.low, min(high, block.cheapest_average(charge)))
             self.slope, self.rest = divmod(charge + block.cost(self.knee), self.knee)
-            if (
-                self.slope >= MOST_SLOPE > block.slopes[-1]
-            ):  # the kernel's integers end here; a lower line is still a bound
-                self.slope, self.rest = MOST_SLOPE, 0
+            if self.slope >= MOST_SLOPE:  # the kernel's integers end here: leave the charge out, which is still a bound
+                self.knee = self.slope = self.rest = 0
 
     def cost(self, atoms: int) -> int:
         """Relaxed cost, `charge` included."""

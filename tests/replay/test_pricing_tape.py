@@ -51,7 +51,7 @@ def test_a_recorded_feed_keeps_the_book_whole_and_quotable() -> None:
     plain: dict[int, dict[int, int]] = {1: {}, -1: {}}
     last_update = 0
     compared = quoted = tops = 0
-    for ts, frame in frames(12_000):
+    for ts, frame in frames(8_000):
         data = frame.get("data", frame)
         if "lastUpdateId" in data:
             changes = rows(1, data["bids"]) + rows(-1, data["asks"])
@@ -104,4 +104,4 @@ def test_a_recorded_feed_keeps_the_book_whole_and_quotable() -> None:
             assert isinstance(buy, Priced) and isinstance(sell, Priced) and sell.price < buy.fair < buy.price
             quoted += 1
         compared += 1
-    assert compared > 500 and quoted > 25 and tops > 1000
+    assert compared > 300 and quoted > 15 and tops > 500
