@@ -8,13 +8,14 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from nautilus_trader.model.data import QuoteTick
 
 from desk.config.model import DeskConfig
 from desk.errors import ConfigFault
 from sim.clients import ScriptedRfq, read_script, script
 from sim.feed import binance_instrument_of
-from sim.instruments import binance_instrument
+from sim.instruments import BINANCE, KRAKEN, binance_instrument
 from sim.replay import report as reports
 from sim.replay.data import TapeData, generated, load
 from sim.replay.run import CLIENTS_START_NS, run_desk
@@ -79,6 +80,7 @@ def prepare(
     prices = {info.symbol: opening_price(info) for info in tapes}
     settings = replay_config(config, [binance_instrument_of(info) for info in tapes], prices, seed)
     tapes = _configured(tapes, settings, say)
+    settings = _narrowed(settings, {info.symbol for info in tapes}, say)
     first_ns = min(info.first_ns for info in tapes)
     try:
         data = load(tapes, seed, from_ns=moment(start, first_ns, "--from"), to_ns=moment(end, first_ns, "--to"))
@@ -137,6 +139,31 @@ def _configured(tapes: Sequence[TapeInfo], config: DeskConfig, say: Callable[[st
             f"the tapes show {', '.join(sorted(i.symbol for i in tapes))}, the configuration none of them"
         )
     return kept
+
+
+def _narrowed(config: DeskConfig, symbols: set[str], say: Callable[[str], None]) -> DeskConfig:
+    """The configuration with the venues and instruments that can be simulated; the others are said and left out."""
+    for section in config.venues:
+        if section.enabled and section.venue not in (BINANCE, KRAKEN):
+            say(f"{section.venue} cannot be simulated from a tape yet; it is left out")
+    for item in config.instruments:
+        if item.symbol not in symbols:
+            say(f"there is no tape of {item.symbol}; it is left out")
+    narrowed = [
+        msgspec.structs.replace(section, symbols=tuple(s for s in config.venue_symbols(section) if s in symbols))
+        for section in config.venues
+        if section.venue in (BINANCE, KRAKEN)
+    ]
+    lps = [
+        msgspec.structs.replace(section, symbols=tuple(s for s in config.lp_symbols(section) if s in symbols))
+        for section in config.lps
+    ]
+    return msgspec.structs.replace(
+        config,
+        instruments=tuple(item for item in config.instruments if item.symbol in symbols),
+        venues=tuple(section for section in narrowed if section.symbols),
+        lps=tuple(section for section in lps if section.symbols),
+    )
 
 
 def _script(path: Path | None, data: TapeData, prices: dict[str, Decimal], seed: int) -> Sequence[ScriptedRfq]:
