@@ -91,7 +91,7 @@ def build_desk(
     rfqs = RfqCounts()
     events = Events()
     safe: list[Safe] = []
-    repricer = Repricer(market, {item.symbol: _headline(item) for item in config.instruments})
+    repricer = Repricer(config, market, ledger.position, {item.symbol: _headline(item) for item in config.instruments})
     market_actor = MarketActor(
         market,
         [(symbol, venue.venue) for venue in venues for symbol in config.venue_symbols(venue)],
@@ -103,6 +103,7 @@ def build_desk(
         now_ns=now_ns,
         market=market,
         market_actor=market_actor,
+        repricer=repricer,
         ledger=ledger,
         gate=gate,
         board=board,

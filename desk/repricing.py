@@ -1,47 +1,69 @@
-"""Keeps the desk's headline prices at hand: repriced on every book change, so that a tick's way to a price is short and measured."""
+"""The desk's headline prices, kept at hand: repriced on every book change, so that a tick's way to a price is short and measured."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 
 import numpy as np
 
+from desk.config.model import DeskConfig
 from desk.market import Market
-from pricing.sweep import sweep_targets
+from pricing.rungs import ladder_kernel, terms
+
+HEADLINE_TIER = "standard"
+_FLAT = Decimal(0)
 
 
 class Repricer:
-    """`reprice(symbol, ts_ns)` sweeps all live books to the headline sizes on both sides; `ladders[symbol]` has the latest prices.
+    """`reprice(symbol, ts_ns)` prices the headline sizes of an instrument on both sides in one kernel call; `headline` shows them.
 
-    `ladders[symbol]`: float64, shape (n, 2): all-in bid and ask of `sizes[symbol]` (base currency, ascending); a size the books do not
-    hold is NaN; None while nothing is live. For screens and latency only: a firm price is made from exact integers when somebody asks.
+    For screens: a firm price is made from exact integers, for its client, when somebody asks (`desk.rfq.pricer`).
     """
 
-    def __init__(self, market: Market, sizes: Mapping[str, Sequence[Decimal]]) -> None:
-        self.ladders: dict[str, np.ndarray | None] = {}
+    def __init__(
+        self,
+        config: DeskConfig,
+        market: Market,
+        position: Callable[[str], Decimal],
+        sizes: Mapping[str, Sequence[Decimal]],
+    ) -> None:
+        self._config = config
         self._market = market
-        self._targets: dict[str, np.ndarray] = {}
-        self._fees: dict[str, np.ndarray] = {}
-        self._out: dict[str, np.ndarray] = {}
-        for symbol, book in market.books.items():
-            lots = [int(size.scaleb(book.scale.size_decimals)) for size in sorted(sizes.get(symbol, ()))]
-            self._targets[symbol] = np.array(lots, dtype=np.int64)
-            self._fees[symbol] = np.array(book.fees(), dtype=np.float64) / 1e8
-            self._out[symbol] = np.zeros((len(lots), len(book.venues), 2), dtype=np.int64)
+        self._position = position
+        self._sizes = {symbol: sorted(sizes.get(symbol, ())) for symbol in market.books}
+        self._instruments = {item.symbol: item for item in config.instruments}
+        self._lots = {
+            symbol: np.array([market.books[symbol].scale.lots_up(size) for size in wanted], dtype=np.int64)
+            for symbol, wanted in self._sizes.items()
+        }
+        self._prices = {symbol: np.zeros((len(wanted), 2), dtype=np.int64) for symbol, wanted in self._sizes.items()}
 
     def reprice(self, symbol: str, now_ns: int) -> None:
-        """One sweep a side over all live books."""
-        book = self._market.books[symbol]
-        live = book.live_mask(now_ns)
-        targets, out, fees = self._targets[symbol], self._out[symbol], self._fees[symbol]
-        if not live or not len(targets):
-            self.ladders[symbol] = None
+        """One kernel call over all live books, both sides, every headline size; zeros where nothing can be priced."""
+        book, prices, item = self._market.books[symbol], self._prices[symbol], self._instruments[symbol]
+        fair = book.fair(now_ns)
+        if fair is None:
+            prices[:] = 0
             return
-        unit = 10.0**-book.scale.price_decimals
-        ladder = np.full((len(targets), 2), np.nan)
-        for side, sign in ((0, -1.0), (1, 1.0)):
-            filled = sweep_targets(book.arena, side, live, targets, out)
-            notional = out[:filled, :, 1] @ (1.0 + sign * fees)
-            ladder[:filled, side] = notional / targets[:filled] * unit
-        self.ladders[symbol] = ladder
+        band = self._config.hedging.bands.get(item.base)
+        costs = terms(
+            book,
+            fair=fair,
+            ttl_ms=self._config.pricing.ttl_ms,
+            inventory=self._position(item.base),
+            band=band.hard if band else _FLAT,
+            volatility=self._market.volatility[symbol].sigma,
+            tier=HEADLINE_TIER,
+            parameters=self._config.pricing,
+            tick=item.price_tick,
+        )
+        ladder_kernel(book.arena, book.live_mask(now_ns), self._lots[symbol], costs, prices)
+
+    def headline(self, symbol: str) -> list[tuple[Decimal, Decimal | None, Decimal | None]]:
+        """(size, bid, ask) of the last repricing, sizes ascending; None where there is no price."""
+        scale = self._market.books[symbol].scale
+        return [
+            (size, scale.price(int(bid)) if bid else None, scale.price(int(ask)) if ask else None)
+            for size, (bid, ask) in zip(self._sizes[symbol], self._prices[symbol], strict=True)
+        ]

@@ -12,6 +12,7 @@ from desk.api.messages import (
     BlotterRow,
     BookView,
     DeskState,
+    HeadlineRung,
     InventoryView,
     LadderLevel,
     LadderView,
@@ -27,6 +28,7 @@ from desk.hedging.board import HedgeBoard
 from desk.latency import Histogram
 from desk.ledger import Ledger
 from desk.market import Market, MarketActor
+from desk.repricing import Repricer
 from desk.rfq.records import RfqRecord
 from risk.gate import Gate
 
@@ -50,6 +52,7 @@ class StateView:
         now_ns: Callable[[], int],
         market: Market,
         market_actor: MarketActor,
+        repricer: Repricer,
         ledger: Ledger,
         gate: Gate,
         board: HedgeBoard,
@@ -64,6 +67,7 @@ class StateView:
         self._now_ns = now_ns
         self._market = market
         self._market_actor = market_actor
+        self._repricer = repricer
         self._ledger = ledger
         self._gate = gate
         self._board = board
@@ -79,7 +83,7 @@ class StateView:
         gate = self._gate
         return DeskState(
             epoch=self._epoch,
-            mode=self._config.mode,
+            mode=self._config.stage,
             ts_ns=now,
             trading=gate.state.trading.state.value,
             halt_reason=gate.state.trading.reason,
@@ -190,6 +194,14 @@ class StateView:
             volatility_bps_per_sqrt_s=f"{self._market.volatility[symbol].sigma * 1e4:.3f}",
             bids=[_level("bid", row) for row in bids],
             asks=[_level("ask", row) for row in asks],
+            headline=[
+                HeadlineRung(
+                    quantity=text(size),
+                    bid=None if bid is None else text(bid),
+                    ask=None if ask is None else text(ask),
+                )
+                for size, bid, ask in self._repricer.headline(symbol)
+            ],
         )
 
     def _row(self, record: RfqRecord) -> BlotterRow:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import ROUND_HALF_EVEN, Context, Decimal, InvalidOperation
 
 NONE = "–"
 EIGHTHS = " ▏▎▍▌▋▊▉█"
+_ROUNDING = Context(prec=60, rounding=ROUND_HALF_EVEN)  # own: libraries change the thread's default context
 
 
 def number(text: str | None, decimals: int, *, sign: bool = False) -> str:
@@ -14,7 +15,8 @@ def number(text: str | None, decimals: int, *, sign: bool = False) -> str:
     value = decimal(text)
     if value is None:
         return NONE
-    return f"{value:+,.{decimals}f}" if sign else f"{value:,.{decimals}f}"
+    value = _ROUNDING.quantize(value, Decimal(1).scaleb(-decimals))
+    return f"{value:+,f}" if sign else f"{value:,f}"
 
 
 def aligned(text: str | None, decimals: int) -> str:

@@ -78,6 +78,7 @@ class MarketLink:
 
     def __init__(self, config: ExchangeConfig, sink: MarketSink, rng: random.Random | None = None) -> None:
         self.config = config
+        self._tops: dict[str, QuoteEvent] = {}  # the last best prices the venue told, by symbol
         self.counters = Counters()
         self.markets: dict[str, Market] = {}
         self.connected = False
@@ -313,12 +314,15 @@ class MarketLink:
             self._sink.on_book(event)
             if event.kind is BookEventKind.SNAPSHOT:
                 self._live(state)
+            if state.contradicted_s is not None and (quote := self._tops.get(state.symbol)) is not None:
+                self._compare(state.symbol, quote)  # depth comes in batches, a moment after the best prices it explains
         if trouble := getattr(book, "trouble", ""):
             self._lose(state, trouble)
 
     def _compare(self, symbol: str, quote: QuoteEvent) -> None:
         """A book whose best price is through the venue's own best price of the other side has a stuck side."""
         state, levels = self._states[symbol, Stream.BOOK], self._books[symbol].levels
+        self._tops[symbol] = quote
         bid, ask = levels.best_bid, levels.best_ask
         if bid is None or ask is None or (bid < quote.ask and ask > quote.bid):
             state.contradicted_s = None

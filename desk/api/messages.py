@@ -391,14 +391,23 @@ class LadderLevel(msgspec.Struct, kw_only=True):
     venue: str
 
 
+class HeadlineRung(msgspec.Struct, kw_only=True):
+    """What the desk would quote a standard client for this size now; None: no price."""
+
+    quantity: DecimalText
+    bid: DecimalText | None
+    ask: DecimalText | None
+
+
 class LadderView(msgspec.Struct, kw_only=True):
-    """The consolidated, fee-adjusted top of all live books of one instrument, best level first on each side."""
+    """The consolidated, fee-adjusted top of all live books of one instrument, best level first on each side, and the desk's own prices."""
 
     instrument: str
     fair: DecimalText | None
     volatility_bps_per_sqrt_s: DecimalText
     bids: list[LadderLevel]
     asks: list[LadderLevel]
+    headline: list[HeadlineRung] = []
 
 
 class DeskState(msgspec.Struct, kw_only=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta
@@ -123,6 +124,14 @@ class DeskConfig(Section):
     risk: RiskLimits = RiskLimits()
     router: RouterParameters = RouterParameters()
     hedging: HedgingSection = HedgingSection()
+
+    @property
+    def stage(self) -> str:
+        """`paper`, `live`, or `sim`: real orders, but every venue and LP listens on this machine."""
+        urls = [url for venue in self.venues for url in (venue.rest_url, venue.ws_url)]
+        urls += [url for lp in self.lps for url in (lp.rest_url, lp.ws_url)]
+        loopback = all(urlsplit(url).hostname in ("127.0.0.1", "localhost", "::1") for url in urls)
+        return "sim" if self.mode == "live" and urls and loopback else self.mode
 
     def instrument(self, symbol: str) -> InstrumentSection | None:
         """The instrument's section, or None."""

@@ -7,7 +7,7 @@ burst of trades is never hedged twice.
 from __future__ import annotations
 
 from collections.abc import Callable
-from decimal import ROUND_DOWN, Decimal
+from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Decimal
 
 from desk.config.model import Band, HedgingSection, InstrumentSection
 from desk.ids import IdSource
@@ -87,7 +87,9 @@ class Hedger:
             symbol=symbol,
             side=side,
             quantity=abs(quantity),
-            limit_price=(fair + slip if side == "buy" else fair - slip).quantize(instrument.price_tick),
+            limit_price=(fair + slip if side == "buy" else fair - slip).quantize(
+                instrument.price_tick, rounding=ROUND_HALF_EVEN
+            ),
             deadline_ns=self._now_ns() + self._section.deadline_ms * 1_000_000,
             reason="hedge",
         )

@@ -84,6 +84,7 @@ class Desk(Safe, LoopSafe, Actor):
         self._waiting_trade: dict[tuple[str, str], list[TradeReply]] = {}
         self._rfq_by_client_id: OrderedDict[tuple[str, str], RfqRecord] = OrderedDict()
         self._trade_by_client_id: OrderedDict[tuple[str, str], TradeRecord] = OrderedDict()
+        self._refusals: OrderedDict[str, ApiFault] = OrderedDict()  # RFQ id -> what its client was told
         self._taken: OrderedDict[str, str] = OrderedDict()  # quote id -> the client order id that takes or took it
         self.pricer = Pricer(config, market, ids, self.position)
         self.hedger = Hedger(
@@ -176,7 +177,7 @@ class Desk(Safe, LoopSafe, Actor):
                 waiting.append(reply)
                 return
             if (known := self._known_rfq(key)) is not None:
-                reply(known)
+                reply(self._first_answer(known))
                 return
             instrument = instrument_for(self.settings, caller, request.instrument)
             quantity, currency = size_of(instrument, request)
@@ -216,31 +217,44 @@ class Desk(Safe, LoopSafe, Actor):
         amount = None if base is not None else record.quantity
         quotes: list[QuoteRecord] = []
         for side in ("buy", "sell") if record.side == "two_way" else (record.side,):
-            priced = self.pricer.price(
-                instrument, side, base=base, amount=amount, ttl_ms=record.ttl_ms, tier=caller.tier, now_ns=now
-            )
-            if isinstance(priced, NoPrice):
-                return Rejected(
-                    priced.reason.value, priced.message, details={"instrument": instrument.symbol, "side": side}
-                )
-            try:
-                require_size(instrument, priced.quantity)
-            except ApiFault as fault:
-                return fault
-            quote = self.pricer.record(
-                priced,
-                instrument=instrument,
-                rfq_id=record.rfq_id,
-                client_id=caller.client_id,
-                ttl_ms=record.ttl_ms,
-                now_ns=now,
-            )
-            if (refusal := self._ask_gate(Stage.QUOTE, quote, quote.quantity, now)) is not None:
+            quote = self._quote_side(record, instrument, caller, side, base, amount, now)
+            if isinstance(quote, ApiFault):
                 for approved in quotes:
                     self.gate.release(approved.quote_id, stage=Stage.QUOTE)
-                return refusal
+                return quote
             quotes.append(quote)
         return quotes
+
+    def _quote_side(
+        self,
+        record: RfqRecord,
+        instrument: InstrumentSection,
+        caller: Caller,
+        side: str,
+        base: Decimal | None,
+        amount: Decimal | None,
+        now: int,
+    ) -> QuoteRecord | ApiFault:
+        priced = self.pricer.price(
+            instrument, side, base=base, amount=amount, ttl_ms=record.ttl_ms, tier=caller.tier, now_ns=now
+        )
+        if isinstance(priced, NoPrice):
+            return Rejected(
+                priced.reason.value, priced.message, details={"instrument": instrument.symbol, "side": side}
+            )
+        try:
+            require_size(instrument, priced.quantity)
+        except ApiFault as fault:
+            return fault
+        quote = self.pricer.record(
+            priced,
+            instrument=instrument,
+            rfq_id=record.rfq_id,
+            client_id=caller.client_id,
+            ttl_ms=record.ttl_ms,
+            now_ns=now,
+        )
+        return self._ask_gate(Stage.QUOTE, quote, quote.quantity, now) or quote
 
     def _answered(
         self, record: RfqRecord, key: tuple[str, str], refusal: ApiFault | None, error: Exception | None, began_ns: int
@@ -261,7 +275,10 @@ class Desk(Safe, LoopSafe, Actor):
             if record.state is RfqState.QUOTED:
                 self.live[record.rfq_id] = record
                 self._make_live(record, now)
-            answer = record if refusal is None else refusal
+            answer = record
+            if refusal is not None:
+                answer = self._refusals[record.rfq_id] = refusal
+                _bound(self._refusals, MAX_REMEMBERED)
             self.rfq_to_quote.record(now - began_ns)
         for reply in replies:
             reply(answer)
@@ -320,8 +337,8 @@ class Desk(Safe, LoopSafe, Actor):
 
     def _tradable(self, caller: Caller, quote_id: str, now: int) -> QuoteRecord:
         quote = self.quotes.get(quote_id)
-        if quote is not None and quote.client_id != caller.client_id and not caller.operator:
-            quote = None
+        if quote is not None and quote.client_id != caller.client_id:
+            quote = None  # an operator sees everything, but a trade is between the desk and the client who asked
         if (taker := self._taken.get(quote_id)) is not None and (quote is None or quote_id in self.quotes):
             raise Rejected(
                 "quote_already_accepted", "this quote has been traded", details={"quote_id": quote_id, "by": taker}
@@ -341,7 +358,7 @@ class Desk(Safe, LoopSafe, Actor):
     def _why_not_tradable(self, caller: Caller, quote_id: str, now: int) -> ApiFault:
         """Say what became of a quote that is no longer (or never was) tradable."""
         found = self.ledger.quote(quote_id)
-        if found is None or (found.client_id != caller.client_id and not caller.operator):
+        if found is None or found.client_id != caller.client_id:
             return Invalid("unknown_quote", "no such quote", status=404, details={"quote_id": quote_id})
         record = self.ledger.rfq(found.rfq_id)
         state = record.state if record is not None else RfqState.EXPIRED
@@ -531,7 +548,7 @@ class Desk(Safe, LoopSafe, Actor):
     def resume(self, caller: Caller, reason: str) -> None:
         """Quote and hedge again."""
         require_scope(caller, "operate")
-        self.ledger.clear_halt(reason, self.clock.timestamp_ns())
+        self.ledger.set_halt("", self.clock.timestamp_ns())
         self.gate.state.set_trading(TradingState.ACTIVE, "")
         self.hedger.paused = False
         self._alert("warning", f"trading resumed by {caller.client_id}: {reason}")
@@ -624,6 +641,12 @@ class Desk(Safe, LoopSafe, Actor):
         if known is None and len(self._rfq_by_client_id) >= MAX_REMEMBERED:
             known = next(iter(self.ledger.rfqs(key[0], client_rfq_id=key[1], limit=1)[0]), None)
         return known
+
+    def _first_answer(self, record: RfqRecord) -> RfqRecord | ApiFault:
+        """What the first request was told: the record as it is now, or the refusal it got."""
+        if record.state is not RfqState.REJECTED:
+            return record
+        return self._refusals.get(record.rfq_id) or Rejected("rfq_rejected", record.reason)
 
     def _known_trade(self, key: tuple[str, str]) -> TradeRecord | None:
         known = self._trade_by_client_id.get(key)

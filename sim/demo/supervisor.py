@@ -356,7 +356,7 @@ def _free_port(wanted: int, say: Callable[[str], None]) -> int:
             except OSError:
                 continue
             found = int(probe.getsockname()[1])
-            if found != wanted:
+            if wanted and found != wanted:
                 say(f"port {wanted} is taken: using {found}")
             return found
     raise TemporaryFault("no free port on 127.0.0.1")

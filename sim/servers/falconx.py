@@ -21,7 +21,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from decimal import Decimal, InvalidOperation
+from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
@@ -201,7 +201,7 @@ class FalconXServer:
         if size.token == pair.base_token:
             base_quantity = size.value
         elif size.token == pair.quote_token:
-            base_quantity = (size.value / mid).quantize(params.quantity_step)
+            base_quantity = (size.value / mid).quantize(params.quantity_step, rounding=ROUND_HALF_EVEN)
         else:
             raise Refusal(400, "INVALID_TOKEN", f"{size.token} is not of the pair {symbol}")
         answer = self._model.quote(symbol, side, base_quantity, mid, time.time_ns())
