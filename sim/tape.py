@@ -79,6 +79,9 @@ class TapeInfo(msgspec.Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()
 
 
+_PRICE_DEPTHS = 100  # a tape of depth alone tells its price by the highest bid of so many updates
+
+
 class _Tally:
     """Counts of one (symbol, market) stream while a tape is scanned."""
 
@@ -87,7 +90,7 @@ class _Tally:
         self.first_ns = self.last_ns = 0
         self.price_gcd = self.size_gcd = self.trade_gcd = 0
         self.least_delay_ns: int | None = None
-        self.first_price = 0
+        self.first_price = self.highest_bid = 0
 
     def add(self, event: Depth | Snapshot | Trade | Quote) -> None:
         self.messages += 1
@@ -96,6 +99,10 @@ class _Tally:
         match event:
             case Depth():
                 self.depths += 1
+                if self.depths <= _PRICE_DEPTHS:
+                    self.highest_bid = max(
+                        self.highest_bid, max((price for price, size in event.bids if size), default=0)
+                    )
                 self._decimals(event.bids)
                 self._decimals(event.asks)
                 self._delay(event.ts_ns - event.event_ns)
@@ -221,7 +228,7 @@ def _info(
         has_snapshot=tally.snapshots > 0,
         price_decimals=_decimals_of(tally.price_gcd),
         size_decimals=_decimals_of(tally.trade_gcd or tally.size_gcd),
-        first_price=Decimal(tally.first_price).scaleb(-E8),
+        first_price=Decimal(tally.first_price or tally.highest_bid).scaleb(-E8),
         clock_skew_ns=0 if delay is None else max(0, _MIN_LATENCY_NS - delay),
         problems=tuple(sorted(found, key=lambda problem: problem.line)),
     )

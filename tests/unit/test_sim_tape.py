@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -321,3 +322,14 @@ def test_the_derived_book_is_never_crossed_and_its_quotes_are_its_top(tmp_path: 
             assert (event.bid, event.ask) == (max(book[1]), min(book[-1]))
             assert (event.bid_size, event.ask_size) == (book[1][event.bid], book[-1][event.ask])
     assert quotes > 10
+
+
+def test_a_tape_of_depth_alone_still_tells_roughly_where_it_trades(tmp_path: Path) -> None:
+    frames = [
+        '{"stream":"btcusdt@depth@100ms","data":{"e":"depthUpdate","E":1,"s":"BTCUSDT","U":%d,"u":%d,'
+        '"b":[["100.5","0"],["99.5","1"],["50","2"]],"a":[["101","1"]]}}' % (number, number)
+        for number in (1, 2, 3)
+    ]
+    path = tmp_path / "depth.txt"
+    path.write_text("".join(f"{10**18 + at} {frame}\n" for at, frame in enumerate(frames)))
+    assert scan(path).first_price == Decimal("99.5")
