@@ -41,26 +41,27 @@ def run(path: Path, live: bool) -> int:
         raise TemporaryFault(f"another desk is running on {state_dir}") from fault
 
     def say(text: str) -> None:
-        click.echo(f"desk: {text}", err=True)
+        click.echo(f"kerb: {text}", err=True)
 
     async def serve() -> None:
+        from adapters.process import die_with_parent
+        from desk.logs import start_logging
         from desk.node import LiveDesk
-        from desk.process import die_with_parent, json_logging
 
         if os.environ.get("KERB_SUPERVISED"):
             die_with_parent()
-        json_logging(config.log_level)
+        start_logging(config.log_level, state_dir / "desk.log")
         stopping = asyncio.Event()
         loop = asyncio.get_running_loop()
         desk = LiveDesk(config, state_dir)
         await desk.start(say)
         for name in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(name, stopping.set)
-        say(f"up on http://{config.api.host}:{desk.port} (epoch {desk.epoch})")
+        say(f"desk up on http://{config.api.host}:{desk.port} (epoch {desk.epoch})")
         await stopping.wait()
-        say("stopping")
+        say("desk stopping")
         await desk.stop()
-        say("stopped")
+        say("desk stopped")
 
     uvloop.run(serve())
     return 0

@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import ctypes
 import json
 import logging
 import os
@@ -29,6 +28,7 @@ from adapters.clickhouse.client import ArchiveError, embedded_path, open_client,
 from adapters.clickhouse.inserter import Inserter
 from adapters.clickhouse.migrate import migrate
 from adapters.clickhouse.spool import lock
+from adapters.process import die_with_parent
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -160,14 +160,6 @@ class Archiver:
         )
 
 
-def die_with_parent() -> None:
-    """Ask the kernel for a SIGTERM when the parent is gone; ends at once if it already is."""
-    parent = os.getppid()
-    ctypes.CDLL(None, use_errno=True).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
-    if os.getppid() != parent:
-        sys.exit(3)
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Parse the command line and run; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m adapters.clickhouse.archiver", description=__doc__.splitlines()[0])
@@ -177,11 +169,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--every-ms", type=int, default=1000, help="time between rounds of inserts")
     options = parser.parse_args(arguments)
     die_with_parent()
-    logging.basicConfig(level=logging.INFO, format="archiver: %(message)s", stream=sys.stderr)
+    logging.basicConfig(level=logging.INFO, format="kerb: archive: %(message)s", stream=sys.stderr)
     try:
         embedded_path(options.dsn)
     except ArchiveError as error:
-        print(f"archiver: {error}", file=sys.stderr)
+        print(f"kerb: archive: {error}", file=sys.stderr)
         return 2
     options.spool.mkdir(parents=True, exist_ok=True)
     archiver = Archiver(options.dsn, options.spool, options.socket, options.every_ms / 1000)

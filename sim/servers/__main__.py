@@ -8,23 +8,11 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import ctypes
-import os
 import signal
 import sys
 from pathlib import Path
 
-_PR_SET_PDEATHSIG = 1
-
-
-def die_with_parent() -> None:
-    """Ask the kernel for SIGTERM when the parent ends (Linux; elsewhere the supervisor's signal has to do)."""
-    if not sys.platform.startswith("linux"):
-        return
-    parent = os.getppid()
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
-    if os.getppid() != parent:  # it ended before we asked
-        sys.exit(0)
+from adapters.process import die_with_parent
 
 
 def _options() -> argparse.Namespace:
@@ -54,7 +42,7 @@ async def _serve(options: argparse.Namespace) -> None:
         symbols=tuple(s.strip().upper() for s in options.symbols.split(",") if s.strip()) or None,
         venues=tuple(v.strip().upper() for v in options.venues.split(",") if v.strip()),
         speed=options.speed,
-        say=lambda sentence: print(sentence, file=sys.stderr, flush=True),
+        say=lambda sentence: print(f"kerb: {sentence}", file=sys.stderr, flush=True),
     )
     try:
         print(venues.ready_line(), flush=True)
@@ -85,7 +73,7 @@ def main() -> None:
 
         uvloop.run(_serve(_options()))
     except TapeFault as fault:
-        print(f"kerb venues: {fault}", file=sys.stderr)
+        print(f"kerb: {fault}", file=sys.stderr)
         sys.exit(2)
 
 
