@@ -325,10 +325,15 @@ def test_the_derived_book_is_never_crossed_and_its_quotes_are_its_top(tmp_path: 
 
 
 def test_a_tape_of_depth_alone_still_tells_roughly_where_it_trades(tmp_path: Path) -> None:
+    bids = [["100.5", "0"], ["99.5", "1"], ["50", "2"]]
     frames = [
-        '{"stream":"btcusdt@depth@100ms","data":{"e":"depthUpdate","E":1,"s":"BTCUSDT","U":%d,"u":%d,'
-        '"b":[["100.5","0"],["99.5","1"],["50","2"]],"a":[["101","1"]]}}' % (number, number)
-        for number in (1, 2, 3)
+        json.dumps(
+            {
+                "stream": "btcusdt@depth@100ms",
+                "data": {"e": "depthUpdate", "E": 1, "s": "BTCUSDT", "U": n, "u": n, "b": bids, "a": [["101", "1"]]},
+            }
+        )
+        for n in (1, 2, 3)
     ]
     path = tmp_path / "depth.txt"
     path.write_text("".join(f"{10**18 + at} {frame}\n" for at, frame in enumerate(frames)))
