@@ -10,7 +10,7 @@ lots ≤ q × (worst price), and `fits` refuses it before the kernel is called w
 
 from __future__ import annotations
 
-from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal, Inexact
+from decimal import ROUND_CEILING, Context, Decimal, Inexact
 
 import msgspec
 
@@ -43,10 +43,6 @@ class Scale(msgspec.Struct, frozen=True):
     def lots_up(self, size: Decimal) -> int:
         """Size → lots, rounded up."""
         return _bounded(int(size.scaleb(self.size_decimals).to_integral_value(ROUND_CEILING)), MAX_LOTS, "size")
-
-    def lots_down(self, size: Decimal) -> int:
-        """Size → lots, rounded down."""
-        return _bounded(int(size.scaleb(self.size_decimals).to_integral_value(ROUND_FLOOR)), MAX_LOTS, "size")
 
     def price(self, ticks: int) -> Decimal:
         """Ticks → price, with all its decimals."""

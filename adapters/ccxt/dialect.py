@@ -11,8 +11,6 @@ from adapters.ccxt.config import ExchangeConfig
 from adapters.ccxt.events import Balance, BookEvent, FillEvent, OrderEvent, QuoteEvent, Stream, TradeEvent
 from adapters.ccxt.symbols import Market
 
-MarketEvent = BookEvent | TradeEvent | QuoteEvent
-
 
 class Decoded(msgspec.Struct, frozen=True):
     """One piece of a market-data message: which stream of which market it belongs to."""

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 TOPICS = frozenset(
     {
-        topics.BOOK,
-        topics.TRADE,
         topics.LP_LADDER,
         topics.RFQ,
         topics.QUOTE,
@@ -33,7 +31,7 @@ TOPICS = frozenset(
         topics.ALERT,
     }
 )
-ENDPOINTS = frozenset({topics.ROUTER_PARENT, topics.ROUTER_HALT, topics.DESK_RFQ, topics.DESK_ACCEPT})
+ENDPOINTS = frozenset({topics.ROUTER_PARENT, topics.ROUTER_HALT})
 PER_COUNTERPARTY = re.compile(r"LP\.[A-Z0-9_]{1,32}\.rfq|Exec\.[A-Z0-9_]{1,32}\.resolve")
 
 

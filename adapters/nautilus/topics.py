@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 # topics (publish / subscribe)
-BOOK = "market.book"  # desk.market.BookChanged, after a venue book of ours has changed
-TRADE = "market.trade"  # nautilus TradeTick
 LP_LADDER = "lp.ladder"  # adapters.nautilus.lp.LpLadder
 RFQ = "desk.rfq"  # desk.rfq.records.RfqRecord at every transition
 QUOTE = "desk.quote"  # desk.rfq.records.QuoteRecord, with its waterfall
@@ -19,8 +17,6 @@ ALERT = "sys.alert"  # desk.alerts.Alert
 # endpoints (send / register), one receiver each
 ROUTER_PARENT = "Router.parent"  # router.orders.ParentRequest
 ROUTER_HALT = "Router.halt"
-DESK_RFQ = "Desk.rfq"
-DESK_ACCEPT = "Desk.accept"
 
 
 def lp_rfq(lp: str) -> str:

@@ -6,17 +6,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from desk.errors import Invalid
 from desk.service import Caller
 
 if TYPE_CHECKING:
     from desk.api.context import Api
-
-
-class Empty(msgspec.Struct, frozen=True):
-    """No body, or no query parameters that mean anything."""
 
 
 @dataclass(frozen=True, slots=True)

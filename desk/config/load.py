@@ -22,7 +22,6 @@ from desk.config.model import DeskConfig
 from desk.errors import ConfigFault
 
 ENV_PREFIX = "KERB__"
-_RESERVED = frozenset({"KERB_MASTER_KEY"})
 
 
 class Resolved(msgspec.Struct, frozen=True):

@@ -96,11 +96,6 @@ class Ledger:
 
         self._submit(run, self._count_rfq, then)
 
-    def void_quotes(self, quote_ids: Iterable[str], then: Then = _nobody) -> None:
-        """Quotes nobody can accept any more (streamed ones that were replaced)."""
-        voided = list(quote_ids)
-        self._submit(lambda conn: _void(conn, voided), _uncounted, then)
-
     def save_trade(
         self, trade: TradeRecord, rfq: RfqRecord | None, quotes_voided: Iterable[str] = (), then: Then = _nobody
     ) -> None:
@@ -214,11 +209,6 @@ class Ledger:
     def counts(self) -> LedgerCounts:
         """Counts since the first day; live, do not change it."""
         return self._counts
-
-    @property
-    def trade_count(self) -> int:
-        """Client trades since the first day."""
-        return self._counts.trades
 
     def verify(self) -> dict[str, Decimal]:
         """Compare memory with the disk, nothing waiting: the imbalance (all zero), or LedgerBroken."""
@@ -361,10 +351,6 @@ class Ledger:
         if any(imbalance.values()):
             raise LedgerBroken(f"the postings do not add up to zero: {imbalance}")
         return imbalance
-
-
-def _uncounted(_result: object) -> None:
-    """This write changes no count."""
 
 
 def _void(conn: Connection, quote_ids: list[str]) -> None:

@@ -66,10 +66,6 @@ class MemoryLedger:
             self._quotes[quote.quote_id] = quote
         then(None)
 
-    def void_quotes(self, quote_ids: Iterable[str], then: Then = _nobody) -> None:
-        """Quotes nobody can accept any more."""
-        then(None)
-
     def save_trade(
         self, trade: TradeRecord, rfq: RfqRecord | None, quotes_voided: Iterable[str] = (), then: Then = _nobody
     ) -> None:

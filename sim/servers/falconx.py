@@ -431,7 +431,6 @@ class _OrderRequest(msgspec.Struct):
     limit_price: Decimal | None = None
     slippage_bps: Decimal | None = None
     client_order_id: str | None = None
-    client_order_uuid: str | None = None
 
 
 def _decode[T](body: bytes, kind: type[T]) -> T:

@@ -18,7 +18,6 @@ import msgspec
 
 ZERO = Decimal(0)
 KEPT_UNFILLED = 20_000  # unexecuted quotes remembered in memory; the oldest go first
-DISPLAY = Decimal("0.00000001")
 
 
 class Warning_(msgspec.Struct, frozen=True):

@@ -15,7 +15,6 @@ import zlib
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from sim.events import BID
 from sim.instruments import VenueInstrument
 from sim.servers.matching import MatchingCore, OrderStatus, Refusal, RefusalKind, Tif, VenueFill, VenueOrder
 
@@ -403,8 +402,3 @@ def instrument_snapshot(core: MatchingCore) -> dict:
         for currency in sorted(core.balances)
     ]
     return {"channel": "instrument", "type": "snapshot", "data": {"assets": listed, "pairs": pairs}}
-
-
-def split_rows(rows: list[tuple[int, int, int]]) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
-    """Rows (side, price, size) as (bids, asks)."""
-    return [(p, s) for side, p, s in rows if side == BID], [(p, s) for side, p, s in rows if side != BID]
