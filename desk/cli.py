@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 
 import click
 
@@ -34,10 +35,17 @@ def cli() -> None:
     """Kerb: an OTC desk and smart order router for crypto."""
 
 
+def section(name: str, path: Path | None) -> object:
+    """A section of the resolved configuration (defaults and environment without a file), for rooms that may not know the desk."""
+    from desk.config.load import load
+
+    return getattr(load(path).config, name)
+
+
 def main() -> None:
     """Run the command line and turn every known fault into its exit code and one clear line on stderr."""
     try:
-        code = cli.main(standalone_mode=False)
+        code = cli.main(standalone_mode=False, obj=section)
     except click.exceptions.Abort:
         sys.exit(130)
     except KeyboardInterrupt:

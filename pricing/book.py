@@ -26,7 +26,7 @@ VENUE_WORDS = 16
 H_VENUES, H_DEPTH = 0, 1
 V_COUNT = 0  # +0 bids, +1 asks: number of levels
 V_FEE_PPM = 2  # taker fee, ppm of the notional (ordering of levels only; money uses the exact fee)
-V_PRICE_FACTOR, V_SIZE_FACTOR = 3, 4  # venue decimals → common scale
+V_PRICE_FACTOR, V_SIZE_FACTOR = 3, 4  # venue decimals → common scale; a negative size factor divides, rounding down
 V_CURSOR, V_KEY, V_TAKEN, V_NOTIONAL, V_OF_LEVEL = 5, 6, 7, 8, 9  # scratch of a sweep
 PPM = 1_000_000
 PROBES = 8  # linear steps from the top before the binary search: most changes are near the top
@@ -120,12 +120,14 @@ def apply_levels(arena: Array, venue: int, levels: Array, snapshot: int, max_tic
         arena[head + V_COUNT] = 0
         arena[head + V_COUNT + 1] = 0
     price_factor, size_factor = arena[head + V_PRICE_FACTOR], arena[head + V_SIZE_FACTOR]
-    price_bound, size_bound = max_ticks // price_factor, max_lots // size_factor
+    price_bound = max_ticks // price_factor
+    size_bound = max_lots // size_factor if size_factor > 0 else max_lots
     for row in range(levels.shape[0]):
         side, price, size = levels[row, 0], levels[row, 1], levels[row, 2]
         if side * side != 1 or price <= 0 or price >= price_bound or size < 0 or size >= size_bound:
             return MALFORMED
-        set_level(arena, venue, 0 if side == 1 else 1, price * price_factor, size * size_factor)
+        scaled = size * size_factor if size_factor > 0 else size // -size_factor
+        set_level(arena, venue, 0 if side == 1 else 1, price * price_factor, scaled)
     return condition(arena, venue)
 
 
@@ -152,7 +154,8 @@ def trim_to_top(arena: Array, venue: int, bid: int, bid_size: int, ask: int, ask
         if price <= 0:
             continue
         price *= arena[head + V_PRICE_FACTOR]
-        size *= arena[head + V_SIZE_FACTOR]
+        factor = arena[head + V_SIZE_FACTOR]
+        size = size * factor if factor > 0 else size // -factor
         key = price if side == 0 else -price
         base = side_base(arena, venue, side)
         n = arena[head + V_COUNT + side]

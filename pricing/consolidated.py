@@ -107,12 +107,12 @@ class ConsolidatedBook:
         """Replace the terms of a known venue. Its decimals may change only while its book is empty."""
         state = self._venues[terms.venue]
         scale = self.scale
-        if terms.price_decimals > scale.price_decimals or terms.size_decimals > scale.size_decimals:
-            raise ValueError(f"{self.symbol}: {terms.venue} is finer than the scale {scale}")
+        if terms.price_decimals > scale.price_decimals:
+            raise ValueError(f"{self.symbol}: prices of {terms.venue} are finer than the scale {scale}")
         head = kernels.HEADER + state.index * kernels.VENUE_WORDS
         factors = (
             10 ** (scale.price_decimals - terms.price_decimals),
-            10 ** (scale.size_decimals - terms.size_decimals),
+            _size_factor(scale.size_decimals - terms.size_decimals),
         )
         now = (int(self.arena[head + kernels.V_PRICE_FACTOR]), int(self.arena[head + kernels.V_SIZE_FACTOR]))
         if now not in ((0, 0), factors):
@@ -307,3 +307,8 @@ class ConsolidatedBook:
         weight = sum(w for _, w in found)
         ticks = sum(m * w for m, w in found) / weight
         return Decimal(round(ticks * 100)).scaleb(-(self.scale.price_decimals + 2))
+
+
+def _size_factor(decimals: int) -> int:
+    """Venue lots → scale lots: multiply, or (negative) divide and round down, so that nothing is shown that is not there."""
+    return 10**decimals if decimals >= 0 else -(10**-decimals)

@@ -89,13 +89,14 @@ def price_quote(
     tick: Decimal,
     rungs: Sequence[Rung] = (),
     fair: Decimal | None = None,
+    without: str = "",
 ) -> Priced | NoPrice:
     """Price `quantity` of base, or as much base as `quote_amount` buys (sells for). `side` is the client's: "buy" |
     "sell".
 
     `volatility`: σ per √s, relative. `inventory`, `band`: base. `rungs`: all-or-none LP liquidity, at most one per LP
     is used. `fair` overrides the book's fair value. Quote-sized: the quantity has 8 decimals and is rounded against the
-    client by at most one unit.
+    client by at most one unit. `without` names a step to leave out, for a what-if; the least spread still holds.
     """
     size = quantity if quantity is not None else quote_amount
     if side not in ("buy", "sell") or size is None or not size.is_finite() or size <= 0:
@@ -108,6 +109,7 @@ def price_quote(
     if fair is None or fair <= 0:
         return NoPrice(NoPriceReason.NO_FAIR_VALUE, f"{book.symbol}: venues disagree, no fair value")
     one = _Pricer(book, side, live, fair, ttl_ms, inventory, band, volatility, tier, parameters, tick, rungs)
+    one.without = without
     return one.of_base(size) if quantity is not None else one.of_quote(size)
 
 
@@ -132,6 +134,7 @@ class _Pricer:
         self.book, self.side, self.live, self.fair, self.tick = book, side, live, fair, tick
         self.sign = Decimal(1) if side == "buy" else Decimal(-1)
         self.rungs = rungs
+        self.without = ""
         self.parameters = parameters
         self.step = Decimal(1).scaleb(-(book.scale.price_decimals + FINE))
         self.book_side = 1 if side == "buy" else 0
@@ -166,10 +169,14 @@ class _Pricer:
             "credit": self.credit,
             "markup": self.markup,
         }
-        edge = self.sign * (sum(steps.values()) - self.skew)
+        if self.without in steps:
+            steps[self.without] = Decimal(0)
+        edge = self.sign * (sum(steps.values()) - steps["skew"])
         if edge < self.half_spread:
             steps["markup"] += self.sign * (self.half_spread - edge)
         price, waterfall = build(self.fair, steps, self.side, self.tick)
+        if self.without == "rounding":
+            price, waterfall = EXACT.subtract(price, waterfall[-1][1]), (*waterfall[:-1], ("rounding", Decimal(0)))
         deviation = abs(price - self.fair)
         if price <= 0 or deviation > self.fair * self.parameters.max_deviation_bps * BPS:
             bps = deviation / self.fair / BPS

@@ -11,7 +11,8 @@ import click
 @click.option("--request", "source", type=click.File("rb"), required=True, help="JSON request, - for stdin.")
 @click.option("--gap-bps", default="0.01", show_default=True, help="Certified distance from the optimum; 0 proves it.")
 @click.option("--explain", is_flag=True, help="Say on stderr why: all-in price of each child, and each venue alone.")
-def split(source: IO[bytes], gap_bps: str, explain: bool) -> None:
+@click.option("--json", "as_json", is_flag=True, help="JSON only (always on stdout): --explain says nothing.")
+def split(source: IO[bytes], gap_bps: str, explain: bool, as_json: bool) -> None:
     """Split one order over venue books and LP quotes at the least all-in cost."""
     from router.explain import answer, narrate
     from router.request import SplitFault, number, parse
@@ -26,6 +27,6 @@ def split(source: IO[bytes], gap_bps: str, explain: bool) -> None:
         refusal.exit_code = 2
         raise refusal from None
     click.echo(answer(result))
-    if explain:
+    if explain and not as_json:
         for line in narrate(request, result):
             click.echo(line, err=True)
