@@ -20,6 +20,11 @@ replay *ARGS:
 tui *ARGS:
     @uv run --quiet kerb tui {{ARGS}}
 
+# A picture of the blotter for the README, of a running demo (its state folder)
+[group('docs')]
+screenshot STATE:
+    @uv run --quiet python -m tui.screenshot {{STATE}} docs/blotter.svg
+
 # The test suite
 [group('test')]
 test *ARGS:

@@ -64,17 +64,18 @@ class Ladder(LiveTable[Rung]):
         each_side = max(1, min(self._deepest, (self.size.height - 2) // 2))
         self.update((str(at), rung) for at, rung in enumerate(rungs(view, each_side)))
         fair = number(view.fair, _decimals(view))
-        self.border_title = f"{view.instrument}  fair {fair}{_headline(view)}"
-        self.border_subtitle = f"volatility {number(view.volatility_bps_per_sqrt_s, 2)} bp/√s"
+        prices, size = _headline(view)
+        self.border_title = f"{view.instrument}  fair {fair}{prices}"
+        self.border_subtitle = f"{size}volatility {number(view.volatility_bps_per_sqrt_s, 2)} bp/√s"
 
 
-def _headline(view: LadderView) -> str:
-    """What the desk would quote now for its middle size."""
+def _headline(view: LadderView) -> tuple[str, str]:
+    """What the desk would quote now for its middle size: the prices, and the size."""
     if not view.headline:
-        return ""
+        return "", ""
     rung = view.headline[len(view.headline) // 2]
     base = view.instrument.partition("/")[0]
-    return f"  ·  ours {rung.quantity} {base} {number(rung.bid, 2)} / {number(rung.ask, 2)}"
+    return f" · ours {number(rung.bid, 2)} / {number(rung.ask, 2)}", f"ours for {rung.quantity} {base} · "
 
 
 def rungs(view: LadderView, each_side: int) -> list[Rung]:
