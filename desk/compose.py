@@ -36,8 +36,6 @@ from risk.gate import Gate
 from risk.state import RiskState
 from router.sor import SmartOrderRouter
 
-SIZE_DECIMALS = 8
-
 
 @dataclass(slots=True)
 class DeskParts:
@@ -184,7 +182,7 @@ class Bookkeeper(Safe, Actor):
 
 def _book(config: DeskConfig, item: InstrumentSection) -> ConsolidatedBook:
     price_decimals = max(0, -int(item.price_tick.normalize().as_tuple().exponent))
-    lot = Decimal(1).scaleb(-SIZE_DECIMALS)
+    lot = Decimal(1).scaleb(-item.book_size_decimals)
     terms = [
         VenueTerms(
             venue=venue.venue,
@@ -194,13 +192,13 @@ def _book(config: DeskConfig, item: InstrumentSection) -> ConsolidatedBook:
             min_quantity=lot,
             min_notional=Decimal(0),
             price_decimals=price_decimals,
-            size_decimals=SIZE_DECIMALS,
+            size_decimals=item.book_size_decimals,
             max_age_ns=venue.max_age_ms * 1_000_000,
         )
         for venue in config.venues
         if venue.enabled and item.symbol in config.venue_symbols(venue)
     ]
-    return ConsolidatedBook(item.symbol, Scale(item.symbol, price_decimals, SIZE_DECIMALS), terms)
+    return ConsolidatedBook(item.symbol, Scale(item.symbol, price_decimals, item.book_size_decimals), terms)
 
 
 def _headline(item: InstrumentSection) -> list[Decimal]:

@@ -40,6 +40,9 @@ class InstrumentSection(Section):
     price_tick: Decimal = Decimal("0.01")
     quantity_step: Decimal = Decimal("0.00000001")
     base_precision: int = 8
+    book_size_decimals: Annotated[int, Meta(ge=0, le=8)] = (
+        8  # of sizes inside the books; fewer for coins traded by the million
+    )
     quote_precision: int = 6
     min_quantity: Decimal = Decimal("0.0001")
     max_quantity: Decimal = Decimal("1000")
@@ -104,6 +107,23 @@ class HedgingSection(Section):
     min_quantity: dict[str, Decimal] = {}  # below this nothing is worth an order
 
 
+class PaperSection(Section):
+    """How paper trading imagines execution. `balances`: what each exchange's new account holds ({} = generous amounts of everything);
+    `accounts`: instead of it, by venue. `exchange` and `falconx` name the clients' factories, `module:class`."""
+
+    balances: dict[str, Decimal] = {}
+    accounts: dict[str, dict[str, Decimal]] = {}
+    latency_ms: Annotated[int, Meta(ge=0, le=60_000)] = 20  # from our decision to the venue's match
+    exchange: str = "sim.paper.factories:PaperExchangeFactory"
+    falconx: str = "sim.paper.factories:PaperFalconXFactory"
+
+    def __post_init__(self) -> None:
+        for account in (self.balances, *self.accounts.values()):
+            for currency, amount in account.items():
+                if not amount.is_finite() or amount < 0:
+                    raise ValueError(f"paper: {amount} {currency} is no opening balance")
+
+
 class DeskConfig(Section):
     """The whole file."""
 
@@ -124,6 +144,7 @@ class DeskConfig(Section):
     risk: RiskLimits = RiskLimits()
     router: RouterParameters = RouterParameters()
     hedging: HedgingSection = HedgingSection()
+    paper: PaperSection = PaperSection()
 
     @property
     def stage(self) -> str:

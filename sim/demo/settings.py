@@ -5,34 +5,64 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Decimal
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from desk.clients.store import KeyStore
 
 GENERATED = "# Written by `kerb demo` at each start. Remove this line to keep your own changes."
 TIERS = {"alpha": "gold", "beta": "silver", "gamma": "standard"}
 
-# Per base currency: soft band, hard band, risk position limit, largest client size, LP ladder sizes.
+
+class Sizing(msgspec.Struct, frozen=True):
+    """Settings of an instrument that depend on what a unit is worth, in units of its base currency.
+
+    `soft`, `hard`: bands; `limit`: position limit of the gate; `largest`: a client's largest size; `levels`: LP ladder.
+    """
+
+    soft: Decimal
+    hard: Decimal
+    limit: Decimal
+    largest: Decimal
+    levels: tuple[Decimal, ...]
+
+    def book_size_decimals(self, price: Decimal, price_tick: Decimal) -> int:
+        """The finest decimals, at most 8, with which a sweep of ten times the largest size can be summed in int64."""
+        ticks, lots = price / price_tick * 4, self.largest * 10
+        return max(0, next((d for d in range(8, 0, -1) if ticks * lots.scaleb(d) < 2**62), 0))
+
+
+def _sizing(soft: str, hard: str, limit: str, largest: str, *levels: str) -> Sizing:
+    return Sizing(Decimal(soft), Decimal(hard), Decimal(limit), Decimal(largest), tuple(map(Decimal, levels)))
+
+
 _SIZES = {
-    "BTC": ("0.3", "12", "20", "10", ("0.1", "0.5", "1", "2", "5")),
-    "ETH": ("5", "240", "400", "200", ("1", "5", "15", "40", "100")),
+    "BTC": _sizing("0.3", "12", "20", "10", "0.1", "0.5", "1", "2", "5"),
+    "ETH": _sizing("5", "240", "400", "200", "1", "5", "15", "40", "100"),
 }
+_BTC_PRICE = Decimal(60_000)
 
 
-def instrument_sizes(symbol: str, price: Decimal) -> tuple[str, str, str, str, tuple[str, ...]]:
-    """Band and size settings of an instrument: the table's, or for another coin as many units as make the same value in BTC."""
+def instrument_sizes(symbol: str, price: Decimal) -> Sizing:
+    """The table's sizes, or for another coin as many units as are worth the same as BTC's (at least one)."""
     base = symbol.split("/")[0]
     if base in _SIZES:
         return _SIZES[base]
-    unit = Decimal(60_000) / price
-    soft, hard, limit, largest, levels = _SIZES["BTC"]
+    model, unit = _SIZES["BTC"], _BTC_PRICE / price
 
-    def scaled(text: str) -> str:
-        return f"{(Decimal(text) * unit).quantize(Decimal(1)).max(Decimal(1)):f}"
+    def scaled(size: Decimal) -> Decimal:
+        return max((size * unit).quantize(Decimal(1), rounding=ROUND_HALF_EVEN), Decimal(1))
 
-    return scaled(soft), scaled(hard), scaled(limit), scaled(largest), tuple(scaled(level) for level in levels)
+    return Sizing(
+        soft=scaled(model.soft),
+        hard=scaled(model.hard),
+        limit=scaled(model.limit),
+        largest=scaled(model.largest),
+        levels=tuple(scaled(level) for level in model.levels),
+    )
 
 
 def write_config(
@@ -64,22 +94,30 @@ def write_config(
     ]
     levels: list[str] = []
     limits: list[str] = []
+    sizes: list[str] = []
     for item in instruments:
         symbol, base = item["symbol"], item["symbol"].split("/")[0]
-        soft, hard, limit, largest, rungs = instrument_sizes(symbol, item["price"])
+        sizing = instrument_sizes(symbol, item["price"])
         lines += [
             "[[instruments]]",
             f'symbol = "{symbol}"',
             f'price_tick = "{item["price_tick"]:f}"',
-            f'max_quantity = "{largest}"',
+            f'max_quantity = "{sizing.largest:f}"',
+            f"book_size_decimals = {sizing.book_size_decimals(item['price'], item['price_tick'])}",
             "",
             f"[hedging.bands.{base}]",
-            f'soft = "{soft}"',
-            f'hard = "{hard}"',
+            f'soft = "{sizing.soft:f}"',
+            f'hard = "{sizing.hard:f}"',
             "",
         ]
-        levels.append(f'"{symbol}" = [{", ".join(json.dumps(rung) for rung in rungs)}]')
-        limits.append(f'{base} = "{limit}"')
+        levels.append(f'"{symbol}" = [{", ".join(f'"{level:f}"' for level in sizing.levels)}]')
+        limits.append(f'{base} = "{sizing.limit:f}"')
+        sizes += [
+            f'[risk.symbols."{symbol}"]',
+            f'max_quantity = "{sizing.largest:f}"',
+            f'max_child_quantity = "{sizing.largest:f}"',
+            "",
+        ]
     for name, exchange, fee in (("BINANCE", "binance", "4"), ("KRAKEN", "kraken", "5")):
         lines += [
             "[[venues]]",
@@ -100,6 +138,7 @@ def write_config(
         "[risk]",
         f"max_position = {{ {', '.join(limits)} }}",
         "",
+        *sizes,
     ]
     path.write_text("\n".join(lines), encoding="utf-8")
     return path

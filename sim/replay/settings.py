@@ -12,7 +12,7 @@ import msgspec
 from desk.config.load import load
 from desk.config.model import Band, DeskConfig, HedgingSection, InstrumentSection, LpSection, VenueSection
 from desk.errors import ConfigFault
-from risk.limits import RiskLimits
+from risk.limits import RiskLimits, SymbolLimits
 from sim.demo.settings import instrument_sizes
 from sim.events import EventKind
 from sim.feed import binance_events, binance_instrument_of
@@ -33,19 +33,22 @@ def replay_config(
 
 def made_for(listings: Sequence[VenueInstrument], prices: dict[str, Decimal]) -> DeskConfig:
     """Both simulated exchanges and the LP, every listed symbol (`listings`: Binance's), bands as in the demo."""
-    instruments, bands, limits, levels = [], {}, {}, {}
+    instruments, bands, limits, levels, sizes = [], {}, {}, {}, {}
     for listing in listings:
-        soft, hard, limit, largest, rungs = instrument_sizes(listing.symbol, prices[listing.symbol])
+        price = prices[listing.symbol]
+        sizing, tick = instrument_sizes(listing.symbol, price), Decimal(1).scaleb(-listing.price_decimals)
         instruments.append(
             InstrumentSection(
                 symbol=listing.symbol,
-                price_tick=Decimal(1).scaleb(-listing.price_decimals),
-                max_quantity=Decimal(largest),
+                price_tick=tick,
+                max_quantity=sizing.largest,
+                book_size_decimals=sizing.book_size_decimals(price, tick),
             )
         )
-        bands[listing.base] = Band(soft=Decimal(soft), hard=Decimal(hard))
-        limits[listing.base] = Decimal(limit)
-        levels[listing.symbol] = tuple(Decimal(rung) for rung in rungs)
+        bands[listing.base] = Band(soft=sizing.soft, hard=sizing.hard)
+        limits[listing.base] = sizing.limit
+        levels[listing.symbol] = sizing.levels
+        sizes[listing.symbol] = SymbolLimits(max_quantity=sizing.largest, max_child_quantity=sizing.largest)
     return DeskConfig(
         name="kerb replay",
         instruments=tuple(instruments),
@@ -54,7 +57,7 @@ def made_for(listings: Sequence[VenueInstrument], prices: dict[str, Decimal]) ->
             for venue in (BINANCE, KRAKEN)
         ),
         lps=(LpSection(lp=LP, levels=levels),),
-        risk=RiskLimits(max_position=limits),
+        risk=RiskLimits(max_position=limits, symbols=sizes),
         hedging=HedgingSection(bands=bands),
     )
 

@@ -14,7 +14,7 @@ import importlib
 import itertools
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from sim.events import EventKind, VenueEvent
 from sim.feed import binance_events, binance_instrument_of, kraken_events
 from sim.generator import START_PRICES, generated_events
 from sim.instruments import BINANCE, KRAKEN, VenueInstrument, binance_instrument, kraken_instrument, opening_balances
+from sim.lp_model import LpParams
 from sim.servers.base import Credentials, VenueServer
 from sim.servers.binance import BinanceServer
 from sim.servers.kraken import KrakenServer
@@ -34,6 +35,7 @@ from sim.transform import transform
 
 FALCONX = "FALCONX"
 DEFAULT_SYMBOLS = ("BTC/USDT", "ETH/USDT")
+_BTC_PRICE = Decimal(60_000)
 
 
 class Urls(msgspec.Struct, frozen=True, kw_only=True):
@@ -225,7 +227,9 @@ async def _start_falconx(out: Venues, seed: int, folder: Path | None, ports: _Po
     module = importlib.import_module("sim.servers.falconx")
     source = out.servers.get(BINANCE) or out.servers.get(KRAKEN)
     mid = source.core.mid if source is not None else (lambda symbol: None)
-    server = module.FalconXServer(mid, seed, folder, out.credentials[FALCONX], symbols=out.symbols)
+    server = module.FalconXServer(
+        mid, seed, folder, out.credentials[FALCONX], params=lp_params(out.instruments), symbols=out.symbols
+    )
     try:
         rest, ws = await server.start(ports.wanted(FALCONX))
     except OSError:  # the remembered port is taken
@@ -234,6 +238,20 @@ async def _start_falconx(out: Venues, seed: int, folder: Path | None, ports: _Po
     ports.bound(FALCONX, int(rest.rpartition(":")[2]))
     out._falconx = server
     out.urls[FALCONX] = Urls(rest=rest, ws=ws)
+
+
+def lp_params(instruments: Mapping[str, tuple[Decimal, Decimal]]) -> LpParams:
+    """The LP trades whatever is listed, in its finest tick: ladder sizes of the table, or as many units as are worth the same as BTC's."""
+    known = LpParams()
+    model = known.rungs["BTC/USDT"]
+    rungs = {
+        symbol: known.rungs.get(symbol)
+        or tuple(max(Decimal(1), (size * _BTC_PRICE / price).quantize(Decimal(1))) for size in model)
+        for symbol, (_, price) in instruments.items()
+        if price > 0
+    }
+    steps = [tick for tick, _ in instruments.values()]
+    return LpParams(rungs=rungs, price_step=min([known.price_step, *steps]))
 
 
 def _public(credentials: Credentials) -> dict[str, str]:
