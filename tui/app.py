@@ -64,6 +64,7 @@ class BlotterApp(App[None]):
         Binding("ctrl+k", "kill", "kill switch: halt, or resume (typed)", priority=True, id="kill.open"),
         Binding("question_mark", "keys", "these keys", key_display="?", id="keys.open"),
         Binding("q", "quit", "leave the blotter; the desk goes on", id="app.quit"),
+        Binding("ctrl+c", "quit", "leave at once", show=False, priority=True, id="app.interrupt"),
     ]
 
     def __init__(self, session: Session) -> None:

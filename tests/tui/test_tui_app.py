@@ -371,3 +371,16 @@ def test_positions_are_shown_with_their_bands() -> None:
         assert "P&L +412.87 USDT" in str(app.view.query_one(Positions).border_subtitle)
 
     play(scene)
+
+
+def test_ctrl_c_leaves_at_once_from_any_dialog() -> None:
+    async def run() -> None:
+        app = BlotterApp(FakeSession(FakeDesk().state()))
+        async with app.run_test(size=(160, 45)) as pilot:
+            await eventually(pilot, lambda: app.flushes > 2)
+            await pilot.press("ctrl+k")
+            await pilot.press("ctrl+c")
+            await eventually(pilot, lambda: app._exit)
+        assert app.return_code == 0
+
+    asyncio.run(run())
