@@ -51,8 +51,9 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     except click.ClickException as fault:
-        fault.show()
-        sys.exit(2)
+        where = fault.ctx.command_path if isinstance(fault, click.UsageError) and fault.ctx is not None else ""
+        click.echo(f"kerb: {fault.format_message()}" + (f" See `{where} --help`." if where else ""), err=True)
+        sys.exit(fault.exit_code)
     except ConfigFault as fault:
         click.echo(f"kerb: {fault}", err=True)
         sys.exit(2)
