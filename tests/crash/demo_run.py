@@ -11,6 +11,7 @@ import sys
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 
 class Demo:
@@ -21,7 +22,18 @@ class Demo:
         self.log = state.parent / f"{state.name}.log"
         with self.log.open("a") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "desk.cli", "demo", "--headless", "--port", "0", "--state", str(state), *arguments],
+                [
+                    sys.executable,
+                    "-m",
+                    "desk.cli",
+                    "demo",
+                    "--headless",
+                    "--port",
+                    "0",
+                    "--state",
+                    str(state),
+                    *arguments,
+                ],
                 stdout=log,
                 stderr=log,
                 stdin=subprocess.DEVNULL,
@@ -111,6 +123,21 @@ def open_children(state: Path) -> list[tuple[str, str]]:
     """(child id, state) of children that are not finished."""
     query = "SELECT child_id, state FROM children WHERE state NOT IN ('filled','rejected','cancelled','expired')"
     return list(_rows(state, query))
+
+
+def children(state: Path) -> list[dict[str, Any]]:
+    """Every child order as the ledger holds it."""
+    return [json.loads(body) for (body,) in _rows(state, "SELECT body FROM children")]
+
+
+def orders_sent(state: Path) -> Counter[str]:
+    """client order id (at the LP: the quote's id) → orders (executions) that the venues' own journals hold for it."""
+    found: Counter[str] = Counter()
+    for venue in ("BINANCE", "KRAKEN"):
+        rows = [json.loads(line) for line in (state / "venues" / f"{venue.lower()}.jsonl").read_text().splitlines()]
+        found.update({row["order_id"]: row["client_id"] for row in rows if row["k"] == "order"}.values())
+    found.update(trade_id for venue, trade_id in venue_fills(state).elements() if venue == "FALCONX")
+    return found
 
 
 def _rows(state: Path, query: str) -> list[tuple]:
