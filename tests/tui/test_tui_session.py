@@ -22,7 +22,7 @@ from tui.widgets.status_line import FeedBanner, StatusLine
 
 async def eventually(condition: Callable[[], bool], within_s: float = 6.0) -> None:
     async with asyncio.timeout(within_s):
-        while not condition():  # noqa: ASYNC110 (what is awaited has no event)
+        while not condition():
             await asyncio.sleep(0.01)
 
 
