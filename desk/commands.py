@@ -13,14 +13,14 @@ import click
 def run(path: Path, live: bool) -> int:
     """Run the desk."""
     import asyncio
-    import fcntl
     import os
     import signal
 
     import uvloop
 
     from desk.config.load import load
-    from desk.errors import ConfigFault, TemporaryFault
+    from desk.errors import ConfigFault
+    from desk.state import open_state
 
     config = load(path).config
     if (config.mode == "live") != live:
@@ -28,17 +28,8 @@ def run(path: Path, live: bool) -> int:
             f'{path} says mode = "{config.mode}": '
             + ("type --live as well to send orders" if config.mode == "live" else '--live needs mode = "live" in it')
         )
-    if config.mode == "paper":
-        raise ConfigFault(
-            "paper mode has no simulated execution on live data yet: use `kerb demo`, or `kerb replay` on a tape"
-        )
     state_dir = Path(config.state_dir).resolve()
-    state_dir.mkdir(parents=True, exist_ok=True)
-    lock = (state_dir / "desk.lock").open("w")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as fault:
-        raise TemporaryFault(f"another desk is running on {state_dir}") from fault
+    folder = open_state(state_dir, config.mode)
 
     def say(text: str) -> None:
         click.echo(f"kerb: {text}", err=True)
@@ -54,16 +45,21 @@ def run(path: Path, live: bool) -> int:
         stopping = asyncio.Event()
         loop = asyncio.get_running_loop()
         desk = LiveDesk(config, state_dir)
+        if config.mode == "paper":
+            say("PAPER: prices are real, execution is imagined; no order leaves this machine")
         await desk.start(say)
         for name in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(name, stopping.set)
-        say(f"desk up on http://{config.api.host}:{desk.port} (epoch {desk.epoch})")
+        say(f"desk up on http://{config.api.host}:{desk.port} ({config.stage}, epoch {desk.epoch})")
         await stopping.wait()
         say("desk stopping")
         await desk.stop()
         say("desk stopped")
 
-    uvloop.run(serve())
+    try:
+        uvloop.run(serve())
+    finally:
+        folder.close()
     return 0
 
 

@@ -41,9 +41,11 @@ from desk.config.secrets import Credentials, credentials
 from desk.errors import ConfigFault, TemporaryFault
 from desk.ids import base36
 from desk.ledger import Ledger
+from desk.paper import paper_clients
 
 log = logging.getLogger("kerb.desk")
 
+NO_CREDENTIALS = Credentials("", "")
 CONNECT_DEADLINE_S = 8.0
 ARCHIVER_STOP_S = 2.5
 ORDERS_STOP_S = 1.0
@@ -82,28 +84,28 @@ class LiveDesk:
             await self._start_archiver(config.archive)
             self._tap = ArchiveTap(config.archive, self._sources())
             extra.append(self._tap)
-        lp_actors, exec_configs, exec_factories = self._lps()
-        data_clients, exec_clients = self._venues()
+        exchanges, lps = self._exchanges(), self._lps()
+        exec_clients, exec_factories = self._execution(exchanges, lps)
         self.parts: DeskParts = build_desk(
             config,
             ledger=self.ledger,
             epoch=self.epoch,
             now_ns=time.time_ns,
             archive=self._tap.view if self._tap else dict,
-            extra=[*extra, *lp_actors],
+            extra=[*extra, *(FalconXActor(lp) for lp in lps.values())],
             tiers=lambda client_id: _tier(keys, client_id),
         )
         self.node = EmbeddedNode(
             NodeConfig(
                 trader_id=config.trader_id,
-                data_clients=data_clients,
-                exec_clients={**exec_clients, **exec_configs},
+                data_clients={f"CCXT-{name}": CcxtDataClientConfig(exchange=item) for name, item in exchanges.items()},
+                exec_clients=exec_clients,
                 log_level="ERROR" if config.log_level == "WARNING" else config.log_level,
             ),
             actors=self.parts.actors,
             strategies=self.parts.strategies,
             data_factories={"CCXT": CcxtDataClientFactory},
-            exec_factories={"CCXT": CcxtExecClientFactory, **exec_factories},
+            exec_factories=exec_factories,
         )
         self.ledger.on_fault(lambda what, error: loop.call_soon_threadsafe(self._ledger_fault, what, error))
         say("connecting to venues")
@@ -148,14 +150,14 @@ class LiveDesk:
         while self.parts.board.view().open and time.monotonic() < until:
             await asyncio.sleep(0.02)
 
-    def _venues(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        data: dict[str, Any] = {}
-        execution: dict[str, Any] = {}
+    def _exchanges(self) -> dict[str, ExchangeConfig]:
+        """The exchanges by venue. Paper trading looks on only: its clients are given no keys, even if there are some."""
+        found = {}
         for venue in self.config.venues:
             if not venue.enabled:
                 continue
-            secret = self._secret(venue.venue)
-            exchange = ExchangeConfig(
+            secret = NO_CREDENTIALS if self.config.mode == "paper" else self._secret(venue.venue)
+            found[venue.venue] = ExchangeConfig(
                 venue=venue.venue,
                 exchange=venue.exchange,
                 rest_url=venue.rest_url or None,
@@ -169,19 +171,16 @@ class LiveDesk:
                 order_timeout_ms=venue.order_timeout_ms,
                 order_rate_per_s=venue.order_rate_per_s,
             )
-            data[f"CCXT-{venue.venue}"] = CcxtDataClientConfig(exchange=exchange)
-            execution[f"CCXT-{venue.venue}"] = CcxtExecClientConfig(exchange=exchange)
-        return data, execution
+        return found
 
-    def _lps(self) -> tuple[list[Any], dict[str, Any], dict[str, Any]]:
-        actors: list[Any] = []
-        configs: dict[str, Any] = {}
-        factories: dict[str, Any] = {}
+    def _lps(self) -> dict[str, FalconXConfig]:
+        """The LPs by name; each quotes to a known account only, on paper as well."""
+        found = {}
         for lp in self.config.lps:
             if not lp.enabled:
                 continue
             secret = self._secret(lp.lp)
-            falconx = FalconXConfig(
+            found[lp.lp] = FalconXConfig(
                 lp=lp.lp,
                 rest_url=lp.rest_url,
                 ws_url=lp.ws_url,
@@ -192,16 +191,27 @@ class LiveDesk:
                 levels=lp.levels,
                 timeout_ms=lp.timeout_ms,
             )
-            actors.append(FalconXActor(falconx))
-            configs[f"FALCONX-{lp.lp}"] = FalconXExecConfig(falconx=falconx)
-            factories["FALCONX"] = FalconXExecClientFactory
-        return actors, configs, factories
+        return found
+
+    def _execution(
+        self, exchanges: Mapping[str, ExchangeConfig], lps: Mapping[str, FalconXConfig]
+    ) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+        """Who executes, and who makes them: the venues, or their imagination."""
+        if self.config.mode == "paper":
+            return paper_clients(self.config, self.state_dir, lps)
+        clients: dict[str, Any] = {}
+        for name, exchange in exchanges.items():
+            clients[f"CCXT-{name}"] = CcxtExecClientConfig(exchange=exchange)
+        for name, lp in lps.items():
+            clients[f"FALCONX-{name}"] = FalconXExecConfig(falconx=lp)
+        return clients, {"CCXT": CcxtExecClientFactory, "FALCONX": FalconXExecClientFactory}
 
     def _secret(self, venue: str) -> Credentials:
         found = credentials(venue, self._environ)
         if found is None:
             raise ConfigFault(
                 f"{venue} is enabled, but {venue}_API_KEY and {venue}_API_SECRET are not in the environment"
+                + (" (an LP quotes to its clients only, on paper as well)" if self.config.mode == "paper" else "")
             )
         return found
 

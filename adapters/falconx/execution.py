@@ -43,7 +43,7 @@ from nautilus_trader.model.orders import Order
 from adapters.falconx.codec import CodecFault, FxQuote
 from adapters.falconx.config import FalconXConfig
 from adapters.falconx.instruments import currency_pair
-from adapters.falconx.link import Execution, LinkFault, Verdict
+from adapters.falconx.link import Execution, FalconXLink, LinkFault, Verdict
 from adapters.falconx.shared import acquire, release
 from adapters.nautilus import topics
 from adapters.nautilus.outcome import OrderOutcome, OrderState, ResolveOrder, VenueFill
@@ -79,7 +79,7 @@ class FalconXExecutionClient(LiveExecutionClient):
 
     async def _connect(self) -> None:
         """Instruments, an account from zero, the endpoint; the venue's balances follow in the background."""
-        self._link = acquire(self._settings)
+        self._link = await self._open_link()
         for symbol in self._settings.symbols:
             self._cache.add_instrument(currency_pair(self._settings, symbol, self._clock.timestamp_ns()))
         self._report_balances({})
@@ -91,7 +91,14 @@ class FalconXExecutionClient(LiveExecutionClient):
     async def _disconnect(self) -> None:
         if self._endpoint in self._msgbus.endpoints():
             self._msgbus.deregister(self._endpoint, self._on_resolve)
-        await release(self._link)
+        await self._close_link(self._link)
+
+    async def _open_link(self) -> FalconXLink:
+        """What executes and asks; paper trading puts one here that sends nothing."""
+        return acquire(self._settings)
+
+    async def _close_link(self, link: FalconXLink) -> None:
+        await release(link)
 
     def health(self) -> dict[str, object]:
         """Counters of the link, and how many orders wait for proof."""
