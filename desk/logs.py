@@ -1,7 +1,8 @@
 """Where the desk's log goes: every record as one JSON line in a file, problems in plain words on stderr.
 
-The file is bounded (three files of 8 MB). On stderr a kind of problem (the same sentence about the same venue, whatever stream it
-names) is told once in `QUIET_S` seconds, with how many came in between: the file has each one. The log explains; what must be proven later is in the ledger and the archive.
+The file is bounded (three files of 8 MB). On stderr a kind of problem (the same sentence about the same venue, whatever stream
+it names) is told once in `QUIET_S` seconds, with how many came in between: the file has each one. The log explains; what must
+be proven later is in the ledger and the archive.
 """
 
 from __future__ import annotations

@@ -140,12 +140,26 @@ def serve(tape: Path | None, seed: int, state: Path | None, symbols: str, speed:
 
 @click.command()
 @click.option("--tape", required=True, type=click.Path(path_type=Path), help="A recorded feed, or a folder of them.")
-@click.option("--config", type=click.Path(path_type=Path), help="The desk's configuration (default: one made for the tape).")
-@click.option("--from", "start", help="Begin here: ns since the epoch, an ISO time, or +SECONDS after the tape's start.")
+@click.option(
+    "--config", type=click.Path(path_type=Path), help="The desk's configuration (default: one made for the tape)."
+)
+@click.option(
+    "--from", "start", help="Begin here: ns since the epoch, an ISO time, or +SECONDS after the tape's start."
+)
 @click.option("--to", "end", help="Stop here; the same forms.")
-@click.option("--clients", type=click.Path(path_type=Path), help="Scripted requests, one JSON object a line (default: seeded clients).")
-@click.option("--seed", type=click.IntRange(0), default=7, show_default=True, help="Of clients, second exchange, LP and fills.")
-@click.option("--report", type=click.Path(file_okay=False, path_type=Path), help="Keep summary.json and events.jsonl in this folder.")
+@click.option(
+    "--clients",
+    type=click.Path(path_type=Path),
+    help="Scripted requests, one JSON object a line (default: seeded clients).",
+)
+@click.option(
+    "--seed", type=click.IntRange(0), default=7, show_default=True, help="Of clients, second exchange, LP and fills."
+)
+@click.option(
+    "--report",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Keep summary.json and events.jsonl in this folder.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 def replay(
     tape: Path,

@@ -74,7 +74,7 @@ async def eventually(condition: Callable[[], bool], what: str, within_s: float =
     """Wait until `condition` holds."""
     try:
         async with asyncio.timeout(within_s):
-            while not condition():  # noqa: ASYNC110 (what is awaited has no event)
+            while not condition():
                 await asyncio.sleep(0.005)
     except TimeoutError:
         raise AssertionError(f"not within {within_s} s: {what}") from None
