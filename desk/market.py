@@ -13,6 +13,8 @@ import msgspec
 from nautilus_trader.common.actor import Actor
 from nautilus_trader.model.data import OrderBookDeltas, QuoteTick, TradeTick
 from nautilus_trader.model.identifiers import InstrumentId
+from nautilus_trader.model.instruments import Instrument
+from nautilus_trader.model.objects import FIXED_PRECISION
 
 from adapters.nautilus import topics
 from adapters.nautilus.book import BookDeltas, BookKind, levels_of
@@ -22,6 +24,8 @@ from adapters.nautilus.safe import LoopSafe, Safe
 from desk.latency import Histogram
 from pricing.consolidated import ConsolidatedBook
 from pricing.volatility import Volatility
+
+SAMPLE_NS = 1_000_000_000
 
 
 class BookChanged(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,6 +70,38 @@ class Market:
         ]
 
 
+class _Source:
+    """One venue's stream of one instrument: its book, and the units its numbers come in once the instrument is known."""
+
+    __slots__ = ("book", "known", "pair", "price_precision", "price_unit", "sampled_ns", "size_precision", "size_unit")
+
+    def __init__(self, symbol: str, venue: str, book: ConsolidatedBook) -> None:
+        self.pair = (symbol, venue)
+        self.book = book
+        self.known = False
+        self.price_precision = self.size_precision = 0
+        self.price_unit = self.size_unit = 1
+        self.sampled_ns = 0
+
+    def learn(self, instrument: Instrument) -> None:
+        """The venue's own increments and limits replace what the configuration assumed."""
+        self.price_precision, self.size_precision = instrument.price_precision, instrument.size_precision
+        self.price_unit = 10 ** (FIXED_PRECISION - self.price_precision)
+        self.size_unit = 10 ** (FIXED_PRECISION - self.size_precision)
+        self.book.set_terms(
+            msgspec.structs.replace(
+                self.book.terms(self.pair[1]),
+                tick=instrument.price_increment.as_decimal(),
+                lot=instrument.size_increment.as_decimal(),
+                min_quantity=instrument.min_quantity.as_decimal() if instrument.min_quantity else Decimal(0),
+                min_notional=instrument.min_notional.as_decimal() if instrument.min_notional else Decimal(0),
+                price_decimals=self.price_precision,
+                size_decimals=self.size_precision,
+            )
+        )
+        self.known = True
+
+
 class MarketActor(Safe, LoopSafe, Actor):
     """Applies the engine's market data to `Market`.
 
@@ -79,14 +115,15 @@ class MarketActor(Safe, LoopSafe, Actor):
         self.market = market
         self.tick_to_price = Histogram()
         self._reprice = reprice
-        self._ids = {InstrumentId.from_str(f"{symbol}.{venue}"): (symbol, venue) for symbol, venue in sources}
-        self._precisions: dict[InstrumentId, tuple[int, int]] = {}
-        self._sampled_ns: dict[str, int] = {}
+        self._sources = {
+            InstrumentId.from_str(f"{symbol}.{venue}"): _Source(symbol, venue, market.books[symbol])
+            for symbol, venue in sources
+        }
 
     def on_start(self) -> None:
         """Subscribe to every venue book, trade and quote stream, and to the LP ladders."""
         self.bind_loop()
-        for instrument_id in self._ids:
+        for instrument_id in self._sources:
             self.subscribe_order_book_deltas(instrument_id, managed=False)
             self.subscribe_trade_ticks(instrument_id)
             self.subscribe_quote_ticks(instrument_id)
@@ -99,22 +136,21 @@ class MarketActor(Safe, LoopSafe, Actor):
 
     def on_order_book_deltas(self, deltas: OrderBookDeltas) -> None:
         """Apply one book message in place; a CLEAR takes the venue out of pricing at once."""
-        symbol, venue = self._ids[deltas.instrument_id]
-        book = self.market.books[symbol]
-        if deltas.instrument_id not in self._precisions:
-            self._precision(deltas.instrument_id)
+        source = self._source(deltas.instrument_id)
+        symbol, venue = source.pair
         if isinstance(deltas, BookDeltas):
             levels, kind, reason = deltas.levels, deltas.kind, deltas.reason
         else:
-            levels, kind = levels_of(deltas, *self._precision(deltas.instrument_id))
+            levels, kind = levels_of(deltas, source.price_precision, source.size_precision)
             reason = "cleared by the venue client"
         ts_init = deltas.ts_init
         if kind is BookKind.CLEAR:
-            book.clear(venue, reason, ts_init)
+            source.book.clear(venue, reason, ts_init)
         else:
-            book.apply(venue, levels, kind is BookKind.SNAPSHOT, ts_init)
+            source.book.apply(venue, levels, kind is BookKind.SNAPSHOT, ts_init)
             reason = ""
-            if ts_init - self._sampled_ns.get(symbol, 0) >= 1_000_000_000:
+            if ts_init - source.sampled_ns >= SAMPLE_NS:
+                source.sampled_ns = ts_init
                 self._sample(symbol, ts_init)
         if self._reprice is not None:
             self._reprice(symbol, ts_init)
@@ -128,10 +164,17 @@ class MarketActor(Safe, LoopSafe, Actor):
 
     def on_quote_tick(self, tick: QuoteTick) -> None:
         """A top of book: trims levels the depth stream has not removed yet."""
-        pair = self._ids[tick.instrument_id]
-        symbol, venue = pair
-        self.market.last_quote[pair] = tick
-        self.market.books[symbol].mark_top(venue, *_top_of(tick, *self._precision(tick.instrument_id)), tick.ts_init)
+        source = self._source(tick.instrument_id)
+        self.market.last_quote[source.pair] = tick
+        price_unit, size_unit = source.price_unit, source.size_unit
+        source.book.mark_top(
+            source.pair[1],
+            tick.bid_price.raw // price_unit,
+            tick.bid_size.raw // size_unit,
+            tick.ask_price.raw // price_unit,
+            tick.ask_size.raw // size_unit,
+            tick.ts_init,
+        )
         for listener in self.market.on_quote:
             listener(tick)
 
@@ -146,45 +189,14 @@ class MarketActor(Safe, LoopSafe, Actor):
         for listener in self.market.on_ladder:
             listener(ladder)
 
-    def _precision(self, instrument_id: InstrumentId) -> tuple[int, int]:
-        found = self._precisions.get(instrument_id)
-        if found is None:
-            found = self._precisions[instrument_id] = self._adopt(instrument_id)
-        return found
-
-    def _adopt(self, instrument_id: InstrumentId) -> tuple[int, int]:
-        """The venue's own increments and limits replace what the configuration assumed."""
-        symbol, venue = self._ids[instrument_id]
-        instrument = self.cache.instrument(instrument_id)
-        book = self.market.books[symbol]
-        book.set_terms(
-            msgspec.structs.replace(
-                book.terms(venue),
-                tick=instrument.price_increment.as_decimal(),
-                lot=instrument.size_increment.as_decimal(),
-                min_quantity=instrument.min_quantity.as_decimal() if instrument.min_quantity else Decimal(0),
-                min_notional=instrument.min_notional.as_decimal() if instrument.min_notional else Decimal(0),
-                price_decimals=instrument.price_precision,
-                size_decimals=instrument.size_precision,
-            )
-        )
-        return instrument.price_precision, instrument.size_precision
+    def _source(self, instrument_id: InstrumentId) -> _Source:
+        source = self._sources[instrument_id]
+        if not source.known:
+            source.learn(self.cache.instrument(instrument_id))
+        return source
 
     def _sample(self, symbol: str, now_ns: int) -> None:
         """Feed the volatility estimate once a second: tick-level variance would measure the bounce, not the market."""
-        self._sampled_ns[symbol] = now_ns
         fair = self.market.fair(symbol, now_ns)
         if fair is not None:
             self.market.volatility[symbol].update(now_ns, float(fair))
-
-
-def _top_of(tick: QuoteTick, price_precision: int, size_precision: int) -> tuple[int, int, int, int]:
-    """Bid, bid size, ask, ask size in units of the venue's precisions. Engine raws are fixed-point with 16 decimals."""
-    price_unit = 10 ** (16 - price_precision)
-    size_unit = 10 ** (16 - size_precision)
-    return (
-        tick.bid_price.raw // price_unit,
-        tick.bid_size.raw // size_unit,
-        tick.ask_price.raw // price_unit,
-        tick.ask_size.raw // size_unit,
-    )
