@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from decimal import ROUND_CEILING, Decimal
 
-import msgspec
-
 from pricing.consolidated import BookStatus, ConsolidatedBook
 from router.exact import Search, Solution
+from router.live import splitter
 from router.problem import Problem
 from router.request import Book, SplitFault, SplitQuote, SplitRequest
+from router.result import SplitChild, SplitResult
 
 DEFAULT_GAP_BPS = Decimal("0.01")
 NODE_LIMIT = 20_000  # offline; about 0.2 ms each
@@ -23,37 +23,6 @@ LIVE_NODE_LIMIT = 60  # the event loop must not wait
 LIVE_DEPTH = 400
 
 __all__ = ["SplitChild", "SplitFault", "SplitQuote", "SplitRequest", "SplitResult", "split", "split_book"]
-
-
-class SplitChild(msgspec.Struct, frozen=True, kw_only=True):
-    """One order: to a `venue` (marketable, never beyond `limit_price`) or to an `lp`'s quote (`limit_price` is the
-    quote's)."""
-
-    venue: str = ""
-    lp: str = ""
-    quote_id: str = ""
-    limit_price: Decimal
-    quantity: Decimal
-
-    @property
-    def target(self) -> str:
-        """Venue or LP it goes to."""
-        return self.venue or self.lp
-
-
-class SplitResult(msgspec.Struct, frozen=True, kw_only=True):
-    """A plan. `cost` of a buy is what is paid, of a sell the negative of what is received; `bound`: no plan of this
-    size is cheaper."""
-
-    side: str
-    filled: Decimal
-    unfilled: Decimal
-    cost: Decimal
-    bound: Decimal
-    gap_bps: Decimal
-    optimal: bool
-    children: list[SplitChild]
-    nodes: int
 
 
 def split(request: SplitRequest, *, gap_bps: Decimal = DEFAULT_GAP_BPS, node_limit: int = NODE_LIMIT) -> SplitResult:
@@ -125,7 +94,8 @@ def split_book(
     gap_bps: Decimal = DEFAULT_GAP_BPS,
     node_limit: int = LIVE_NODE_LIMIT,
 ) -> SplitResult:
-    """Split over the live venues of `book` that are not excluded. `side` is ours.
+    """Split over the live venues of `book` that are not excluded. `side` is ours. Ordinary orders are settled by the
+    certified kernel (`router.live`), the rest by the exact search.
 
     `balances`: what each venue's account can spend (quote currency for a buy, base for a sell); a venue not in it is
     unlimited. `exclude` names venues and LPs. Children of a venue carry the worst price they touch; check `unfilled`.
@@ -133,6 +103,25 @@ def split_book(
     if side not in ("buy", "sell") or not quantity.is_finite() or quantity <= 0:
         raise SplitFault(f"cannot split side {side!r}, quantity {quantity}")
     balances = balances or {}
+    quotes = [quote for quote in quotes if quote.lp not in exclude]
+    certified = (
+        splitter(book).solve(
+            book,
+            side=side,
+            quantity=quantity,
+            limit_price=limit_price,
+            quotes=quotes,
+            balances=balances,
+            max_children=max_children,
+            exclude=exclude,
+            now_ns=now_ns,
+            gap_bps=gap_bps,
+        )
+        if not reject_cost_bps
+        else None
+    )
+    if certified is not None:
+        return certified
     books = []
     for venue in book.venues:
         if venue in exclude or book.status(venue, now_ns) is not BookStatus.LIVE:
@@ -155,7 +144,7 @@ def split_book(
         side=side,
         quantity=quantity,
         books=tuple(books),
-        quotes=tuple(quote for quote in quotes if quote.lp not in exclude),
+        quotes=tuple(quotes),
         limit_price=limit_price,
         max_children=max_children,
         reject_cost_bps=reject_cost_bps,

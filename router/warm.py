@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from pricing.warm import Progress, check
+import numpy as np
+
+from pricing.consolidated import ConsolidatedBook, VenueTerms
+from pricing.scale import Scale
+from pricing.warm import NOW, Progress, check
+from router.live import splitter
 from router.request import Book, SplitQuote, SplitRequest
 from router.split import split
 
@@ -47,3 +52,50 @@ def warm(progress: Progress | None = None) -> None:
         ("X", Decimal("1.5"), Decimal("100.5")),
     ]
     check("split", (children, result.cost, result.optimal), (expected, Decimal("350.9"), True))
+    _warm_live(progress)
+
+
+def _warm_live(progress: Progress | None) -> None:
+    """The certified kernel over live books, on an order worked by hand."""
+    if progress:
+        progress("router: live split")
+    terms = [
+        VenueTerms(
+            venue=name,
+            taker_fee_bps=Decimal(fee),
+            tick=Decimal("0.01"),
+            lot=Decimal(lot),
+            price_decimals=2,
+            size_decimals=2,
+            max_age_ns=NOW,
+        )
+        for name, fee, lot in (("A", "10", "0.01"), ("B", "0", "0.5"))
+    ]
+    book = ConsolidatedBook("GOLD/USD", Scale("GOLD/USD", 2, 2), terms, depth=4)
+    for name, asks in (("A", [(10_000, 125), (10_100, 400)]), ("B", [(10_005, 140), (10_300, 900)])):
+        rows = [(1, 9_900, 100), *((-1, price, size) for price, size in asks)]
+        book.apply(name, np.array(rows, dtype=np.int64), True, NOW)
+    quotes = [
+        SplitQuote(lp="X", quote_id="x", price=Decimal("100.5"), quantity=Decimal("1.5")),
+        SplitQuote(lp="X", quote_id="y", price=Decimal("100.2"), quantity=Decimal("4")),
+    ]
+    result = splitter(book).solve(
+        book,
+        side="buy",
+        quantity=Decimal("3.75"),
+        limit_price=None,
+        quotes=quotes,
+        balances={},
+        max_children=None,
+        exclude=frozenset(),
+        now_ns=NOW,
+        gap_bps=Decimal(10),
+    )
+    # B 1.0 at 100.05; X 1.5 at 100.5; A 1.25 at 100 with fee: 100.05 + 150.75 + 125.125 (lots cut B from 1.4 to 1.0)
+    children = [(child.target, child.quantity, child.limit_price) for child in result.children] if result else []
+    expected = [
+        ("A", Decimal("1.25"), Decimal("100.00")),
+        ("B", Decimal("1"), Decimal("100.05")),
+        ("X", Decimal("1.5"), Decimal("100.5")),
+    ]
+    check("live split", (children, result and result.cost), (expected, Decimal("375.925")))
