@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from copy import copy
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import Decimal
 
 from nautilus_trader.common.actor import Actor
 
@@ -30,7 +30,10 @@ from desk.latency import Histogram
 from desk.ledger import Ledger
 from desk.ledger.records import GLOBAL, DuplicateTrade
 from desk.market import Market
-from desk.rfq.checks import instrument_for, require_scope, require_size, require_step, size_of
+from desk.rfq.answers import Answers, bound
+from desk.rfq.booking import STREAM_TTL_MS, accepted_quantity, expired, filled, streamed_rfq, trade_of, why_not_tradable
+from desk.rfq.checks import instrument_for, require_scope, require_size, size_of
+from desk.rfq.listing import listed
 from desk.rfq.machine import advance
 from desk.rfq.pricer import Pricer
 from desk.rfq.records import QuoteRecord, RfqRecord, RfqState, TradeRecord
@@ -46,9 +49,7 @@ RfqReply = Callable[[RfqRecord | ApiFault], None]
 TradeReply = Callable[[TradeRecord | ApiFault], None]
 
 MAX_LIVE_RFQS = 1_000  # per client; more is answered with 429
-MAX_REMEMBERED = 50_000  # idempotency answers kept in memory; older ones are looked up in the ledger
-STREAM_TTL_MS = 1_500
-SETTLE_AFTER_NS = 24 * 3600 * 1_000_000_000
+MAX_RECENT = 500  # rows of the blotter
 _SECOND_NS = 1_000_000_000
 
 
@@ -82,10 +83,7 @@ class Desk(Safe, LoopSafe, Actor):
         self._alert = alert
         self._waiting_rfq: dict[tuple[str, str], list[RfqReply]] = {}
         self._waiting_trade: dict[tuple[str, str], list[TradeReply]] = {}
-        self._rfq_by_client_id: OrderedDict[tuple[str, str], RfqRecord] = OrderedDict()
-        self._trade_by_client_id: OrderedDict[tuple[str, str], TradeRecord] = OrderedDict()
-        self._refusals: OrderedDict[str, ApiFault] = OrderedDict()  # RFQ id -> what its client was told
-        self._taken: OrderedDict[str, str] = OrderedDict()  # quote id -> the client order id that takes or took it
+        self._answers = Answers(ledger)
         self.pricer = Pricer(config, market, ids, self.position)
         self.hedger = Hedger(
             config.hedging,
@@ -109,11 +107,10 @@ class Desk(Safe, LoopSafe, Actor):
         now = self.clock.timestamp_ns()
         snapshot = self.ledger.load(now)
         for trade in snapshot.trades_by_order.values():
-            self._remember_trade(trade)
-        for key, record in snapshot.rfqs_by_token.items():
-            self._rfq_by_client_id[key] = record
+            self._answers.keep_trade(trade)
+        for record in (*snapshot.rfqs_by_token.values(), *snapshot.open_rfqs):
+            self._answers.keep_rfq(record)
         for record in snapshot.open_rfqs:
-            self._rfq_by_client_id[(record.client_id, record.client_rfq_id)] = record
             self.recent[record.rfq_id] = record
             self.live[record.rfq_id] = record
             self._make_live(record, now)
@@ -148,24 +145,7 @@ class Desk(Safe, LoopSafe, Actor):
 
     def instruments(self) -> list[Instrument]:
         """What clients may ask for."""
-        config = self.settings
-        return [
-            Instrument(
-                symbol=item.symbol,
-                base=item.base,
-                quote=item.quote,
-                price_tick=f"{item.price_tick:f}",
-                quantity_step=f"{item.quantity_step:f}",
-                base_precision=item.base_precision,
-                quote_precision=item.quote_precision,
-                min_quantity=f"{item.min_quantity:f}",
-                max_quantity=f"{item.max_quantity:f}",
-                default_ttl_ms=config.pricing.ttl_ms,
-                venues=[v.venue for v in config.venues if v.enabled and item.symbol in config.venue_symbols(v)],
-                lps=[lp.lp for lp in config.lps if lp.enabled and item.symbol in config.lp_symbols(lp)],
-            )
-            for item in config.instruments
-        ]
+        return listed(self.settings)
 
     def request_quote(self, caller: Caller, request: RfqRequest, reply: RfqReply) -> None:
         """Price a request and make it firm; the answer comes when it is durable."""
@@ -176,8 +156,8 @@ class Desk(Safe, LoopSafe, Actor):
             if (waiting := self._waiting_rfq.get(key)) is not None:
                 waiting.append(reply)
                 return
-            if (known := self._known_rfq(key)) is not None:
-                reply(self._first_answer(known))
+            if (known := self._answers.rfq(key)) is not None:
+                reply(self._answers.first_answer(known))
                 return
             instrument = instrument_for(self.settings, caller, request.instrument)
             quantity, currency = size_of(instrument, request)
@@ -268,7 +248,7 @@ class Desk(Safe, LoopSafe, Actor):
             answer: RfqRecord | ApiFault = Failed("not_durable", "the quote could not be recorded; nothing happened")
             self._alert("critical", f"ledger refuses quotes: {error}")
         else:
-            self._remember_rfq(record)
+            self._answers.keep_rfq(record)
             self._publish_rfq(record)
             for quote in record.quotes:
                 self._bus.publish(topics.QUOTE, quote)
@@ -277,8 +257,8 @@ class Desk(Safe, LoopSafe, Actor):
                 self._make_live(record, now)
             answer = record
             if refusal is not None:
-                answer = self._refusals[record.rfq_id] = refusal
-                _bound(self._refusals, MAX_REMEMBERED)
+                self._answers.keep_refusal(record, refusal)
+                answer = refusal
             self.rfq_to_quote.record(now - began_ns)
         for reply in replies:
             reply(answer)
@@ -314,39 +294,48 @@ class Desk(Safe, LoopSafe, Actor):
             if (waiting := self._waiting_trade.get(key)) is not None:
                 waiting.append(reply)
                 return
-            if (known := self._known_trade(key)) is not None:
+            if (known := self._answers.trade(key)) is not None:
                 reply(known)
                 return
             quote = self._tradable(caller, quote_id, now)
-            quantity = self._accepted_quantity(quote, request)
+            instrument = self.settings.instrument(quote.symbol)
+            quantity = accepted_quantity(quote, request, instrument)
         except ApiFault as fault:
             reply(fault)
             return
         if (refusal := self._ask_gate(Stage.TRADE, quote, quantity, now)) is not None:
             reply(refusal)
             return
-        trade = self._trade_of(quote, quantity, request.client_order_id, now)
-        record = self.live.get(quote.rfq_id) or _streamed_rfq(quote, now)
+        trade = trade_of(
+            quote,
+            quantity,
+            trade_id=self.ids.new("t"),
+            client_order_id=request.client_order_id,
+            instrument=instrument,
+            now_ns=now,
+        )
+        record = self.live.get(quote.rfq_id) or streamed_rfq(quote, now)
         advance(record, RfqState.ACCEPTED, now)
         self._publish_rfq(record)
         self._waiting_trade[key] = [reply]
-        self._taken[quote_id] = request.client_order_id
-        filled = _filled(record, trade, now)
+        self._answers.take(quote_id, request.client_order_id)
         voided = [other.quote_id for other in record.quotes if other.quote_id != quote_id]
-        self.ledger.save_trade(trade, filled, voided, lambda error: self._traded(record, trade, key, error))
+        self.ledger.save_trade(
+            trade, filled(record, trade, now), voided, lambda error: self._traded(record, trade, key, error)
+        )
 
     def _tradable(self, caller: Caller, quote_id: str, now: int) -> QuoteRecord:
         quote = self.quotes.get(quote_id)
         if quote is not None and quote.client_id != caller.client_id:
             quote = None  # an operator sees everything, but a trade is between the desk and the client who asked
-        if (taker := self._taken.get(quote_id)) is not None and (quote is None or quote_id in self.quotes):
+        if (taker := self._answers.taker(quote_id)) is not None and (quote is None or quote_id in self.quotes):
             raise Rejected(
                 "quote_already_accepted", "this quote has been traded", details={"quote_id": quote_id, "by": taker}
             )
         if quote is None:
             raise self._why_not_tradable(caller, quote_id, now)
         if now > quote.valid_until_ns:
-            raise _expired(quote, now)
+            raise expired(quote, now)
         if quote.rfq_id and (record := self.live.get(quote.rfq_id)) is not None and record.state is not RfqState.QUOTED:
             raise Rejected(
                 "quote_already_accepted" if record.state is RfqState.ACCEPTED else "quote_not_open",
@@ -360,61 +349,7 @@ class Desk(Safe, LoopSafe, Actor):
         found = self.ledger.quote(quote_id)
         if found is None or found.client_id != caller.client_id:
             return Invalid("unknown_quote", "no such quote", status=404, details={"quote_id": quote_id})
-        record = self.ledger.rfq(found.rfq_id)
-        state = record.state if record is not None else RfqState.EXPIRED
-        match state:
-            case RfqState.FILLED | RfqState.ACCEPTED:
-                return Rejected(
-                    "quote_already_accepted", "this request has been traded", details={"rfq_id": found.rfq_id}
-                )
-            case RfqState.CANCELLED | RfqState.WITHDRAWN:
-                return Rejected(f"quote_{state}", f"the quote was {state}", details={"rfq_id": found.rfq_id})
-            case _:
-                return _expired(found, now)
-
-    def _accepted_quantity(self, quote: QuoteRecord, request: AcceptRequest) -> Decimal:
-        if request.quantity is None:
-            return quote.quantity
-        quantity = Decimal(request.quantity)
-        if quantity <= 0:
-            raise Invalid("bad_quantity", "quantity must be above zero", details={"quantity": request.quantity})
-        if quantity > quote.quantity:
-            raise Rejected(
-                "quantity_over_quote",
-                f"the quote is for {quote.quantity:f}",
-                status=422,
-                details={"quantity": request.quantity, "max": f"{quote.quantity:f}"},
-            )
-        instrument = self.settings.instrument(quote.symbol)
-        if instrument is not None:
-            require_step(quantity, instrument.quantity_step)
-        return quantity
-
-    def _trade_of(self, quote: QuoteRecord, quantity: Decimal, client_order_id: str, now: int) -> TradeRecord:
-        instrument = self.settings.instrument(quote.symbol)
-        precision = instrument.quote_precision if instrument else 8
-        whole = quantity == quote.quantity
-        amount = (
-            quote.amount
-            if whole
-            else (quote.price * quantity).quantize(Decimal(1).scaleb(-precision), rounding=ROUND_HALF_EVEN)
-        )
-        return TradeRecord(
-            trade_id=self.ids.new("t"),
-            quote_id=quote.quote_id,
-            rfq_id=quote.rfq_id or f"r{quote.quote_id[1:]}",
-            client_id=quote.client_id,
-            client_order_id=client_order_id,
-            symbol=quote.symbol,
-            side=quote.side,
-            price=quote.price,
-            quantity=quantity,
-            amount=amount,
-            fair=quote.fair,
-            skew=next((step.amount for step in quote.waterfall if step.step == "skew"), Decimal(0)),
-            traded_ns=now,
-            settle_due_ns=now + SETTLE_AFTER_NS,
-        )
+        return why_not_tradable(found, self.ledger.rfq(found.rfq_id), now)
 
     def _traded(self, record: RfqRecord, trade: TradeRecord, key: tuple[str, str], error: Exception | None) -> None:
         """The trade is durable, or it never happened."""
@@ -423,7 +358,7 @@ class Desk(Safe, LoopSafe, Actor):
         if isinstance(error, DuplicateTrade):
             self._alert("critical", f"a duplicate trade was stopped by the ledger: {error}")
         if error is not None:
-            del self._taken[trade.quote_id]
+            self._answers.give_back(trade.quote_id)
             self.gate.release(trade.quote_id, stage=Stage.TRADE)
             self._alert("critical", f"ledger refuses trades: {error}")
             advance(record, RfqState.QUOTED, now)
@@ -434,8 +369,8 @@ class Desk(Safe, LoopSafe, Actor):
             self._forget_quotes(record)
             self.quotes.pop(trade.quote_id, None)
             self.live.pop(record.rfq_id, None)
-            self._remember_trade(trade)
-            self._remember_rfq(record)
+            self._answers.keep_trade(trade)
+            self._answers.keep_rfq(record)
             self._publish_rfq(record)
             self._bus.publish(topics.CLIENT_TRADE, trade)
             self.events.trade(trade)
@@ -607,7 +542,7 @@ class Desk(Safe, LoopSafe, Actor):
     def _publish_rfq(self, record: RfqRecord) -> None:
         self.recent[record.rfq_id] = record
         self.recent.move_to_end(record.rfq_id)
-        _bound(self.recent, 500)
+        bound(self.recent, MAX_RECENT)
         told = copy(record)  # listeners may keep it; the original goes on changing
         self._bus.publish(topics.RFQ, told)
         self.events.rfq(told)
@@ -635,83 +570,3 @@ class Desk(Safe, LoopSafe, Actor):
                 details={"limit": decision.check, "value": decision.value, "max": decision.limit},
             )
         return None
-
-    def _known_rfq(self, key: tuple[str, str]) -> RfqRecord | None:
-        known = self._rfq_by_client_id.get(key)
-        if known is None and len(self._rfq_by_client_id) >= MAX_REMEMBERED:
-            known = next(iter(self.ledger.rfqs(key[0], client_rfq_id=key[1], limit=1)[0]), None)
-        return known
-
-    def _first_answer(self, record: RfqRecord) -> RfqRecord | ApiFault:
-        """What the first request was told: the record as it is now, or the refusal it got."""
-        if record.state is not RfqState.REJECTED:
-            return record
-        return self._refusals.get(record.rfq_id) or Rejected("rfq_rejected", record.reason)
-
-    def _known_trade(self, key: tuple[str, str]) -> TradeRecord | None:
-        known = self._trade_by_client_id.get(key)
-        if known is None and len(self._trade_by_client_id) >= MAX_REMEMBERED:
-            known = self.ledger.trade_by_order(*key)
-        return known
-
-    def _remember_rfq(self, record: RfqRecord) -> None:
-        self._rfq_by_client_id[(record.client_id, record.client_rfq_id)] = record
-        _bound(self._rfq_by_client_id, MAX_REMEMBERED)
-
-    def _remember_trade(self, trade: TradeRecord) -> None:
-        self._trade_by_client_id[(trade.client_id, trade.client_order_id)] = trade
-        _bound(self._trade_by_client_id, MAX_REMEMBERED)
-        self._taken[trade.quote_id] = trade.client_order_id
-        _bound(self._taken, MAX_REMEMBERED)
-
-
-def _streamed_rfq(quote: QuoteRecord, now: int) -> RfqRecord:
-    """A streamed quote that is taken becomes a request like any other, so that every trade has one."""
-    rfq_id = f"r{quote.quote_id[1:]}"
-    return RfqRecord(
-        rfq_id=rfq_id,
-        client_id=quote.client_id,
-        client_rfq_id=f"rfs:{quote.quote_id}",
-        symbol=quote.symbol,
-        side=quote.side,
-        quantity=quote.quantity,
-        currency=quote.symbol.split("/")[0],
-        ttl_ms=STREAM_TTL_MS,
-        state=RfqState.QUOTED,
-        created_ns=quote.created_ns,
-        updated_ns=now,
-        quotes=(quote,),
-    )
-
-
-def _filled(record: RfqRecord, trade: TradeRecord, now: int) -> RfqRecord:
-    """The record as it will stand when the trade is durable: what the ledger writes in the trade's own transaction."""
-    return RfqRecord(
-        rfq_id=record.rfq_id,
-        client_id=record.client_id,
-        client_rfq_id=record.client_rfq_id,
-        symbol=record.symbol,
-        side=record.side,
-        quantity=record.quantity,
-        currency=record.currency,
-        ttl_ms=record.ttl_ms,
-        state=RfqState.FILLED,
-        created_ns=record.created_ns,
-        updated_ns=now,
-        reason=record.reason,
-        quotes=record.quotes,
-        trade_id=trade.trade_id,
-    )
-
-
-def _expired(quote: QuoteRecord, now: int) -> Rejected:
-    return Rejected(
-        "quote_expired",
-        "the quote was good until an earlier moment",
-        details={"valid_until_ns": quote.valid_until_ns, "now_ns": now},
-    )
-
-
-def _bound(cache: OrderedDict, most: int) -> None:
-    while len(cache) > most:
-        cache.popitem(last=False)
