@@ -1,4 +1,4 @@
-"""`kerb run` and `kerb config`. Nothing heavy is imported before a command is called."""
+"""`kerb run`, `kerb doctor` and `kerb config`. Nothing heavy is imported before a command is called."""
 
 from __future__ import annotations
 
@@ -63,13 +63,44 @@ def run(path: Path, live: bool) -> int:
     return 0
 
 
+@click.command()
+@click.option(
+    "--config",
+    "path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="desk.toml: its venues, LPs and archive are looked at too (default: ./desk.toml when it is there).",
+)
+@click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
+def doctor(path: Path | None, as_json: bool) -> int:
+    """Look at machine, keys, venues and archive; exit 1 when something would stop a desk."""
+    import msgspec
+
+    from desk.doctor.examine import examine, lines
+    from desk.doctor.finding import Grade
+
+    findings = examine(path or _here())
+    if as_json:
+        click.echo(msgspec.json.encode({"items": findings}).decode())
+    else:
+        click.echo("\n".join(lines(findings)))
+    return 1 if any(finding.grade is Grade.FAIL for finding in findings) else 0
+
+
 @click.group()
 def config() -> None:
     """Show, check and start configuration files."""
 
 
+_FILE = click.option(
+    "--config",
+    "path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The configuration (default: ./desk.toml).",
+)
+
+
 @config.command()
-@click.option("--config", "path", type=click.Path(dir_okay=False, path_type=Path), help="desk.toml")
+@_FILE
 @click.option("--json", "as_json", is_flag=True, help="Machine-readable.")
 def show(path: Path | None, as_json: bool) -> None:
     """Print the resolved configuration with the source of each value; secrets are never in it."""
@@ -79,8 +110,8 @@ def show(path: Path | None, as_json: bool) -> None:
 
     from desk.config.load import load
 
-    resolved = load(path)
-    tree = msgspec.to_builtins(resolved.config, enc_hook=str)
+    resolved = load(path or _here())
+    tree = _masked(msgspec.to_builtins(resolved.config, enc_hook=str))
     if as_json:
         click.echo(json.dumps({"config": tree, "sources": resolved.sources}, default=str))
         return
@@ -89,11 +120,12 @@ def show(path: Path | None, as_json: bool) -> None:
 
 
 @config.command()
-@click.option("--config", "path", type=click.Path(dir_okay=False, path_type=Path), required=True, help="desk.toml")
-def check(path: Path) -> None:
+@_FILE
+def check(path: Path | None) -> None:
     """Check a configuration file; every fault is listed with its line, exit 2."""
     from desk.config.load import load
 
+    path = path or Path("desk.toml")
     load(path)
     click.echo(f"{path}: good")
 
@@ -121,6 +153,23 @@ def init(path: Path) -> None:
         raise ConfigFault(f"{path} exists already; nothing was written")
     path.write_text(EXAMPLE, encoding="utf-8")
     click.echo(f"wrote {path}", err=True)
+
+
+def _here() -> Path | None:
+    """The configuration of this folder, if there is one."""
+    path = Path("desk.toml")
+    return path if path.exists() else None
+
+
+def _masked(tree: object) -> object:
+    """The tree without passwords in URLs."""
+    from desk.config.secrets import mask_url
+
+    if isinstance(tree, dict):
+        return {key: _masked(value) for key, value in tree.items()}
+    if isinstance(tree, list | tuple):
+        return [_masked(value) for value in tree]
+    return mask_url(tree) if isinstance(tree, str) else tree
 
 
 def _flatten(prefix: str, tree: object) -> list[tuple[str, object]]:

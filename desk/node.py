@@ -179,6 +179,8 @@ class LiveDesk:
         for lp in self.config.lps:
             if not lp.enabled:
                 continue
+            if not (lp.rest_url and lp.ws_url):
+                raise ConfigFault(f"{lp.lp} is enabled, but its rest_url and ws_url are not configured")
             secret = self._secret(lp.lp)
             found[lp.lp] = FalconXConfig(
                 lp=lp.lp,

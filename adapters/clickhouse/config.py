@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+SCHEMES = ("chdb", "clickhouse", "clickhouses", "http", "https")
+
 
 class ArchiveConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where ticks and decisions go.
@@ -19,3 +21,10 @@ class ArchiveConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     flush_ms: int = 250
     max_buffer_rows: int = 200_000
     spool_quota_bytes: int = 4_000_000_000
+
+    def __post_init__(self) -> None:
+        if self.dsn.partition("://")[0] not in SCHEMES:
+            raise ValueError("dsn: must be chdb:///path or clickhouse://user:password@host:port/database")
+        for name in ("flush_ms", "max_buffer_rows", "spool_quota_bytes"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name}: must be greater than zero")

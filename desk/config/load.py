@@ -83,6 +83,7 @@ def _check(tree: object, kind: Any, path: str, sources: Mapping[str, str], where
     struct = _struct_in(kind)
     if struct is not None and isinstance(tree, dict):
         fields = {field.encode_name: field for field in msgspec.structs.fields(struct)}
+        faults_before = len(faults)
         for key, value in tree.items():
             at = f"{path}.{key}" if path else key
             if key not in fields:
@@ -94,6 +95,8 @@ def _check(tree: object, kind: Any, path: str, sources: Mapping[str, str], where
         for name, field in fields.items():
             if field.required and name not in tree:
                 faults.append(f"{_place(path, sources, where)}: {path or 'the file'} lacks {name!r}")
+        if len(faults) == faults_before:  # each value by itself is good: now what the table demands as a whole
+            _check_whole(tree, struct, path, sources, where, faults)
         return
     item = _item_in(kind)
     if item is not None and isinstance(tree, list) and _struct_in(item) is not None:
@@ -108,7 +111,35 @@ def _check(tree: object, kind: Any, path: str, sources: Mapping[str, str], where
     try:
         msgspec.convert(tree, kind, strict=False)
     except msgspec.ValidationError as fault:
-        faults.append(f"{_place(path, sources, where)}: {path}: {fault}")
+        hint = (
+            f"; valid: {', '.join(map(str, typing.get_args(kind)))}"
+            if typing.get_origin(kind) is typing.Literal
+            else ""
+        )
+        faults.append(f"{_place(path, sources, where)}: {path}: {_said(fault)}{hint}")
+
+
+def _said(fault: msgspec.ValidationError) -> str:
+    """The message without its own idea of the place: ours has file, key and line."""
+    return str(fault).partition(" - at `$")[0]
+
+
+def _check_whole(
+    tree: dict[str, Any],
+    struct: type[msgspec.Struct],
+    path: str,
+    sources: Mapping[str, str],
+    where: str,
+    faults: list[str],
+) -> None:
+    """A table's own rules (`__post_init__`); the fault is placed at the key that its message begins with, if there is one."""
+    try:
+        msgspec.convert(tree, struct, strict=False)
+    except msgspec.ValidationError as fault:
+        message = _said(fault).removeprefix(f"{path}: ")
+        name = message.partition(":")[0]
+        at = ".".join(part for part in (path, name if name in tree else "") if part)
+        faults.append(f"{_place(at, sources, where)}: {f'{path}: ' if path else ''}{message}")
 
 
 def _struct_in(kind: Any) -> type[msgspec.Struct] | None:
@@ -128,9 +159,12 @@ def _value_in(kind: Any) -> Any:
 
 
 def _place(key: str, sources: Mapping[str, str], where: str) -> str:
+    within = next(
+        (source for known, source in sources.items() if key and known.startswith((f"{key}.", f"{key}["))), where
+    )
     while key and key not in sources:
         key = key.rpartition(".")[0]
-    return sources.get(key, where)
+    return sources.get(key, within)
 
 
 _TABLE = re.compile(r"^\s*\[(\[)?\s*([^\]]+?)\s*\]")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -9,6 +10,7 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Meta
 
+from adapters.ccxt.config import DEPTHS, EXCHANGES
 from adapters.clickhouse.config import ArchiveConfig
 from pricing.parameters import PricingParameters
 from risk.limits import RiskLimits
@@ -47,6 +49,13 @@ class InstrumentSection(Section):
     min_quantity: Decimal = Decimal("0.0001")
     max_quantity: Decimal = Decimal("1000")
 
+    def __post_init__(self) -> None:
+        _spot("symbol", self.symbol)
+        for name in ("price_tick", "quantity_step", "min_quantity", "max_quantity"):
+            _positive(name, getattr(self, name))
+        if self.min_quantity > self.max_quantity:
+            raise ValueError(f"min_quantity: {self.min_quantity} is more than max_quantity, {self.max_quantity}")
+
     @property
     def base(self) -> str:
         """The currency that is bought and sold."""
@@ -72,7 +81,18 @@ class VenueSection(Section):
     depth: int = 500
     max_age_ms: Annotated[int, Meta(ge=100)] = 5_000
     order_timeout_ms: Annotated[int, Meta(ge=100)] = 4_000
-    order_rate_per_s: float = 20.0
+    order_rate_per_s: Annotated[float, Meta(gt=0)] = 20.0
+
+    def __post_init__(self) -> None:
+        _name("venue", self.venue)
+        if self.exchange not in EXCHANGES:
+            raise ValueError(f"exchange: {self.exchange!r} is not supported; there are {', '.join(EXCHANGES)}")
+        if self.depth not in DEPTHS:
+            raise ValueError(f"depth: {self.depth} is not offered; there are {', '.join(map(str, DEPTHS))}")
+        if not -1000 < self.taker_fee_bps < 1000:
+            raise ValueError(f"taker_fee_bps: {self.taker_fee_bps} bps is no fee")
+        for symbol in self.symbols:
+            _spot("symbols", symbol)
 
 
 class LpSection(Section):
@@ -87,6 +107,14 @@ class LpSection(Section):
     levels: dict[str, tuple[Decimal, ...]] = {}
     timeout_ms: Annotated[int, Meta(ge=50)] = 1_500
 
+    def __post_init__(self) -> None:
+        _name("lp", self.lp)
+        for symbol in (*self.symbols, *self.levels):
+            _spot("symbols" if symbol in self.symbols else "levels", symbol)
+        for sizes in self.levels.values():
+            for size in sizes:
+                _positive("levels", size)
+
 
 class Band(Section):
     """How much of one currency the desk may hold, in that currency. Inside `soft` it skews and internalises;
@@ -95,6 +123,12 @@ class Band(Section):
     soft: Decimal
     hard: Decimal
     target: Decimal = Decimal("0.5")
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.soft <= self.hard:
+            raise ValueError(f"soft: {self.soft} must lie between 0 and hard, {self.hard}")
+        if not 0 <= self.target <= 1:
+            raise ValueError(f"target: {self.target} must lie between 0 and 1")
 
 
 class HedgingSection(Section):
@@ -146,6 +180,18 @@ class DeskConfig(Section):
     hedging: HedgingSection = HedgingSection()
     paper: PaperSection = PaperSection()
 
+    def __post_init__(self) -> None:
+        symbols = [item.symbol for item in self.instruments]
+        names = [venue.venue for venue in self.venues] + [lp.lp for lp in self.lps]
+        for what, listed in (("instruments", symbols), ("venues", names)):
+            if twice := sorted({name for name in listed if listed.count(name) > 1}):
+                raise ValueError(f"{what}: {', '.join(twice)} stands there twice")
+        for place in (*self.venues, *self.lps):
+            if strangers := [symbol for symbol in place.symbols if symbol not in symbols]:
+                raise ValueError(f"instruments: {', '.join(strangers)} is traded at a venue or LP, but not listed")
+        if strangers := [name for name in self.paper.accounts if name not in names]:
+            raise ValueError(f"paper: accounts of {', '.join(strangers)}, which is no venue")
+
     @property
     def stage(self) -> str:
         """`paper`, `live`, or `sim`: real orders, but every venue and LP listens on this machine."""
@@ -165,3 +211,18 @@ class DeskConfig(Section):
     def lp_symbols(self, lp: LpSection) -> tuple[str, ...]:
         """Symbols asked of an LP."""
         return lp.symbols or tuple(item.symbol for item in self.instruments)
+
+
+def _name(key: str, name: str) -> None:
+    if not re.fullmatch(r"[A-Z0-9_]{1,32}", name):
+        raise ValueError(f"{key}: {name!r} must be upper case, such as BINANCE")
+
+
+def _spot(key: str, symbol: str) -> None:
+    if not re.fullmatch(r"[A-Z0-9]+/[A-Z0-9]+", symbol):
+        raise ValueError(f"{key}: {symbol!r} is not a spot symbol such as BTC/USDT")
+
+
+def _positive(key: str, value: Decimal) -> None:
+    if not value.is_finite() or value <= 0:
+        raise ValueError(f"{key}: {value} must be greater than zero")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 
 import msgspec
@@ -31,3 +32,8 @@ def credentials(venue: str, environ: Mapping[str, str] = os.environ) -> Credenti
 def mask(text: str) -> str:
     """A secret as it may be shown."""
     return f"{text[:2]}…{text[-2:]}" if len(text) > 8 else "…"
+
+
+def mask_url(text: str) -> str:
+    """A URL without the password in it; any other text as it is."""
+    return re.sub(r"(://[^:/@\s]*:)[^@\s]*@", r"\1***@", text)

@@ -173,3 +173,25 @@ def test_a_paper_desk_without_the_lps_credentials_says_what_is_missing(venues: V
     assert said.returncode == 2
     assert "FALCONX_API_KEY" in said.stderr
     assert "BINANCE_API_KEY" not in said.stderr
+
+
+def test_the_doctor_reaches_the_venues_and_their_clocks(venues: Venues, tmp_path: Path) -> None:
+    from click.testing import CliRunner
+
+    from desk.commands import doctor
+
+    config = write_config(tmp_path / "state", venues)
+    lp = venues.at["credentials"]["FALCONX"]
+    secrets = {"FALCONX_API_KEY": lp["key"], "FALCONX_API_SECRET": lp["secret"]}
+    said = CliRunner().invoke(doctor, ["--config", str(config), "--json"], standalone_mode=False, env=secrets)
+    grades = {item["check"]: item["grade"] for item in json.loads(said.output)["items"]}
+    for check in (
+        "BINANCE reach",
+        "BINANCE clock",
+        "KRAKEN reach",
+        "KRAKEN clock",
+        "FALCONX REST reach",
+        "FALCONX keys",
+    ):
+        assert grades[check] == "ok", said.output
+    assert lp["secret"] not in said.output

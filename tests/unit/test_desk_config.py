@@ -6,7 +6,9 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from desk.commands import config
 from desk.config.example import EXAMPLE
 from desk.config.load import load
 from desk.config.secrets import credentials
@@ -65,6 +67,53 @@ def test_supported_exchanges_narrows_and_refuses_strangers(tmp_path: Path) -> No
 def test_broken_toml_is_one_clear_fault(tmp_path: Path, text: str) -> None:
     with pytest.raises(ConfigFault, match=r"desk\.toml"):
         load(write(tmp_path, text), {})
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "words"),
+    [
+        ("[pricing]\nttl_ms = -5", 1, "pricing: max_deviation_bps and ttl_ms must be positive"),
+        ('[[venues]]\nvenue="OKX"\nexchange="okx"', 3, "exchange: 'okx' is not supported; there are binance, kraken"),
+        ('[[venues]]\nvenue="kraken"\nexchange="kraken"', 2, "venue: 'kraken' must be upper case"),
+        ('[[venues]]\nvenue="A"\nexchange="kraken"\ndepth=7', 4, "depth: 7 is not offered; there are 10, 25"),
+        ('mode = "papr"', 1, "mode: Invalid enum value 'papr'; valid: paper, live"),
+        ('[paper.balances]\nUSDT = "-1"', 1, "paper: -1 USDT is no opening balance"),
+        ('[risk.default]\nmax_quantity = "0"', 2, "risk.default: max_quantity: must be greater than zero"),
+        ('[hedging.bands.BTC]\nsoft = "3"\nhard = "2"', 2, "soft: 3 must lie between 0 and hard, 2"),
+        ('[[instruments]]\nsymbol = "BTCUSDT"', 2, "'BTCUSDT' is not a spot symbol such as BTC/USDT"),
+        ('[[instruments]]\nsymbol="A/B"\n[[instruments]]\nsymbol="A/B"', 1, "instruments: A/B stands there twice"),
+        ('[archive]\ndsn = "x"\nspool_dir = "y"', 2, "dsn: must be chdb:///path or clickhouse://"),
+    ],
+)
+def test_what_a_table_demands_as_a_whole_is_a_fault_with_its_line(
+    tmp_path: Path, text: str, line: int, words: str
+) -> None:
+    path = write(tmp_path, text)
+    with pytest.raises(ConfigFault) as caught:
+        load(path, {})
+    fault = str(caught.value).splitlines()[1].strip()
+    assert fault.startswith(f"{path}:{line}: ")
+    assert words in fault
+
+
+def test_config_show_masks_passwords_in_urls(tmp_path: Path) -> None:
+    path = write(tmp_path, '[ledger]\nurl = "postgresql://desk:hunter2@db/kerb"\n')
+    for options in ([], ["--json"]):
+        said = CliRunner().invoke(config, ["show", "--config", str(path), *options])
+        assert said.exit_code == 0
+        assert "postgresql://desk:***@db/kerb" in said.output
+        assert "hunter2" not in said.output
+
+
+def test_config_init_makes_a_file_that_check_calls_good_and_never_overwrites(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert CliRunner().invoke(config, ["init"]).exit_code == 0
+    assert "desk.toml: good" in CliRunner().invoke(config, ["check"]).output
+    again = CliRunner().invoke(config, ["init"])
+    assert isinstance(again.exception, ConfigFault)
+    assert (tmp_path / "desk.toml").read_text() == EXAMPLE
 
 
 def test_missing_file_says_so(tmp_path: Path) -> None:
