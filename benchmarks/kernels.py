@@ -10,6 +10,7 @@ from random import Random
 import numpy as np
 
 from benchmarks import peers
+from benchmarks.live_split import live_split
 from benchmarks.orders import order
 from benchmarks.row import Row, rows, side_by_side
 from pricing import sweep
@@ -65,7 +66,7 @@ def split() -> list[Row]:
         mine, _ = side_by_side(whole, {}, 2)
         question = "the same from decimals in to decimals out, as kerb split does it"
         report += rows(f"split.request {label}", question, mine, {})
-    return report
+    return report + live_split()
 
 
 def books(venues: int, depth: int, seed: int = 1) -> ConsolidatedBook:

@@ -169,13 +169,11 @@ def merge(book: Array, work: Array, sums: Floats, total: int, record: bool) -> i
 
 
 @njit(cache=True, nogil=True)
-def relaxed(work: Array, sums: Floats, lots: int) -> float:
-    """Least cost of `lots` from the books, by the prefix; infinite when they do not hold so much."""
-    if lots == 0:
-        return 0.0
+def step_of(work: Array, lots: int) -> int:
+    """The step of the prefix that reaches `lots` (above 0); -1 when the books do not hold so much."""
     n = work[W_STEPS]
     if n == 0 or work[PREFIX + n - 1] < lots:
-        return np.inf
+        return -1
     low, high = 0, n - 1
     while low < high:
         middle = (low + high) >> 1
@@ -183,9 +181,68 @@ def relaxed(work: Array, sums: Floats, lots: int) -> float:
             low = middle + 1
         else:
             high = middle
+    return low
+
+
+@njit(cache=True, nogil=True)
+def relaxed(work: Array, sums: Floats, lots: int) -> float:
+    """Least cost of `lots` from the books, by the prefix; infinite when they do not hold so much."""
+    if lots == 0:
+        return 0.0
+    step = step_of(work, lots)
+    if step < 0:
+        return np.inf
     steps_at = PREFIX + (work.shape[0] - PREFIX) // 2
-    slope = float(work[steps_at + low]) - sums[F_BASE]
-    return sums[F_PREFIX + low] - slope * float(work[PREFIX + low] - lots)
+    slope = float(work[steps_at + step]) - sums[F_BASE]
+    return sums[F_PREFIX + step] - slope * float(work[PREFIX + step] - lots)
+
+
+@njit(cache=True, nogil=True)
+def cut(book: Array, work: Array, total: int) -> bool:
+    """The merge of `total` lots once the prefix is known: every venue up to the slope that reaches it, which needs no
+    ordering. Fills TAKEN; False when the books do not hold so much."""
+    step = step_of(work, total)
+    if step < 0:
+        return False
+    slope = work[PREFIX + (work.shape[0] - PREFIX) // 2 + step]
+    venues, depth, side, limit = work[W_VENUES], book[H_DEPTH], work[W_SIDE], work[W_LIMIT]
+    left = total
+    for v in range(venues):  # cheaper than the slope
+        row = HEAD + v * VENUE
+        taken, spent, open_ = 0, 0, work[row + USED] == 1
+        base, factor = side_base(book, v, side), work[row + FACTOR]
+        cap, money = work[row + CAP_LOTS], work[row + CAP_NOTIONAL]
+        cursor = book[HEADER + v * VENUE_WORDS + V_COUNT + side] - 1
+        while open_ and cursor >= 0:
+            key = -book[base + cursor]
+            ticks = abs(key)
+            if key * factor >= slope or (limit > 0 and ((side == 1 and key > limit) or (side == 0 and ticks < limit))):
+                break
+            size = book[base + depth + cursor]
+            take = min(size, cap - taken, total)
+            if take * ticks > money - spent:
+                take = (money - spent) // ticks
+            open_ = take == size
+            taken += take
+            spent += take * ticks
+            cursor -= 1
+        work[row + TAKEN], work[row + SPENT] = taken, spent
+        work[row + CURSOR] = cursor if open_ else -1
+        left -= taken
+    for v in range(venues):  # at the slope itself, in order
+        row = HEAD + v * VENUE
+        base, cursor = side_base(book, v, side), work[row + CURSOR]
+        while left > 0 and cursor >= 0 and head_key(book, work, v) == slope:
+            ticks, size = abs(book[base + cursor]), book[base + depth + cursor]
+            take = min(size, work[row + CAP_LOTS] - work[row + TAKEN], total)
+            take = min(take, (work[row + CAP_NOTIONAL] - work[row + SPENT]) // ticks)
+            cursor = cursor - 1 if take == size else -1
+            take = min(take, left)
+            work[row + TAKEN] += take
+            work[row + SPENT] += take * ticks
+            work[row + CURSOR] = cursor
+            left -= take
+    return left == 0
 
 
 @njit(cache=True, nogil=True)
@@ -234,8 +291,11 @@ def settle(book: Array, work: Array, sums: Floats, total: int, room: int) -> tup
     pure = True
     for v in range(venues):
         work[HEAD + v * VENUE + SKIP] = 0
-    for _ in range(ROUNDS):
-        if merge(book, work, sums, total, False) < total:
+    for turn in range(ROUNDS):
+        if turn == 0:
+            if not cut(book, work, total):
+                return np.inf, False
+        elif merge(book, work, sums, total, False) < total:
             return np.inf, False
         count, smallest, changed = 0, -1, False
         for v in range(venues):
@@ -389,7 +449,7 @@ def certify(book: Array, work: Array, sums: Floats) -> int:
             work[W_OPTIMAL] = 1 if pure and turn == 0 and second > cost + margin else 0
             for v in range(venues):
                 work[HEAD + v * VENUE + OUT_LOTS] = work[HEAD + v * VENUE + FINAL]
-            if cost - bound <= 0.5 * tolerance:
+            if cost - bound + margin <= tolerance:
                 break
     sums[F_GAP] = max(0.0, incumbent - bound) + margin
     if work[W_OPTIMAL] == 0 and sums[F_GAP] > tolerance:

@@ -29,6 +29,7 @@ class LiveSplitter:
     def __init__(self, book: ConsolidatedBook) -> None:
         self.scale = book.scale
         self.work, self.sums = fast.new_work(len(book.venues), book.depth)
+        self._words = memoryview(self.work)  # the same memory; single words are read and written faster this way
         self._terms: dict[str, VenueTerms] = {}
         self._lots: dict[str, int] = {}  # 0: this venue is beyond the kernel
         self._fees: list[int] = [0] * len(book.venues)
@@ -49,7 +50,7 @@ class LiveSplitter:
         gap_bps: Decimal,
     ) -> SplitResult | None:
         """A certified plan within `gap_bps`, or None."""
-        work, scale = self.work, self.scale
+        work, scale = self._words, self.scale
         sign = 1 if side == "buy" else -1
         step = self._venues(book, sign, balances, exclude, now_ns)
         total = self._integer(quantity, scale.size_decimals, down=True)
@@ -73,7 +74,7 @@ class LiveSplitter:
         work[fast.W_CHILDREN] = venues + len(found) if max_children is None else max_children
         work[fast.W_QUOTES] = len(found)
         self.sums[fast.F_TOLERANCE] = float(gap_bps) * 1e-4
-        if fast.certify(book.arena, work, self.sums) != fast.CERTIFIED:
+        if fast.certify(book.arena, self.work, self.sums) != fast.CERTIFIED:
             return None
         return self._result(book, sign, side, quantity, total - rest, found)
 
@@ -88,7 +89,7 @@ class LiveSplitter:
         now_ns: int,
     ) -> int:
         """Fill the venue rows; the greatest common lot of those that may be used, 0 when the kernel cannot decide."""
-        work, live, step = self.work, book.live_mask(now_ns), 0
+        work, live, step = self._words, book.live_mask(now_ns), 0
         for index, venue in enumerate(book.venues):
             row = fast.HEAD + index * fast.VENUE
             work[row + fast.USED] = 0
@@ -127,15 +128,15 @@ class LiveSplitter:
         if fits and not terms.fixed_cost:
             assert lot is not None and fee is not None
             self._lots[venue], self._fees[index] = lot, fee
-            self.work[row + fast.LOT] = lot
-            self.work[row + fast.MIN_LOTS] = least
-            self.work[row + fast.MIN_NOTIONAL] = notional
+            self._words[row + fast.LOT] = lot
+            self._words[row + fast.MIN_LOTS] = least
+            self._words[row + fast.MIN_NOTIONAL] = notional
 
     def _quotes(
         self, quotes: Sequence[SplitQuote], sign: int, limit_price: Decimal | None, total: int, step: int
     ) -> list[SplitQuote] | None:
         """Fill the quote rows with those that can be used at all; None when the kernel cannot decide about one."""
-        work, scale = self.work, self.scale
+        work, scale = self._words, self.scale
         groups: dict[str, int] = {}
         found: list[SplitQuote] = []
         for quote in quotes:
@@ -176,7 +177,7 @@ class LiveSplitter:
     def _result(
         self, book: ConsolidatedBook, sign: int, side: str, quantity: Decimal, filled: int, quotes: list[SplitQuote]
     ) -> SplitResult:
-        work, scale = self.work, self.scale
+        work, scale = self._words, self.scale
         venues = book.venues
         first = fast.HEAD
         rows = work[first : first + len(venues) * fast.VENUE].tolist()
