@@ -42,6 +42,7 @@ HEAD = 16
 LOT, MIN_LOTS, MIN_NOTIONAL, CAP_LOTS, CAP_NOTIONAL, FACTOR, USED = 0, 1, 2, 3, 4, 5, 6  # in; USED: may be traded at
 LOW, KEY, CURSOR, TAKEN, SPENT, SKIP, FINAL = 7, 8, 9, 10, 11, 12, 13  # scratch
 OUT_LOTS, OUT_NOTIONAL, OUT_WORST = 14, 15, 16  # out
+BASE, END = 17, 18  # scratch: first word of the side's keys, and the cursor of its last level within the limit price
 VENUE = 20
 MAX_VENUES = 64
 MAX_QUOTES = 8
@@ -63,20 +64,32 @@ def new_work(venues: int, depth: int) -> tuple[Array, Floats]:
 
 
 @njit(cache=True, nogil=True)
-def head_key(book: Array, work: Array, venue: int) -> int:
+def locate(book: Array, work: Array, venue: int) -> int:
+    """Where a venue's side lies in the arena, and how far the limit price lets it be used; how many levels that leaves."""
+    row, side, limit = HEAD + venue * VENUE, work[W_SIDE], work[W_LIMIT]
+    n = book[HEADER + venue * VENUE_WORDS + V_COUNT + side]
+    base = side_base(book, venue, side)
+    low = 0
+    if limit > 0:  # the best level is last: find the first that is within the limit
+        least = -limit if side == 1 else limit
+        high = n
+        while low < high:
+            middle = (low + high) >> 1
+            if book[base + middle] < least:
+                low = middle + 1
+            else:
+                high = middle
+    work[row + BASE], work[row + END], work[row + CURSOR] = base, low, n - 1
+    return n - low
+
+
+@njit(cache=True, nogil=True)
+def head_key(book: Array, work: Array, row: int) -> int:
     """Slope of the level under a venue's cursor; `NONE` at the end of the book or beyond the limit price."""
-    row = HEAD + venue * VENUE
     cursor = work[row + CURSOR]
-    if cursor < 0:
+    if cursor < work[row + END]:
         return NONE
-    side = work[W_SIDE]
-    key = -book[
-        side_base(book, venue, side) + cursor
-    ]  # bids are kept as ticks, asks as −ticks: best last, so −key ascends
-    limit = work[W_LIMIT]
-    if limit > 0 and ((side == 1 and key > limit) or (side == 0 and -key < limit)):
-        return NONE
-    return key * work[row + FACTOR]
+    return -book[work[row + BASE] + cursor] * work[row + FACTOR]  # bids are kept as ticks, asks as −ticks: −key ascends
 
 
 @njit(cache=True, nogil=True)
@@ -126,7 +139,7 @@ def merge(book: Array, work: Array, sums: Floats, total: int, record: bool) -> i
         work[row + KEY] = NONE
         if v < venues and work[row + USED] == 1 and work[row + SKIP] == 0:
             work[row + CURSOR] = book[HEADER + v * VENUE_WORDS + V_COUNT + side] - 1
-            work[row + KEY] = head_key(book, work, v)
+            work[row + KEY] = head_key(book, work, row)
     steps_at = PREFIX + (work.shape[0] - PREFIX) // 2
     base, cost, used, steps = sums[F_BASE], 0.0, 0, 0
     winner = build(work, leaves)
@@ -135,7 +148,7 @@ def merge(book: Array, work: Array, sums: Floats, total: int, record: bool) -> i
         key = work[row + KEY]
         if key == NONE:
             break
-        at = side_base(book, winner, side) + work[row + CURSOR]
+        at = work[row + BASE] + work[row + CURSOR]
         ticks = abs(book[at])
         size = book[at + depth]
         take = size
@@ -161,7 +174,7 @@ def merge(book: Array, work: Array, sums: Floats, total: int, record: bool) -> i
             work[row + KEY] = NONE
         elif take == size:
             work[row + CURSOR] -= 1
-            work[row + KEY] = head_key(book, work, winner)
+            work[row + KEY] = head_key(book, work, row)
         winner = replay(work, leaves, winner)
     if record:
         work[W_STEPS] = steps
@@ -205,18 +218,18 @@ def cut(book: Array, work: Array, total: int) -> bool:
     if step < 0:
         return False
     slope = work[PREFIX + (work.shape[0] - PREFIX) // 2 + step]
-    venues, depth, side, limit = work[W_VENUES], book[H_DEPTH], work[W_SIDE], work[W_LIMIT]
+    venues, depth, side = work[W_VENUES], book[H_DEPTH], work[W_SIDE]
     left = total
     for v in range(venues):  # cheaper than the slope
         row = HEAD + v * VENUE
         taken, spent, open_ = 0, 0, work[row + USED] == 1
-        base, factor = side_base(book, v, side), work[row + FACTOR]
+        base, end, factor = work[row + BASE], work[row + END], work[row + FACTOR]
         cap, money = work[row + CAP_LOTS], work[row + CAP_NOTIONAL]
         cursor = book[HEADER + v * VENUE_WORDS + V_COUNT + side] - 1
-        while open_ and cursor >= 0:
+        while open_ and cursor >= end:
             key = -book[base + cursor]
             ticks = abs(key)
-            if key * factor >= slope or (limit > 0 and ((side == 1 and key > limit) or (side == 0 and ticks < limit))):
+            if key * factor >= slope:
                 break
             size = book[base + depth + cursor]
             take = min(size, cap - taken, total)
@@ -231,8 +244,8 @@ def cut(book: Array, work: Array, total: int) -> bool:
         left -= taken
     for v in range(venues):  # at the slope itself, in order
         row = HEAD + v * VENUE
-        base, cursor = side_base(book, v, side), work[row + CURSOR]
-        while left > 0 and cursor >= 0 and head_key(book, work, v) == slope:
+        base, cursor = work[row + BASE], work[row + CURSOR]
+        while left > 0 and cursor >= 0 and head_key(book, work, row) == slope:
             ticks, size = abs(book[base + cursor]), book[base + depth + cursor]
             take = min(size, work[row + CAP_LOTS] - work[row + TAKEN], total)
             take = min(take, (work[row + CAP_NOTIONAL] - work[row + SPENT]) // ticks)
@@ -253,17 +266,14 @@ def walk(book: Array, work: Array, sums: Floats, venue: int, lots: int, out: boo
     if lots > work[row + CAP_LOTS]:
         return np.inf
     side, depth = work[W_SIDE], book[H_DEPTH]
-    base = side_base(book, venue, side)
+    base, end, factor = work[row + BASE], work[row + END], work[row + FACTOR]
     cursor = book[HEADER + venue * VENUE_WORDS + V_COUNT + side] - 1
-    limit, factor = work[W_LIMIT], work[row + FACTOR]
     left, notional, worst, cost = lots, 0, 0, 0.0
     while left > 0:
-        if cursor < 0:
+        if cursor < end:
             return np.inf
         key = -book[base + cursor]
         ticks = abs(key)
-        if limit > 0 and ((side == 1 and ticks > limit) or (side == 0 and ticks < limit)):
-            return np.inf
         take = min(left, book[base + depth + cursor])
         notional += take * ticks
         cost += (float(key * factor) - sums[F_BASE]) * float(take)
@@ -353,20 +363,18 @@ def settle(book: Array, work: Array, sums: Floats, total: int, room: int) -> tup
 @njit(cache=True, nogil=True)
 def prepare(book: Array, work: Array, sums: Floats) -> bool:
     """Least slope, minimums; whether every number fits."""
-    venues, side, total = work[W_VENUES], work[W_SIDE], work[W_TOTAL]
+    venues, total = work[W_VENUES], work[W_TOTAL]
     best = NONE
     for v in range(venues):
         row = HEAD + v * VENUE
         work[row + OUT_LOTS] = 0
         if work[row + USED] == 0:
             continue
-        n = book[HEADER + v * VENUE_WORDS + V_COUNT + side]
-        work[row + CURSOR] = n - 1
-        key = head_key(book, work, v)
-        if key == NONE:
+        if locate(book, work, v) <= 0:
             work[row + USED] = 0
             continue
-        base = side_base(book, v, side)
+        key = head_key(book, work, row)
+        n, base = work[row + CURSOR] + 1, work[row + BASE]
         worst = max(abs(book[base]), abs(book[base + n - 1]))
         if worst >= MOST_TICKS or total > MOST // worst:
             return False
