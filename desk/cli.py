@@ -50,6 +50,9 @@ def main() -> None:
         sys.exit(130)
     except KeyboardInterrupt:
         sys.exit(130)
+    except click.exceptions.NoArgsIsHelpError as fault:
+        click.echo(fault.format_message(), err=True)
+        sys.exit(2)
     except click.ClickException as fault:
         where = fault.ctx.command_path if isinstance(fault, click.UsageError) and fault.ctx is not None else ""
         click.echo(f"kerb: {fault.format_message()}" + (f" See `{where} --help`." if where else ""), err=True)

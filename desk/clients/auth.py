@@ -8,9 +8,8 @@
     6  the key's rate is not used up                  else 429 rate_limited, with Retry-After
 
 A signature is computed for unknown keys too, and compared in constant time, so that answers do not tell which keys
-exist. A nonce is remembered only after its signature was found good: nobody else can use up a client's nonces. They
-live in memory: a restart forgets them, and a request recorded less than five seconds before it could be sent again;
-ids of the client's own make that harmless.
+exist. A nonce is remembered only after its signature was found good: nobody else can use up a client's nonces; and over
+a restart, so that a request recorded just before it cannot be sent again just after it.
 """
 
 from __future__ import annotations
@@ -46,7 +45,7 @@ class Authenticator:
         self._keys = keys
         self._clock_ns = clock_ns
         self._monotonic_ns = monotonic_ns
-        self._nonces = Nonces(WINDOW_MS)
+        self._nonces = Nonces(WINDOW_MS, journal=keys.folder / "nonces.log", now_ms=clock_ns() // 1_000_000)
         self._limits = RateLimits()
         self._public: dict[str, Ed25519PublicKey] = {}
 
@@ -83,6 +82,10 @@ class Authenticator:
             raise Limited("rate_limited", "too many requests inside one time window", details={"retry_after_s": 1})
         self._nonces.add(key_id, nonce, now_ms)
         return self._admit(key, address, now_ms)
+
+    def close(self) -> None:
+        """Nothing is checked any more."""
+        self._nonces.close()
 
     def count(self, key_id: str) -> None:
         """Count one more request of a caller already known (a WebSocket frame); raises `Limited`."""

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from desk.clients.store import KeyStore
 
 _STATE = click.option(
     "--state",
@@ -53,22 +57,21 @@ def new(
     """Make a key. Its secret is shown this once and kept encrypted."""
     from desk.clients.keys import DEFAULT_BURST, DEFAULT_RATE_PER_S
     from desk.clients.store import KeyStore
-    from desk.errors import ConfigFault
+    from pricing.parameters import TIERS
 
-    try:
-        made = KeyStore(state).new(
-            client,
-            _comma_list(scopes) or [],
-            scheme=scheme,
-            tier=tier,
-            instruments=_comma_list(instruments),
-            addresses=_comma_list(addresses) or [],
-            rate_per_s=rate_per_s or DEFAULT_RATE_PER_S,
-            burst=burst or DEFAULT_BURST,
-            public_key=public_key,
-        )
-    except ValueError as fault:
-        raise ConfigFault(str(fault)) from None
+    made = KeyStore(state).new(
+        client,
+        _comma_list(scopes) or [],
+        scheme=scheme,
+        tier=tier,
+        instruments=_comma_list(instruments),
+        addresses=_comma_list(addresses) or [],
+        rate_per_s=rate_per_s or DEFAULT_RATE_PER_S,
+        burst=burst or DEFAULT_BURST,
+        public_key=public_key,
+    )
+    if tier not in TIERS:
+        click.echo(f"kerb: tier {tier} pays the standard markup unless pricing.markup_bps names it", err=True)
     if as_json:
         _print_json({"key": made.key.key_id, "secret": made.secret, "client_id": client, "scheme": scheme})
         return
@@ -84,12 +87,12 @@ def list_keys(state: Path, as_json: bool) -> None:
     """List the keys, without their secrets."""
     import msgspec
 
-    from desk.clients.store import KeyStore
-
-    found = KeyStore(state).keys()
+    found = _existing(state).keys()
     if as_json:
         _print_json({"items": [msgspec.to_builtins(key) for key in found]})
         return
+    if not found:
+        click.echo(f"kerb: there are no keys in {state}", err=True)
     for key in found:
         allowed = "all" if key.instruments is None else ",".join(sorted(key.instruments))
         status = "active" if key.active else "revoked"
@@ -103,13 +106,21 @@ def list_keys(state: Path, as_json: bool) -> None:
 @_JSON
 def revoke(state: Path, key_id: str, as_json: bool) -> None:
     """Make a key useless for ever."""
-    from desk.clients.store import KeyStore
-
-    key = KeyStore(state).revoke(key_id)
+    key = _existing(state).revoke(key_id)
     if as_json:
         _print_json({"key": key.key_id, "active": key.active})
     else:
         click.echo(f"{key.key_id} is revoked")
+
+
+def _existing(state: Path) -> KeyStore:
+    """The keys of a folder that is there: looking must not make one."""
+    from desk.clients.store import KeyStore
+    from desk.errors import ConfigFault
+
+    if not state.is_dir():
+        raise ConfigFault(f"there is no state folder {state}: --state DIR says where the desk keeps its own")
+    return KeyStore(state)
 
 
 def _print_json(value: object) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import ipaddress
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -56,6 +57,11 @@ class KeyStore:
         self._next_look = 0.0
         self._read()
 
+    @property
+    def folder(self) -> Path:
+        """The state folder."""
+        return self._path.parent
+
     # ---- looking up ----
 
     def get(self, key_id: str) -> ApiKey | None:
@@ -94,16 +100,18 @@ class KeyStore:
         public_key: str | None = None,
     ) -> NewKey:
         """Make a key and write it. For Ed25519 a public key may be given; then nobody but its owner knows the
-        secret.
+        secret. Raises `ConfigFault` for anything that would never let a request through.
         """
+        if public_key and scheme != Scheme.ED25519:
+            raise ConfigFault("a public key belongs to the scheme ed25519")
         key = ApiKey(
             key_id=new_key_id(),
             client_id=client_id,
-            scopes=frozenset(Scope(scope) for scope in scopes),
+            scopes=_checked_scopes(scopes),
             scheme=Scheme(scheme),
             tier=tier,
-            instruments=None if instruments is None else frozenset(instruments),
-            addresses=tuple(addresses),
+            instruments=None if instruments is None else frozenset(map(_checked_symbol, instruments)),
+            addresses=tuple(map(_checked_address, addresses)),
             rate_per_s=rate_per_s,
             burst=burst,
             created_ns=time.time_ns(),
@@ -208,3 +216,25 @@ def _checked_public(public: str) -> str:
     if len(raw) != 32:
         raise ConfigFault("an Ed25519 public key is 32 bytes in hex")
     return public.lower()
+
+
+def _checked_scopes(scopes: Iterable[str]) -> frozenset[Scope]:
+    known = {scope.value for scope in Scope}
+    wanted = list(scopes)
+    if strangers := [scope for scope in wanted if scope not in known]:
+        raise ConfigFault(f"there is no scope {', '.join(strangers)}; there are {', '.join(Scope)}")
+    return frozenset(Scope(scope) for scope in wanted)
+
+
+def _checked_symbol(symbol: str) -> str:
+    if "/" not in symbol:
+        raise ConfigFault(f"{symbol!r} is not an instrument such as BTC/USDT")
+    return symbol
+
+
+def _checked_address(address: str) -> str:
+    try:
+        ipaddress.ip_network(address, strict=False)
+    except ValueError:
+        raise ConfigFault(f"{address!r} is neither an IP address nor a network such as 10.0.0.0/8") from None
+    return address

@@ -95,3 +95,26 @@ def test_the_command_refuses_what_is_no_key(tmp_path: Path, arguments: list[str]
         CliRunner().invoke(
             keys_command, ["new", "--state", str(tmp_path), "--client", "a", *arguments], catch_exceptions=False
         )
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--scopes", "quote,bogus"], "there is no scope bogus; there are quote, trade, read, operate"),
+        (["--addresses", "10.0.0.0/8,nowhere"], "'nowhere' is neither an IP address nor a network"),
+        (["--instruments", "BTCUSDT"], "'BTCUSDT' is not an instrument such as BTC/USDT"),
+        (["--public-key", "00" * 32], "a public key belongs to the scheme ed25519"),
+    ],
+)
+def test_a_key_that_could_never_be_used_is_not_made(tmp_path: Path, options: list[str], words: str) -> None:
+    said = CliRunner().invoke(keys_command, ["new", "--state", str(tmp_path), "--client", "a", *options])
+    assert isinstance(said.exception, ConfigFault)
+    assert words in str(said.exception)
+    assert KeyStore(tmp_path, {}).keys() == []
+
+
+@pytest.mark.parametrize("command", [["list"], ["revoke", "K1"]])
+def test_looking_for_keys_makes_no_state_folder(tmp_path: Path, command: list[str]) -> None:
+    said = CliRunner().invoke(keys_command, [*command, "--state", str(tmp_path / "none")])
+    assert isinstance(said.exception, ConfigFault)
+    assert not (tmp_path / "none").exists()
