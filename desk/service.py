@@ -12,7 +12,7 @@ from typing import Protocol
 
 import msgspec
 
-from desk.api.messages import AcceptRequest, DeskState, Instrument, RfqRequest
+from desk.api.messages import AcceptRequest, DeskState, Instrument, RfqRequest, TradingState
 from desk.errors import ApiFault
 from desk.rfq.records import QuoteRecord, RfqRecord, TradeRecord
 
@@ -77,7 +77,11 @@ class DeskService(Protocol):
 
     def state(self) -> DeskState: ...
 
-    def halt(self, caller: Caller, reason: str) -> None:
-        """Stop quoting and sending. Cancels and reconciliation go on. Survives a restart."""
+    def trading(self) -> TradingState:
+        """What the desk may do now; cheap, unlike `state`."""
 
-    def resume(self, caller: Caller, reason: str) -> None: ...
+    def halt(self, caller: Caller, reason: str, reply: Callable[[TradingState | ApiFault], None]) -> None:
+        """Stop quoting and sending, at once. Cancels and reconciliation go on. Survives a restart once it is answered."""
+
+    def resume(self, caller: Caller, reason: str, reply: Callable[[TradingState | ApiFault], None]) -> None:
+        """Trade again, once that is durable."""

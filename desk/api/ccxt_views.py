@@ -56,6 +56,7 @@ def trade(tick: TradeTick, symbol: str) -> dict[str, Any]:
         "amount": text(amount),
         "cost": text(price * amount),
         "fee": None,
+        "fees": [],
         "info": {},
     }
 
@@ -103,5 +104,7 @@ def ticker(
         "average": None,
         "baseVolume": None,
         "quoteVolume": None,
+        "indexPrice": None,
+        "markPrice": None,
         "info": {"venue": venue},
     }

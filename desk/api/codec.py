@@ -8,6 +8,7 @@ from typing import Any
 import aiohttp
 import msgspec
 
+from desk.api.decoding import refuse_duplicates
 from desk.api.frames import JSON_PROTOCOL, MSGPACK_PROTOCOL
 from desk.errors import Invalid
 
@@ -33,7 +34,9 @@ class Codec:
         """A request frame as a dict; raises `Invalid` 400."""
         try:
             frame = self.decoder.decode(message.data)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, TypeError) as fault:
+            if self.name == "JSON":
+                refuse_duplicates(message.data)
+        except (msgspec.DecodeError, ValueError, RecursionError, TypeError) as fault:
             raise Invalid("malformed_frame", f"not a {self.name} frame: {fault}", status=400) from None
         if not isinstance(frame, dict):
             raise Invalid("malformed_frame", "a frame is an object", status=400)

@@ -1,8 +1,10 @@
 """Requests into structs, and everything that can be wrong with them into `Invalid`.
 
     not JSON, not UTF-8, nested beyond reason          400 malformed_json
-    JSON, but not what the route takes                 422 invalid_field, unknown_field, missing_field;
+    JSON, but not what the route takes                 422 invalid_field, unknown_field, missing_field, duplicate_field;
     `details.field` says where
+
+A field given twice is refused, since two readers of the same signed bytes could read it differently.
 
 JSON numbers for prices and quantities are refused, since they have passed through a float somewhere; so are NaN,
 infinities, exponents.
@@ -10,6 +12,7 @@ infinities, exponents.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -27,14 +30,33 @@ def decode_body[T](raw: bytes, kind: type[T]) -> T:
     """The body of a REST request."""
     try:
         try:
-            return msgspec.json.decode(raw, type=kind)
+            body = msgspec.json.decode(raw, type=kind)
         except msgspec.ValidationError as fault:
-            msgspec.json.decode(
-                raw
-            )  # a wrong field in what is not JSON at all is 400, wherever the parser met it first
+            # A wrong field in what is not JSON at all is 400, wherever the parser met it first.
+            refuse_duplicates(raw)
             raise invalid(fault) from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
+        refuse_duplicates(raw)
+        return body
+    except (msgspec.DecodeError, ValueError, RecursionError) as fault:
         raise Invalid("malformed_json", f"the body is not JSON: {fault}", status=400) from None
+
+
+def refuse_duplicates(raw: bytes | str) -> None:
+    """Raise `Invalid` when an object in this JSON has a field twice, `ValueError` when it is not JSON."""
+    json.loads(raw, object_pairs_hook=_no_duplicates, parse_constant=_no_constant)
+
+
+def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise Invalid("duplicate_field", f"field {twice[:64]!r} is given twice", details={"field": twice[:64]})
+    return fields
+
+
+def _no_constant(word: str) -> None:
+    raise ValueError(f"{word} is not JSON")
 
 
 def convert_fields[T](fields: Mapping[str, Any], kind: type[T]) -> T:

@@ -87,9 +87,14 @@ def _operation(
     if route.body is not None:
         operation["requestBody"] = {
             "required": True,
-            "content": {"application/json": {"schema": schemas[route.body]}},
+            "content": {"application/json": {"schema": schemas[route.body], "examples": _examples(route)}},
         }
     return operation
+
+
+def _examples(route: Route) -> dict[str, Any]:
+    """What a body may look like, as OpenAPI's map of named examples."""
+    return {name: {"value": value} for name, value in route.examples.items()}
 
 
 def document(routes: Iterable[Route]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from desk.api.capabilities import capabilities_of
-from desk.api.context import Api
+from desk.api.context import Api, ask
 from desk.api.messages import (
     Capabilities,
     DeskState,
@@ -39,21 +39,18 @@ def _confirmed(body: HaltRequest, word: str) -> None:
         raise Invalid("not_confirmed", f"confirm must be the word {word}", details={"field": "confirm"})
 
 
-def _trading(api: Api) -> TradingState:
-    state = api.service.state()
-    return TradingState(trading=state.trading, halt_reason=state.halt_reason)
-
-
 async def halt(api: Api, call: Call) -> TradingState:
     _confirmed(call.body, "HALT")
-    api.service.halt(call.caller, call.body.reason)
-    return _trading(api)
+    return await ask(lambda reply: api.service.halt(call.caller, call.body.reason, reply), _same, api.reply_timeout_s)
 
 
 async def resume(api: Api, call: Call) -> TradingState:
     _confirmed(call.body, "RESUME")
-    api.service.resume(call.caller, call.body.reason)
-    return _trading(api)
+    return await ask(lambda reply: api.service.resume(call.caller, call.body.reason, reply), _same, api.reply_timeout_s)
+
+
+def _same(state: TradingState) -> TradingState:
+    return state
 
 
 _OPERATE = ("operate",)
@@ -81,6 +78,8 @@ ROUTES = (
         halt,
         scopes=_OPERATE,
         body=HaltRequest,
+        errors=(504,),
+        examples={"halt": {"confirm": "HALT", "reason": "venue outage"}},
     ),
     Route(
         "POST",
@@ -91,5 +90,7 @@ ROUTES = (
         resume,
         scopes=_OPERATE,
         body=HaltRequest,
+        errors=(504,),
+        examples={"resume": {"confirm": "RESUME", "reason": "venue is back"}},
     ),
 )

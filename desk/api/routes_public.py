@@ -8,7 +8,7 @@ from aiohttp import web
 from desk.api import asyncapi, docs, openapi
 from desk.api.context import Api
 from desk.api.routing import Route
-from desk.errors import ApiFault, Failed
+from desk.errors import Failed
 
 
 class Public:
@@ -45,14 +45,13 @@ class Public:
 
     async def _get_ready(self, _: web.Request) -> web.Response:
         """The desk can quote: it trades, and at least one book is live."""
-        try:
-            state = self._api.service.state()
-        except ApiFault as fault:
-            raise Failed("not_ready", fault.message) from None
-        live = sum(book.status == "live" for book in state.books)
-        if state.trading == "halted" or not live:
-            raise Failed("not_ready", "the desk cannot quote", details={"trading": state.trading, "live_books": live})
-        return web.json_response({"status": "ready", "trading": state.trading, "live_books": live})
+        trading = self._api.service.trading().trading
+        now_ns = self._api.clock_ns()
+        books = self._api.market.books.values()
+        live = sum(book.status(venue, now_ns).value == "live" for book in books for venue in book.venues)
+        if trading == "halted" or not live:
+            raise Failed("not_ready", "the desk cannot quote", details={"trading": trading, "live_books": live})
+        return web.json_response({"status": "ready", "trading": trading, "live_books": live})
 
     async def _get_metrics(self, _: web.Request) -> web.Response:
         return web.Response(

@@ -90,6 +90,17 @@ ROUTES = (
         body=RfqRequest,
         status=201,
         errors=(409, 504),
+        examples={
+            "two_way": {"client_rfq_id": "c-1", "instrument": "BTC/USDT", "side": "two_way", "quantity": "1.5"},
+            "buy_for_an_amount": {
+                "client_rfq_id": "c-2",
+                "instrument": "BTC/USDT",
+                "side": "buy",
+                "quantity": "90000",
+                "currency": "USDT",
+                "ttl_ms": 2000,
+            },
+        },
     ),
     Route("GET", "/v1/rfqs", "listRfqs", "Requests, newest first.", RfqPage, list_rfqs, scopes=_LOOK, query=RfqQuery),
     Route("GET", "/v1/rfqs/{rfq_id}", "getRfq", "One request.", Rfq, get_rfq, scopes=_LOOK, errors=(404,)),
@@ -113,6 +124,10 @@ ROUTES = (
         scopes=("trade",),
         body=AcceptRequest,
         errors=(404, 409, 504),
+        examples={
+            "whole": {"client_order_id": "o-1"},
+            "partial": {"client_order_id": "o-2", "quantity": "0.75"},
+        },
     ),
     Route(
         "GET",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +39,7 @@ class Route:
     query: type | None = None
     status: int = 200
     errors: tuple[int, ...] = field(default=())  # beyond those every route can answer
+    examples: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # bodies, by a name
 
     def admit(self, caller: Caller) -> None:
         """Raise 403 unless the caller has one of the scopes."""

@@ -23,6 +23,7 @@ from desk.api.metrics import Metrics
 from desk.api.routes_public import Public
 from desk.api.routing import Call, Route
 from desk.api.signing import KEY_HEADER, NONCE_HEADER, SIGN_HEADER, TIMESTAMP_HEADER
+from desk.api.wire import Runner
 from desk.api.ws import Sockets
 from desk.clients.auth import Authenticator
 from desk.clients.store import KeyStore
@@ -82,9 +83,7 @@ class ApiServer:
         app.router.add_route("GET", "/v1/ws", self.sockets.handle)
         Public(self.api, ROUTES).add_to(app)
         self._describe_gauges(self.sockets)
-        self._runner = web.AppRunner(
-            app, access_log=None, handle_signals=False, shutdown_timeout=2.0, auto_decompress=False
-        )
+        self._runner = Runner(app, access_log=None, handle_signals=False, shutdown_timeout=2.0, auto_decompress=False)
         await self._runner.setup()
         self.sockets.start()
         try:
@@ -109,6 +108,7 @@ class ApiServer:
             await sockets.close()
         if runner is not None:
             await runner.cleanup()
+            self.api.authenticator.close()
 
     # ---- one request ----
 

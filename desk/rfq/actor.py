@@ -22,6 +22,7 @@ from adapters.nautilus.bus import Bus
 from adapters.nautilus.safe import LoopSafe, Safe
 from desk.api.events import Events
 from desk.api.messages import AcceptRequest, DeskState, Instrument, RfqRequest
+from desk.api.messages import TradingState as Trading
 from desk.config.model import DeskConfig, InstrumentSection
 from desk.errors import ApiFault, Failed, Invalid, Limited, Rejected
 from desk.hedging.hedger import Hedger
@@ -37,8 +38,9 @@ from desk.rfq.listing import listed
 from desk.rfq.machine import advance
 from desk.rfq.pricer import Pricer
 from desk.rfq.records import QuoteRecord, RfqRecord, RfqState, TradeRecord
+from desk.rfq.streamed import StreamedFates
 from desk.service import Caller, Page
-from pricing.ladder import NoPrice, Priced
+from pricing.ladder import NoPrice
 from risk.decision import Intent, Refused, Stage
 from risk.gate import Gate
 from risk.state import TradingState
@@ -47,6 +49,7 @@ from router.orders import ParentOrder
 
 RfqReply = Callable[[RfqRecord | ApiFault], None]
 TradeReply = Callable[[TradeRecord | ApiFault], None]
+TradingReply = Callable[[Trading | ApiFault], None]
 
 MAX_LIVE_RFQS = 1_000  # per client; more is answered with 429
 MAX_RECENT = 500  # rows of the blotter
@@ -84,6 +87,7 @@ class Desk(Safe, LoopSafe, Actor):
         self._waiting_rfq: dict[tuple[str, str], list[RfqReply]] = {}
         self._waiting_trade: dict[tuple[str, str], list[TradeReply]] = {}
         self._answers = Answers(ledger)
+        self._fates = StreamedFates()
         self.pricer = Pricer(config, market, ids, self.position)
         self.hedger = Hedger(
             config.hedging,
@@ -245,6 +249,9 @@ class Desk(Safe, LoopSafe, Actor):
         if error is not None:
             for quote in record.quotes:
                 self.gate.release(quote.quote_id, stage=Stage.QUOTE)
+            record.state = RfqState.RECEIVED  # nobody was told of the step that was not made
+            advance(record, RfqState.FAILED, now, "could not be recorded")
+            self._publish_rfq(record)
             answer: RfqRecord | ApiFault = Failed("not_durable", "the quote could not be recorded; nothing happened")
             self._alert("critical", f"ledger refuses quotes: {error}")
         else:
@@ -262,6 +269,9 @@ class Desk(Safe, LoopSafe, Actor):
             self.rfq_to_quote.record(now - began_ns)
         for reply in replies:
             reply(answer)
+        halted = self.gate.state.trading.state is TradingState.HALTED
+        if halted and record.state is RfqState.QUOTED:  # the halt came while the quotes were being written
+            self._withdraw(record, self.gate.state.trading.reason)
 
     def cancel_rfq(self, caller: Caller, rfq_id: str, reply: RfqReply) -> None:
         """Give a quoted request up; its quotes can no longer be traded."""
@@ -318,7 +328,7 @@ class Desk(Safe, LoopSafe, Actor):
         advance(record, RfqState.ACCEPTED, now)
         self._publish_rfq(record)
         self._waiting_trade[key] = [reply]
-        self._answers.take(quote_id, request.client_order_id)
+        self._answers.take(quote_id, key)
         voided = [other.quote_id for other in record.quotes if other.quote_id != quote_id]
         self.ledger.save_trade(
             trade, filled(record, trade, now), voided, lambda error: self._traded(record, trade, key, error)
@@ -328,14 +338,15 @@ class Desk(Safe, LoopSafe, Actor):
         quote = self.quotes.get(quote_id)
         if quote is not None and quote.client_id != caller.client_id:
             quote = None  # an operator sees everything, but a trade is between the desk and the client who asked
-        if (taker := self._answers.taker(quote_id)) is not None and (quote is None or quote_id in self.quotes):
+        taker = self._answers.taker(quote_id)
+        if taker is not None and taker[0] == caller.client_id:
             raise Rejected(
-                "quote_already_accepted", "this quote has been traded", details={"quote_id": quote_id, "by": taker}
+                "quote_already_accepted", "this quote has been traded", details={"quote_id": quote_id, "by": taker[1]}
             )
         if quote is None:
             raise self._why_not_tradable(caller, quote_id, now)
         if now > quote.valid_until_ns:
-            raise expired(quote, now)
+            raise expired(quote.valid_until_ns, now)
         if quote.rfq_id and (record := self.live.get(quote.rfq_id)) is not None and record.state is not RfqState.QUOTED:
             raise Rejected(
                 "quote_already_accepted" if record.state is RfqState.ACCEPTED else "quote_not_open",
@@ -346,6 +357,8 @@ class Desk(Safe, LoopSafe, Actor):
 
     def _why_not_tradable(self, caller: Caller, quote_id: str, now: int) -> ApiFault:
         """Say what became of a quote that is no longer (or never was) tradable."""
+        if (streamed := self._fates.why(quote_id, caller.client_id, now)) is not None:
+            return streamed
         found = self.ledger.quote(quote_id)
         if found is None or found.client_id != caller.client_id:
             return Invalid("unknown_quote", "no such quote", status=404, details={"quote_id": quote_id})
@@ -362,6 +375,8 @@ class Desk(Safe, LoopSafe, Actor):
             self.gate.release(trade.quote_id, stage=Stage.TRADE)
             self._alert("critical", f"ledger refuses trades: {error}")
             advance(record, RfqState.QUOTED, now)
+            if record.rfq_id in self.live:
+                self._make_live(record, now)  # its timer may have gone off meanwhile
             answer: TradeRecord | ApiFault = Failed("not_durable", "the trade could not be recorded; nothing happened")
         else:
             advance(record, RfqState.FILLED, now)
@@ -407,7 +422,9 @@ class Desk(Safe, LoopSafe, Actor):
             limit=limit,
             cursor=cursor,
         )
-        return Page([self.live.get(item.rfq_id, item) for item in items], following)
+        found = [self.live.get(item.rfq_id, item) for item in items]
+        # What is moving on right now is durable in one state and already in the next.
+        return Page([item for item in found if state is None or item.state == state], following)
 
     def trade(self, caller: Caller, trade_id: str) -> TradeRecord:
         """One trade of the caller's."""
@@ -438,25 +455,11 @@ class Desk(Safe, LoopSafe, Actor):
         now = self.clock.timestamp_ns()
         if self.gate.state.trading.state is not TradingState.ACTIVE:
             raise Rejected("halted", "the desk is not quoting")
-        quotes: list[QuoteRecord] = []
         for quantity in quantities:
             require_size(instrument, quantity)
-            for side in ("buy", "sell"):
-                priced = self.pricer.price(
-                    instrument, side, base=quantity, ttl_ms=STREAM_TTL_MS, tier=caller.tier, now_ns=now
-                )
-                if isinstance(priced, Priced):
-                    quotes.append(
-                        self.pricer.record(
-                            priced,
-                            instrument=instrument,
-                            rfq_id="",
-                            client_id=caller.client_id,
-                            ttl_ms=STREAM_TTL_MS,
-                            now_ns=now,
-                            streamed=True,
-                        )
-                    )
+        quotes = self.pricer.ladder(
+            instrument, quantities, client_id=caller.client_id, ttl_ms=STREAM_TTL_MS, tier=caller.tier, now_ns=now
+        )
         if not quotes:
             raise Rejected("no_price", f"no live book to price {symbol} from")
         for quote in quotes:
@@ -469,26 +472,48 @@ class Desk(Safe, LoopSafe, Actor):
         """Everything an operator sees at a glance."""
         return self._view(self)
 
-    def halt(self, caller: Caller, reason: str) -> None:
-        """Stop quoting and sending; every open quote is withdrawn. Survives a restart. Cancels and reconciliation go on."""
+    def trading(self) -> Trading:
+        """What the desk may do now."""
+        now = self.gate.state.trading
+        return Trading(trading=now.state.value, halt_reason=now.reason)
+
+    def halt(self, caller: Caller, reason: str, reply: TradingReply) -> None:
+        """Stop quoting and sending, withdraw every open quote: at once, and over a restart once answered. Cancels go on."""
         require_scope(caller, "operate")
-        self.ledger.set_halt(reason or "operator", self.clock.timestamp_ns())
-        self._stop_trading(reason or "operator")
+        reason = reason or "operator"
+        self._stop_trading(reason)
         for record in list(self.live.values()):
             if record.state is RfqState.QUOTED:
-                self._close(record, RfqState.WITHDRAWN, f"desk halted: {reason}")
-                self.ledger.save_rfq_state(record, quotes_voided=[quote.quote_id for quote in record.quotes])
+                self._withdraw(record, reason)
+        self._fates.remember(self.quotes.values(), withdrawn=True)
         self.quotes.clear()
+        failed = Failed("not_durable", "the desk is halted, but a restart would forget it: send it again")
+        self.ledger.set_halt(
+            reason,
+            self.clock.timestamp_ns(),
+            then=lambda error: reply(self.trading() if error is None else failed),
+        )
 
-    def resume(self, caller: Caller, reason: str) -> None:
-        """Quote and hedge again."""
+    def resume(self, caller: Caller, reason: str, reply: TradingReply) -> None:
+        """Quote and hedge again, once that is durable."""
         require_scope(caller, "operate")
-        self.ledger.set_halt("", self.clock.timestamp_ns())
-        self.gate.state.set_trading(TradingState.ACTIVE, "")
-        self.hedger.paused = False
-        self._alert("warning", f"trading resumed by {caller.client_id}: {reason}")
-        for instrument in self.settings.instruments:
-            self.hedger.check(instrument.symbol)
+
+        def durable(error: Exception | None) -> None:
+            if error is not None:
+                reply(Failed("not_durable", "the resume could not be recorded; the desk is still halted"))
+                return
+            self.gate.state.set_trading(TradingState.ACTIVE, "")
+            self.hedger.paused = False
+            self._alert("warning", f"trading resumed by {caller.client_id}: {reason}")
+            for instrument in self.settings.instruments:
+                self.hedger.check(instrument.symbol)
+            reply(self.trading())
+
+        self.ledger.set_halt("", self.clock.timestamp_ns(), then=durable)
+
+    def _withdraw(self, record: RfqRecord, reason: str) -> None:
+        self._close(record, RfqState.WITHDRAWN, f"desk halted: {reason}")
+        self.ledger.save_rfq_state(record, quotes_voided=[quote.quote_id for quote in record.quotes])
 
     def _stop_trading(self, reason: str) -> None:
         self.gate.state.set_trading(TradingState.HALTED, reason)
@@ -517,9 +542,10 @@ class Desk(Safe, LoopSafe, Actor):
     def _sweep(self, _event: object) -> None:
         """Forget streamed quotes that have run out, and look at inventory even when nothing else happens."""
         now = self.clock.timestamp_ns()
-        gone = [key for key, quote in self.quotes.items() if quote.streamed and now > quote.valid_until_ns + _SECOND_NS]
-        for key in gone:
-            del self.quotes[key]
+        gone = [quote for quote in self.quotes.values() if quote.streamed and now > quote.valid_until_ns + _SECOND_NS]
+        self._fates.remember(gone)
+        for quote in gone:
+            del self.quotes[quote.quote_id]
         marks = {symbol: fair for symbol in self.market.books if (fair := self.market.fair(symbol, now)) is not None}
         self.gate.state.set_pnl(self.settings.base_currency, self.ledger.pnl(marks).total)
         if not self.ledger.waiting:

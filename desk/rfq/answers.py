@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Any
 
+import msgspec
+
 from desk.errors import ApiFault, Rejected
 from desk.ledger import Ledger
 from desk.rfq.records import RfqRecord, RfqState, TradeRecord
@@ -24,7 +26,9 @@ class Answers:
         self._rfqs: OrderedDict[tuple[str, str], RfqRecord] = OrderedDict()
         self._trades: OrderedDict[tuple[str, str], TradeRecord] = OrderedDict()
         self._refusals: OrderedDict[str, ApiFault] = OrderedDict()  # RFQ id -> what its client was told
-        self._taken: OrderedDict[str, str] = OrderedDict()  # quote id -> the client order id that takes or took it
+        self._taken: OrderedDict[str, tuple[str, str]] = (
+            OrderedDict()
+        )  # quote id -> who takes or took it: client, order
 
     def rfq(self, key: tuple[str, str]) -> RfqRecord | None:
         """The request that was made under this id."""
@@ -34,10 +38,12 @@ class Answers:
         return known
 
     def first_answer(self, record: RfqRecord) -> RfqRecord | ApiFault:
-        """What the first request was told: the record as it is now, or the refusal it got."""
-        if record.state is not RfqState.REJECTED:
-            return record
-        return self._refusals.get(record.rfq_id) or Rejected("rfq_rejected", record.reason)
+        """What the first request was told, whatever became of it since: its quotes, or the refusal."""
+        if record.state is RfqState.REJECTED:
+            return self._refusals.get(record.rfq_id) or Rejected("rfq_rejected", record.reason)
+        return msgspec.structs.replace(
+            record, state=RfqState.QUOTED, updated_ns=record.created_ns, reason="", trade_id=""
+        )
 
     def trade(self, key: tuple[str, str]) -> TradeRecord | None:
         """The trade that was made under this id."""
@@ -46,8 +52,8 @@ class Answers:
             known = self._ledger.trade_by_order(*key)
         return known
 
-    def taker(self, quote_id: str) -> str | None:
-        """The client order id that takes or took a quote."""
+    def taker(self, quote_id: str) -> tuple[str, str] | None:
+        """Who takes or took a quote: (client id, its order id)."""
         return self._taken.get(quote_id)
 
     def keep_rfq(self, record: RfqRecord) -> None:
@@ -64,16 +70,16 @@ class Answers:
         """Remember a trade, and that its quote is gone."""
         self._trades[(trade.client_id, trade.client_order_id)] = trade
         bound(self._trades, MAX_REMEMBERED)
-        self.take(trade.quote_id, trade.client_order_id)
+        self.take(trade.quote_id, (trade.client_id, trade.client_order_id))
 
-    def take(self, quote_id: str, client_order_id: str) -> None:
+    def take(self, quote_id: str, key: tuple[str, str]) -> None:
         """A quote is being traded: nobody else may."""
-        self._taken[quote_id] = client_order_id
+        self._taken[quote_id] = key
         bound(self._taken, MAX_REMEMBERED)
 
     def give_back(self, quote_id: str) -> None:
         """The trade did not happen: the quote is open again."""
-        del self._taken[quote_id]
+        self._taken.pop(quote_id, None)
 
 
 def bound(cache: OrderedDict[Any, Any], most: int) -> None:

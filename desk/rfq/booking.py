@@ -91,12 +91,12 @@ def filled(record: RfqRecord, trade: TradeRecord, now_ns: int) -> RfqRecord:
     return msgspec.structs.replace(record, state=RfqState.FILLED, updated_ns=now_ns, trade_id=trade.trade_id)
 
 
-def expired(quote: QuoteRecord, now_ns: int) -> Rejected:
+def expired(valid_until_ns: int, now_ns: int) -> Rejected:
     """The refusal of an accept that came too late."""
     return Rejected(
         "quote_expired",
         "the quote was good until an earlier moment",
-        details={"valid_until_ns": quote.valid_until_ns, "now_ns": now_ns},
+        details={"valid_until_ns": valid_until_ns, "now_ns": now_ns},
     )
 
 
@@ -109,7 +109,7 @@ def why_not_tradable(found: QuoteRecord, record: RfqRecord | None, now_ns: int) 
         case RfqState.CANCELLED | RfqState.WITHDRAWN:
             return Rejected(f"quote_{state}", f"the quote was {state}", details={"rfq_id": found.rfq_id})
         case _:
-            return expired(found, now_ns)
+            return expired(found.valid_until_ns, now_ns)
 
 
 def _rfq_id_of(quote: QuoteRecord) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import ROUND_HALF_EVEN, Decimal
 
 from desk.config.model import DeskConfig, InstrumentSection
@@ -53,6 +53,35 @@ class Pricer:
             tick=instrument.price_tick,
             rungs=self._market.rungs(instrument.symbol, now_ns, LADDER_MAX_AGE_NS),
         )
+
+    def ladder(
+        self,
+        instrument: InstrumentSection,
+        quantities: Sequence[Decimal],
+        *,
+        client_id: str,
+        ttl_ms: int,
+        tier: str,
+        now_ns: int,
+    ) -> list[QuoteRecord]:
+        """Streamed quotes for both sides of each size, without those that cannot be priced now."""
+        quotes: list[QuoteRecord] = []
+        for quantity in quantities:
+            for side in ("buy", "sell"):
+                priced = self.price(instrument, side, base=quantity, ttl_ms=ttl_ms, tier=tier, now_ns=now_ns)
+                if isinstance(priced, Priced):
+                    quotes.append(
+                        self.record(
+                            priced,
+                            instrument=instrument,
+                            rfq_id="",
+                            client_id=client_id,
+                            ttl_ms=ttl_ms,
+                            now_ns=now_ns,
+                            streamed=True,
+                        )
+                    )
+        return quotes
 
     def record(
         self,

@@ -37,6 +37,7 @@ from desk.api.messages import (
     RfqCounts,
     RfqRequest,
     RiskView,
+    TradingState,
 )
 from desk.api.server import ApiServer
 from desk.clients.store import KeyStore
@@ -63,7 +64,7 @@ class FakeDesk:
         self.broken = False
         self.unpriced = False
         self.price_shift = Decimal(0)
-        self.trading = "active"
+        self.mode = "active"
         self.halt_reason = ""
         self.alerts: list[AlertView] = []
         self.halts: list[tuple[str, str]] = []
@@ -266,7 +267,7 @@ class FakeDesk:
             epoch=EPOCH,
             mode="paper",
             ts_ns=self.clock_ns(),
-            trading=self.trading,  # type: ignore[arg-type]
+            trading=self.mode,  # type: ignore[arg-type]
             halt_reason=self.halt_reason,
             books=[
                 BookView(
@@ -298,12 +299,17 @@ class FakeDesk:
             parents=[],
         )
 
-    def halt(self, caller: Caller, reason: str) -> None:
-        self.halts.append((caller.client_id, reason))
-        self.trading, self.halt_reason = "halted", reason
+    def trading(self) -> TradingState:
+        return TradingState(trading=self.mode, halt_reason=self.halt_reason)  # type: ignore[arg-type]
 
-    def resume(self, caller: Caller, reason: str) -> None:
-        self.trading, self.halt_reason = "active", ""
+    def halt(self, caller: Caller, reason: str, reply: Callable[[Any], None]) -> None:
+        self.halts.append((caller.client_id, reason))
+        self.mode, self.halt_reason = "halted", reason
+        self._say(reply, self.trading())
+
+    def resume(self, caller: Caller, reason: str, reply: Callable[[Any], None]) -> None:
+        self.mode, self.halt_reason = "active", ""
+        self._say(reply, self.trading())
 
 
 def market() -> Market:

@@ -12,7 +12,7 @@ import pytest
 from desk.api.signing import Ed25519Signer, hmac_sign, signed_text
 from desk.clients.limiter import TokenBucket
 from desk.clients.nonces import Nonces
-from tests.api.fake_desk import RFQ, House, fault_of
+from tests.api.fake_desk import RFQ, House, fault_of, move_book
 
 
 def test_the_contracts_vectors() -> None:
@@ -232,6 +232,7 @@ def test_public_routes_need_no_key_and_all_others_do(tmp_path: Path) -> None:
     async def run() -> None:
         async with House(tmp_path) as house:
             wire = house.wire()
+            move_book(house.market)
             for path in ("/openapi.json", "/asyncapi.json", "/docs", "/healthz", "/readyz", "/metrics"):
                 assert (await wire.call("GET", path, headers={}))[0] == 200, path
             document = (await wire.call("GET", "/openapi.json", headers={}))[1]
@@ -272,3 +273,43 @@ def test_nonces_are_bounded_and_never_forgotten_inside_the_window() -> None:
         nonces.add("k", name, now_ms=0)
     assert nonces.full("k", 9_999) and all(nonces.seen("k", name) for name in "abc")
     assert not nonces.full("k", 10_001) and not nonces.seen("k", "a")
+
+
+def test_a_restart_forgets_no_nonce_inside_the_window(tmp_path: Path) -> None:
+    journal = tmp_path / "nonces.log"
+    first = Nonces(5_000, journal=journal, now_ms=0)
+    first.add("k", "a b", now_ms=1_000)  # and then the process is gone, without a word
+    journal.write_bytes(journal.read_bytes() + b"12000 k torn-li")
+    second = Nonces(5_000, journal=journal, now_ms=10_000)
+    assert second.seen("k", "a b") and not second.seen("other", "a b")
+    second.add("k", "c", now_ms=10_000)
+    third = Nonces(5_000, journal=journal, now_ms=11_001)
+    assert not third.seen("k", "a b") and third.seen("k", "c")
+    for nonces in (first, second, third):
+        nonces.close()
+
+
+def test_the_nonce_journal_stays_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("desk.clients.nonces.REWRITE_BYTES", 1_000)
+    journal = tmp_path / "nonces.log"
+    nonces = Nonces(5_000, journal=journal, now_ms=0)
+    for step in range(1_000):
+        nonces.add("k", f"n-{step}", now_ms=step * 1_000)
+    assert journal.stat().st_size < 2_000
+    nonces.close()
+    again = Nonces(5_000, journal=journal, now_ms=999_000)
+    assert again.seen("k", "n-999") and not again.seen("k", "n-900")
+    again.close()
+
+
+def test_a_request_sent_again_after_a_restart_is_refused(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with House(tmp_path) as house:
+            wire = house.wire()
+            headers = wire.headers("GET", "/v1/time")
+            assert (await wire.call("GET", "/v1/time", headers=headers))[0] == 200
+        async with House(tmp_path) as house:
+            status, answer, _ = await house.wire().call("GET", "/v1/time", headers=headers)
+            assert (status, answer["error"]["code"]) == (401, "nonce_reused")
+
+    asyncio.run(run())

@@ -175,7 +175,7 @@ def test_desk_sends_a_whole_state_and_then_only_what_changed(tmp_path: Path, msg
             assert first["kind"] == "snapshot" and first["data"]["ledger"]["imbalance"] == {"BTC": "0", "USDT": "0"}
             update = await socket.push()
             assert set(update["data"]) == {"ts_ns"} and update["seq"] == 2
-            house.desk.trading, house.desk.halt_reason = "halted", "drill"
+            house.desk.mode, house.desk.halt_reason = "halted", "drill"
             while "trading" not in (update := await socket.push())["data"]:
                 pass
             assert set(update["data"]) == {"ts_ns", "trading", "halt_reason"}

@@ -13,7 +13,9 @@ import msgspec
 import pytest
 
 from desk.api.convert import text
+from desk.api.decoding import refuse_duplicates
 from desk.api.messages import ErrorAnswer, Rfq, Trade
+from desk.errors import Invalid
 from tests.api.fake_desk import RFQ, SYMBOL, House, fault_of
 
 DECIMAL = re.compile(r"^-?\d+(\.\d+)?\Z")
@@ -380,3 +382,20 @@ def test_instruments_are_those_the_key_may_trade(tmp_path: Path) -> None:
 )
 def test_decimals_are_plain_text(number: str, expected: str) -> None:
     assert text(Decimal(number)) == expected and DECIMAL.match(expected)
+
+
+def test_a_field_given_twice_is_refused_wherever_it_is() -> None:
+    for raw in (b'{"a":1,"a":1}', b'{"a":{"b":1,"b":2}}', b'[{"a":1},{"c":1,"c":2}]', b'{"\\u0061":1,"a":2}'):
+        with pytest.raises(Invalid) as refused:
+            refuse_duplicates(raw)
+        assert (refused.value.code, refused.value.status) == ("duplicate_field", 422)
+    refuse_duplicates(b'{"a":{"b":1},"c":{"b":1}}')
+
+
+def test_stopping_twice_is_stopping_once(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with House(tmp_path) as house:
+            await house.server.stop()
+            await house.server.stop()
+
+    asyncio.run(run())
