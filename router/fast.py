@@ -34,6 +34,7 @@ MOST_TICKS = 1 << 35  # × (10^8 + fee) stays below 2^62
 MARGIN = 1e-12  # of the order's value: above the rounding of the double sums, below everything that matters
 TRIES = 6  # subsets turned into plans
 ROUNDS = 6  # merges for one plan
+PAIRS = 10  # venues up to which pairs of them are tried
 
 W_SIDE, W_VENUES, W_TOTAL, W_LIMIT, W_CHILDREN, W_QUOTES = 0, 1, 2, 3, 4, 5  # in
 W_SUBSET, W_OPTIMAL, W_STEPS = 8, 9, 10  # out: quotes taken (bits), proven, steps of the prefix
@@ -43,6 +44,7 @@ LOT, MIN_LOTS, MIN_NOTIONAL, CAP_LOTS, CAP_NOTIONAL, FACTOR, USED = 0, 1, 2, 3, 
 LOW, KEY, CURSOR, TAKEN, SPENT, SKIP, FINAL = 7, 8, 9, 10, 11, 12, 13  # scratch
 OUT_LOTS, OUT_NOTIONAL, OUT_WORST = 14, 15, 16  # out
 BASE, END = 17, 18  # scratch: first word of the side's keys, and the cursor of its last level within the limit price
+OTHER = 19  # scratch: a second placement
 VENUE = 20
 MAX_VENUES = 64
 MAX_QUOTES = 8
@@ -361,6 +363,55 @@ def settle(book: Array, work: Array, sums: Floats, total: int, room: int) -> tup
 
 
 @njit(cache=True, nogil=True)
+def exchange(book: Array, work: Array, sums: Floats, total: int, room: int) -> float:
+    """After `settle`: another way to place what the lots leave over. One venue gives back some lots, so that with the rest
+    they are whole lots of another, and its minimum. Fills OTHER; returns the cost, infinite when no pair can."""
+    venues, count, rest, cost = work[W_VENUES], 0, 0, 0.0
+    for v in range(venues):
+        row = HEAD + v * VENUE
+        total -= work[row + TAKEN]
+        if 0 < work[row + TAKEN] < work[row + LOW]:
+            return np.inf  # `settle` ended before its merge was a plan but for the lots
+        over = work[row + TAKEN] % work[row + LOT] if work[row + TAKEN] > 0 else 0
+        rest += over
+        work[row + OTHER] = work[row + TAKEN] - over
+        if work[row + OTHER] > 0:
+            count += 1
+            cost += walk(book, work, sums, v, work[row + OTHER], False)
+    if rest == 0 or total != 0 or count > room:
+        return np.inf
+    giver, taker, moved, cheapest = -1, -1, 0, np.inf
+    for w in range(venues):
+        to = HEAD + w * VENUE
+        if work[to + USED] == 0 or (work[to + OTHER] == 0 and count >= room):
+            continue
+        now, lot = work[to + OTHER], work[to + LOT]
+        before = walk(book, work, sums, w, now, False)
+        for u in range(venues):
+            row = HEAD + u * VENUE
+            if u == w or work[row + OTHER] == 0:
+                continue
+            if rest % lot == 0:  # what the minimum asks for
+                back = -(-max(work[to + LOW] - now - rest, 0) // work[row + LOT]) * work[row + LOT]
+            else:  # what a whole lot asks for
+                back = -rest % lot
+            left = work[row + OTHER] - back
+            if back % work[row + LOT] != 0 or (rest + back) % lot != 0:
+                continue
+            if left < work[row + LOW] or now + rest + back < work[to + LOW]:
+                continue
+            change = walk(book, work, sums, w, now + rest + back, False) - before
+            change += walk(book, work, sums, u, left, False) - walk(book, work, sums, u, work[row + OTHER], False)
+            if change < cheapest:
+                giver, taker, moved, cheapest = u, w, back, change
+    if taker < 0:
+        return np.inf
+    work[HEAD + giver * VENUE + OTHER] -= moved
+    work[HEAD + taker * VENUE + OTHER] += rest + moved
+    return cost + cheapest
+
+
+@njit(cache=True, nogil=True)
 def prepare(book: Array, work: Array, sums: Floats) -> bool:
     """Least slope, minimums; whether every number fits."""
     venues, total = work[W_VENUES], work[W_TOTAL]
@@ -450,6 +501,12 @@ def certify(book: Array, work: Array, sums: Floats) -> int:
             bits &= bits - 1
             children += 1
         cost, pure = settle(book, work, sums, total - work[SUBSETS + best], count_of - children)
+        if cost + sums[F_SUBSETS + best] - bound + margin > tolerance and venues <= PAIRS:
+            other = exchange(book, work, sums, total - work[SUBSETS + best], count_of - children)
+            if other < cost:
+                cost, pure = other, False
+                for v in range(venues):
+                    work[HEAD + v * VENUE + FINAL] = work[HEAD + v * VENUE + OTHER]
         cost += sums[F_SUBSETS + best]
         if cost < incumbent:
             incumbent = cost
