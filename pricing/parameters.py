@@ -16,7 +16,7 @@ class PricingParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     volatility_multiplier: float = 0.4  # × σ·√(TTL + hedge time): 0.4 is an at-the-money option on the quote's life
     hedge_ms: int = 800  # from acceptance to the last hedge fill
     impact_bps: Decimal = Decimal("2")  # haircut for sweeping the whole displayed depth; × √(size / displayed)
-    markup_bps: dict[str, Decimal] = msgspec.field(
+    markup_bps: dict[str, Decimal] = msgspec.field(  # by client tier; an unknown tier pays the standard one
         default_factory=lambda: {"standard": Decimal("2.0"), "silver": Decimal("1.2"), "gold": Decimal("0.6")}
     )
     skew_bps_at_band: Decimal = Decimal("3")  # shift of both sides when inventory is at its band

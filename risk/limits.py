@@ -40,8 +40,8 @@ class SymbolLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 class Rate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A token bucket: `per_s` a second on average, `burst` at once."""
 
-    per_s: int
-    burst: int
+    per_s: int  # a second, on average
+    burst: int  # at once
 
     def __post_init__(self) -> None:
         _positive("per_s", self.per_s)

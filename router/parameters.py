@@ -22,11 +22,11 @@ class RouterParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     retry_backoff_ms: int = (
         250  # a venue or LP that rejected is left out for this long; doubles with each rejection in a row
     )
-    max_backoff_ms: int = 8_000
+    max_backoff_ms: int = 8_000  # the longest that it is left out
     replan_ms: int = 50  # pause before the rest is planned again (`retry_backoff_ms` when there was nothing to send)
     guard_bps: Decimal = Decimal("1")  # how far beyond the worst planned level a child's limit may reach
     min_clip: dict[str, Decimal] = msgspec.field(default_factory=dict)  # base currency -> the least worth sending
-    order_id_tag: str = "001"
+    order_id_tag: str = "001"  # of the one strategy, in the engine
 
     @property
     def quote_margin_ns(self) -> int:

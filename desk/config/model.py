@@ -24,30 +24,30 @@ class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 class ApiSection(Section):
     """Where clients connect. `unix_socket`: the same API for operators on this machine ("" = none)."""
 
-    host: str = "127.0.0.1"
-    port: Annotated[int, Meta(ge=0, le=65_535)] = 8080
+    host: str = "127.0.0.1"  # the address to listen on
+    port: Annotated[int, Meta(ge=0, le=65_535)] = 8080  # 0 = any free one, which is told at the start
     unix_socket: str = ""
 
 
 class LedgerSection(Section):
     """Where money is remembered: `sqlite:///path` (embedded) or `postgresql://…`. "" = `ledger.db` in the state folder."""
 
-    url: str = ""
+    url: str = ""  # sqlite:///path or postgresql://user:password@host/database; "" = ledger.db in the state folder
 
 
 class InstrumentSection(Section):
     """What clients may ask for. `price_tick`: the client price's tick; precisions are decimals of the currencies."""
 
-    symbol: str
-    price_tick: Decimal = Decimal("0.01")
-    quantity_step: Decimal = Decimal("0.00000001")
-    base_precision: int = 8
+    symbol: str  # unified, such as BTC/USDT
+    price_tick: Decimal = Decimal("0.01")  # client prices are multiples of it, rounded against the client
+    quantity_step: Decimal = Decimal("0.00000001")  # client quantities are multiples of it
+    base_precision: int = 8  # decimals of the base currency
     book_size_decimals: Annotated[int, Meta(ge=0, le=8)] = (
         8  # of sizes inside the books; fewer for coins traded by the million
     )
-    quote_precision: int = 6
-    min_quantity: Decimal = Decimal("0.0001")
-    max_quantity: Decimal = Decimal("1000")
+    quote_precision: int = 6  # decimals of the quote currency: amounts are rounded to them
+    min_quantity: Decimal = Decimal("0.0001")  # least a client may ask for, base currency
+    max_quantity: Decimal = Decimal("1000")  # most a client may ask for, base currency
 
     def __post_init__(self) -> None:
         _spot("symbol", self.symbol)
@@ -70,18 +70,18 @@ class InstrumentSection(Section):
 class VenueSection(Section):
     """An exchange. `rest_url` and `ws_url` point somewhere else than the venue's own hosts ("" = the venue's)."""
 
-    venue: str
-    exchange: str
-    kind: Literal["ccxt"] = "ccxt"
-    enabled: bool = True
-    rest_url: str = ""
-    ws_url: str = ""
-    symbols: tuple[str, ...] = ()  # () = every instrument
-    taker_fee_bps: Decimal = Decimal(10)
-    depth: int = 500
-    max_age_ms: Annotated[int, Meta(ge=100)] = 5_000
-    order_timeout_ms: Annotated[int, Meta(ge=100)] = 4_000
-    order_rate_per_s: Annotated[float, Meta(gt=0)] = 20.0
+    venue: str  # our name for it, upper case, such as BINANCE
+    exchange: str  # its ccxt id: binance, kraken
+    kind: Literal["ccxt"] = "ccxt"  # the adapter
+    enabled: bool = True  # false: neither priced from nor traded on
+    rest_url: str = ""  # another host than the venue's own; "" = its own
+    ws_url: str = ""  # the same for the WebSocket
+    symbols: tuple[str, ...] = ()  # [] = every instrument
+    taker_fee_bps: Decimal = Decimal(10)  # what we pay: in every price, plan and paper fill
+    depth: int = 500  # levels a side to subscribe: 10, 25, 100, 500, 1000
+    max_age_ms: Annotated[int, Meta(ge=100)] = 5_000  # a book silent for longer is out of pricing and routing
+    order_timeout_ms: Annotated[int, Meta(ge=100)] = 4_000  # after it an order's outcome is unknown, and asked for
+    order_rate_per_s: Annotated[float, Meta(gt=0)] = 20.0  # orders a second at most
 
     def __post_init__(self) -> None:
         _name("venue", self.venue)
@@ -98,14 +98,14 @@ class VenueSection(Section):
 class LpSection(Section):
     """A liquidity provider. `levels`: sizes (base currency) of the streamed ladder, per symbol."""
 
-    lp: str
-    kind: Literal["falconx"] = "falconx"
-    enabled: bool = True
-    rest_url: str = ""
-    ws_url: str = ""
-    symbols: tuple[str, ...] = ()
-    levels: dict[str, tuple[Decimal, ...]] = {}
-    timeout_ms: Annotated[int, Meta(ge=50)] = 1_500
+    lp: str  # our name for it, upper case, such as FALCONX
+    kind: Literal["falconx"] = "falconx"  # the protocol
+    enabled: bool = True  # false: neither asked nor traded with
+    rest_url: str = ""  # where quotes are asked for and taken; needed when enabled
+    ws_url: str = ""  # where its prices are streamed; needed when enabled
+    symbols: tuple[str, ...] = ()  # [] = every instrument
+    levels: dict[str, tuple[Decimal, ...]] = {}  # sizes (base currency) of the streamed ladder, by symbol
+    timeout_ms: Annotated[int, Meta(ge=50)] = 1_500  # of one request
 
     def __post_init__(self) -> None:
         _name("lp", self.lp)
@@ -120,9 +120,9 @@ class Band(Section):
     """How much of one currency the desk may hold, in that currency. Inside `soft` it skews and internalises;
     beyond it hedges back to `target × soft` on the same side; beyond `hard` it takes nothing that adds."""
 
-    soft: Decimal
-    hard: Decimal
-    target: Decimal = Decimal("0.5")
+    soft: Decimal  # inside it inventory is skewed and internalised, beyond it hedged
+    hard: Decimal  # beyond it nothing that adds is taken
+    target: Decimal = Decimal("0.5")  # a hedge goes back to this part of soft, on the same side
 
     def __post_init__(self) -> None:
         if not 0 <= self.soft <= self.hard:
@@ -134,10 +134,10 @@ class Band(Section):
 class HedgingSection(Section):
     """When and how fast inventory is hedged."""
 
-    bands: dict[str, Band] = {}
-    deadline_ms: int = 8_000
+    bands: dict[str, Band] = {}  # by currency
+    deadline_ms: int = 8_000  # a hedge is given back when it is not done by then, and asked for anew
     max_slippage_bps: Decimal = Decimal(30)  # hedge limit price this far from fair
-    retry_ms: int = 500
+    retry_ms: int = 500  # pause before what is left is hedged again
     min_quantity: dict[str, Decimal] = {}  # below this nothing is worth an order
 
 
@@ -148,8 +148,8 @@ class PaperSection(Section):
     balances: dict[str, Decimal] = {}
     accounts: dict[str, dict[str, Decimal]] = {}
     latency_ms: Annotated[int, Meta(ge=0, le=60_000)] = 20  # from our decision to the venue's match
-    exchange: str = "sim.paper.factories:PaperExchangeFactory"
-    falconx: str = "sim.paper.factories:PaperFalconXFactory"
+    exchange: str = "sim.paper.factories:PaperExchangeFactory"  # who imagines exchanges, module:class
+    falconx: str = "sim.paper.factories:PaperFalconXFactory"  # who imagines FalconX
 
     def __post_init__(self) -> None:
         for account in (self.balances, *self.accounts.values()):
@@ -161,13 +161,13 @@ class PaperSection(Section):
 class DeskConfig(Section):
     """The whole file."""
 
-    name: str = "kerb"
-    trader_id: str = "KERB-001"
-    mode: Literal["paper", "live"] = "paper"
-    state_dir: str = "state"
+    name: str = "kerb"  # of this desk, for people
+    trader_id: str = "KERB-001"  # of this desk, for the engine: NAME-NUMBER
+    mode: Literal["paper", "live"] = "paper"  # see Modes
+    state_dir: str = "state"  # ledger, keys, spool, log; one desk at a time
     base_currency: str = "USDT"  # P&L is told in it
-    seed: int = 0
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "WARNING"
+    seed: int = 0  # of what is drawn: the order in which LPs are asked
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "WARNING"  # of desk.log in the state folder
     api: ApiSection = ApiSection()
     ledger: LedgerSection = LedgerSection()
     archive: ArchiveConfig | None = None

@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from desk.commands import config
+from desk.config import reference
 from desk.config.example import EXAMPLE
 from desk.config.load import load
 from desk.config.secrets import credentials
@@ -127,3 +128,9 @@ def test_credentials_come_whole_or_not_at_all_and_never_print() -> None:
     assert found is not None
     assert "topsecret" not in repr(found)
     assert "key-123456" not in repr(found)
+
+
+def test_every_key_is_explained_and_the_page_in_the_docs_is_todays() -> None:
+    assert reference.unexplained() == []
+    written = (Path(reference.__file__).parents[2] / "docs" / "configuration.md").read_text(encoding="utf-8")
+    assert written == reference.page(), "run: python -m desk.config.reference > docs/configuration.md"
