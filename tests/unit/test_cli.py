@@ -14,7 +14,7 @@ import pytest
 from desk import cli
 from desk.errors import TemporaryFault
 
-COMMANDS = ("archive", "bench", "config", "demo", "keys", "price", "replay", "run", "serve", "split", "tui")
+COMMANDS = ("archive", "bench", "config", "demo", "doctor", "keys", "price", "replay", "run", "serve", "split", "tui")
 REQUEST = {"side": "buy", "quantity": "1", "venues": [{"venue": "A", "asks": [["100", "2"]], "bids": []}]}
 
 
