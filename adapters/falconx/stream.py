@@ -52,6 +52,7 @@ class FalconXStream:
         self._dice = random.Random(seed)
         self._signer = Signer(config.api_key, config.secret, config.passphrase)
         self._heard: dict[str, float] = {}  # symbol -> monotonic time of its last good frame; absent while down
+        self._up_s: float | None = None  # since when the present session is authenticated
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -70,7 +71,7 @@ class FalconXStream:
         least = self.config.reconnect_ms / 1000
         backoff = least
         while True:
-            connected = time.monotonic()
+            self._up_s = None
             try:
                 await self._session()
             except (StreamFault, CodecFault, aiohttp.ClientError, OSError, TimeoutError, ValueError) as fault:
@@ -79,8 +80,8 @@ class FalconXStream:
                 reason = "the venue closed the connection"
             self.counters["losses"] += 1
             self._down(reason)
-            if time.monotonic() - connected > LONGEST_BACKOFF_S:
-                backoff = least
+            if self._up_s is not None and time.monotonic() - self._up_s > backoff:
+                backoff = least  # it was up for longer than we had waited for it: no reason to be shy
             await asyncio.sleep(backoff * self._dice.uniform(1.0, 1.5))
             backoff = min(backoff * 2, LONGEST_BACKOFF_S)
 
@@ -93,6 +94,7 @@ class FalconXStream:
                 await self._handshake(socket)
             self.counters["connects"] += 1
             self.status, self.reason = "live", ""
+            self._up_s = time.monotonic()
             watch = asyncio.create_task(self._watch(socket))
             try:
                 async for message in socket:
