@@ -13,15 +13,17 @@ import click
 def run(path: Path, live: bool) -> int:
     """Run the desk."""
     import asyncio
-    import os
     import signal
 
     import uvloop
 
+    from adapters.process import die_with_parent, is_child
     from desk.config.load import load
     from desk.errors import ConfigFault
     from desk.state import open_state
 
+    if is_child():
+        die_with_parent()  # first: what follows takes seconds to load
     config = load(path).config
     if (config.mode == "live") != live:
         raise ConfigFault(
@@ -31,30 +33,37 @@ def run(path: Path, live: bool) -> int:
     state_dir = Path(config.state_dir).resolve()
     folder = open_state(state_dir, config.mode)
 
+    from desk.logs import start_logging
+    from desk.node import LiveDesk  # here, where a Ctrl-C still ends the process at once: nothing is open yet
+
     def say(text: str) -> None:
         click.echo(f"kerb: {text}", err=True)
 
     async def serve() -> None:
-        from adapters.process import die_with_parent
-        from desk.logs import start_logging
-        from desk.node import LiveDesk
-
-        if os.environ.get("KERB_SUPERVISED"):
-            die_with_parent()
-        start_logging(config.log_level, state_dir / "desk.log")
         stopping = asyncio.Event()
         loop = asyncio.get_running_loop()
+        for name in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(name, stopping.set)
+        start_logging(config.log_level, state_dir / "desk.log")
         desk = LiveDesk(config, state_dir)
         if config.mode == "paper":
             say("PAPER: prices are real, execution is imagined; no order leaves this machine")
-        await desk.start(say)
-        for name in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(name, stopping.set)
-        say(f"desk up on http://{config.api.host}:{desk.port} ({config.stage}, epoch {desk.epoch})")
-        await stopping.wait()
-        say("desk stopping")
-        await desk.stop()
-        say("desk stopped")
+        starting = asyncio.create_task(desk.start(say))
+        stopped = asyncio.create_task(stopping.wait())
+        await asyncio.wait((starting, stopped), return_when=asyncio.FIRST_COMPLETED)
+        try:
+            if starting.done():
+                starting.result()
+                say(f"desk up on http://{config.api.host}:{desk.port} ({config.stage}, epoch {desk.epoch})")
+                await stopped
+            else:
+                starting.cancel()
+                await asyncio.wait((starting,))
+        finally:
+            stopped.cancel()
+            say("desk stopping")
+            await desk.stop()
+            say("desk stopped")
 
     try:
         uvloop.run(serve())

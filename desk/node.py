@@ -13,6 +13,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -26,6 +27,7 @@ from adapters.ccxt.factories import (
     CcxtDataClientFactory,
     CcxtExecClientConfig,
     CcxtExecClientFactory,
+    load_ccxt,
 )
 from adapters.clickhouse.config import ArchiveConfig
 from adapters.clickhouse.tap import ArchiveTap
@@ -33,6 +35,7 @@ from adapters.falconx.actor import FalconXActor
 from adapters.falconx.config import FalconXConfig
 from adapters.falconx.factories import FalconXExecClientFactory, FalconXExecConfig
 from adapters.nautilus.node import EmbeddedNode, NodeConfig
+from adapters.process import as_child
 from desk.api.server import ApiServer
 from desk.clients.store import KeyStore
 from desk.compose import DeskParts, build_desk
@@ -71,12 +74,12 @@ class LiveDesk:
         self._watch: asyncio.Task[None] | None = None
 
     async def start(self, say: Callable[[str], None]) -> None:
-        """Bring everything up; `say` is told each step in words."""
+        """Bring everything up; `say` is told each step in words. May be cancelled; `stop` ends what was started."""
         config = self.config
         loop = asyncio.get_running_loop()
         keys = KeyStore(self.state_dir)
         say("warming kernels")
-        await asyncio.to_thread(_warm)
+        await _aside(_warm)
         ledger_url = config.ledger.url or f"sqlite:///{self.state_dir / 'ledger.db'}"
         self.ledger = Ledger(ledger_url, on_done=loop.call_soon_threadsafe)
         extra: list[Any] = []
@@ -237,6 +240,7 @@ class LiveDesk:
             "--socket",
             str(self.state_dir / "archive.sock"),
             stdin=asyncio.subprocess.DEVNULL,
+            env=as_child(),
             start_new_session=True,
         )
 
@@ -267,9 +271,36 @@ def _tier(keys: KeyStore, client_id: str) -> str:
     return next((key.tier for key in reversed(keys.keys()) if key.client_id == client_id and key.active), "standard")
 
 
+async def _aside(work: Callable[[], None]) -> None:
+    """Run `work` in a thread that nobody waits for when the desk is stopped meanwhile: the loop's own threads are waited for."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[None] = loop.create_future()
+
+    def tell(error: BaseException | None) -> None:
+        if done.done():
+            return
+        if error is None:
+            done.set_result(None)
+        else:
+            done.set_exception(error)
+
+    def run() -> None:
+        error: BaseException | None = None
+        try:
+            work()
+        except BaseException as raised:
+            error = raised
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(tell, error)
+
+    threading.Thread(target=run, name=work.__name__, daemon=True).start()
+    await done
+
+
 def _warm() -> None:
     from pricing.warm import warm as warm_pricing
     from router.warm import warm as warm_router
 
+    load_ccxt()  # seconds that the loop would not hear a signal in
     warm_pricing()
     warm_router()

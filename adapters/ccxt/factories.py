@@ -42,7 +42,7 @@ class CcxtDataClientFactory(LiveDataClientFactory):
         clock: LiveClock,
     ) -> CcxtDataClient:
         """One client; `name` is the factory's key, not the venue."""
-        _load_ccxt()
+        load_ccxt()
         return CcxtDataClient(loop, config.exchange, msgbus, cache, clock)
 
 
@@ -59,10 +59,10 @@ class CcxtExecClientFactory(LiveExecClientFactory):
         clock: LiveClock,
     ) -> CcxtExecutionClient:
         """One client; `name` is the factory's key, not the venue."""
-        _load_ccxt()
+        load_ccxt()
         return CcxtExecutionClient(loop, config.exchange, msgbus, cache, clock)
 
 
-def _load_ccxt() -> None:
-    """Loading every exchange of ccxt takes about a second: before anything runs, not in the middle of connecting."""
+def load_ccxt() -> None:
+    """Loading every exchange of ccxt takes seconds: before anything runs (in a thread, if you can), not in the middle of connecting."""
     import ccxt.pro  # noqa: F401

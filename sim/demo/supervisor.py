@@ -23,6 +23,7 @@ from typing import Any, TextIO
 
 import aiohttp
 
+from adapters.process import as_child
 from desk.client import DeskState, KerbClient
 from desk.errors import ConfigFault, KerbError, TemporaryFault
 from sim.demo.crowd import Crowd
@@ -73,7 +74,6 @@ class Supervisor:
     async def run(self) -> int:
         """Start, watch, report, stop."""
         options = self.options
-        options.state.mkdir(parents=True, exist_ok=True)
         lock = _lock(options.state)
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
@@ -191,14 +191,13 @@ class Supervisor:
         stdout: int | TextIO | None = None,
         environment: dict[str, str] | None = None,
     ) -> Child:
-        environment = {**(environment or os.environ), "KERB_SUPERVISED": "1"}
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             *arguments,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=stdout if stdout is not None else (log or sys.stderr),
             stderr=log or sys.stderr,
-            env=environment,
+            env=as_child(environment),
             start_new_session=True,
         )
         self.children[name] = child = Child(name, process)
@@ -338,7 +337,12 @@ def _instruments(venues: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _lock(state: Path) -> TextIO:
-    lock = (state / "demo.lock").open("w")
+    """Make the folder, or take it when it is nobody's now."""
+    try:
+        state.mkdir(parents=True, exist_ok=True)
+        lock = (state / "demo.lock").open("w")
+    except OSError as fault:
+        raise ConfigFault(f"the state folder {state} cannot be used: {fault.strerror}") from fault
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

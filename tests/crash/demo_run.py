@@ -53,27 +53,39 @@ class Demo:
         """The end of the log."""
         return self.log.read_text()[-3000:]
 
-    def desk_pid(self) -> int:
-        """The desk process, found among this demo's children."""
+    def _child(self, name: str) -> int:
         for pid in _children(self.process.pid):
-            if "desk.cli" in _command(pid):
+            if name in command(pid):
                 return pid
-        raise AssertionError("the demo has no desk process")
+        raise AssertionError(f"the demo has no process {name}")
 
     def kill_desk(self) -> None:
         """kill -9 of the desk; the demo says so and ends with exit 1."""
-        os.kill(self.desk_pid(), signal.SIGKILL)
+        self._kill_child("desk.cli")
+
+    def kill_venues(self) -> None:
+        """kill -9 of the venues; the demo says so and ends with exit 1."""
+        self._kill_child("sim.servers")
+
+    def _kill_child(self, name: str) -> None:
+        os.kill(self._child(name), signal.SIGKILL)
         assert self.process.wait(15) == 1, self.tail()
         assert "died (signal SIGKILL)" in self.tail()
 
+    def kill_tree(self) -> None:
+        """kill -9 of every process at once, as when the machine loses power."""
+        for pid in [self.process.pid, *family(self.process.pid)]:
+            os.kill(pid, signal.SIGKILL)
+        self.process.wait(10)
+
     def kill_all(self) -> None:
         """kill -9 of the supervisor: everything it started must go with it."""
-        family = [self.process.pid, *_family(self.process.pid)]
+        everybody = [self.process.pid, *family(self.process.pid)]
         self.process.kill()
         self.process.wait(10)
         until = time.monotonic() + 15
-        while left := [pid for pid in family if _alive(pid)]:
-            assert time.monotonic() < until, f"still alive: {[_command(pid) for pid in left]}"
+        while left := [pid for pid in everybody if alive(pid)]:
+            assert time.monotonic() < until, f"still alive: {[command(pid) for pid in left]}"
             time.sleep(0.05)
 
     def interrupt(self) -> float:
@@ -148,9 +160,10 @@ def _rows(state: Path, query: str) -> list[tuple]:
         connection.close()
 
 
-def _family(pid: int) -> list[int]:
+def family(pid: int) -> list[int]:
+    """Children, grandchildren and so on."""
     direct = _children(pid)
-    return direct + [grandchild for child in direct for grandchild in _family(child)]
+    return direct + [grandchild for child in direct for grandchild in family(child)]
 
 
 def _children(pid: int) -> list[int]:
@@ -160,14 +173,16 @@ def _children(pid: int) -> list[int]:
         return []
 
 
-def _command(pid: int) -> str:
+def command(pid: int) -> str:
+    """The command line of a process; empty when there is none."""
     try:
         return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
     except (FileNotFoundError, ProcessLookupError):
         return ""
 
 
-def _alive(pid: int) -> bool:
+def alive(pid: int) -> bool:
+    """Whether a process runs (one that has ended and was not waited for does not)."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):
