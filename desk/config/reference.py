@@ -121,7 +121,7 @@ def _kind(kind: Any) -> str:
     if origin is typing.Annotated:
         limits = arms[1]
         bounds = [
-            f"{sign} {bound}"
+            f"{sign} {bound:g}"
             for sign, bound in ((">", limits.gt), ("≥", limits.ge), ("≤", limits.le))
             if bound is not None
         ]
