@@ -59,11 +59,11 @@ def run(path: Path, live: bool) -> int:
             else:
                 starting.cancel()
                 await asyncio.wait((starting,))
+            say("desk stopping")
         finally:
             stopped.cancel()
-            say("desk stopping")
             await desk.stop()
-            say("desk stopped")
+        say("desk stopped")
 
     try:
         uvloop.run(serve())

@@ -78,6 +78,7 @@ class LiveDesk:
         config = self.config
         loop = asyncio.get_running_loop()
         keys = KeyStore(self.state_dir)
+        exchanges, lps = self._exchanges(), self._lps()  # a missing secret is told before anything takes time
         say("warming kernels")
         await _aside(_warm)
         ledger_url = config.ledger.url or f"sqlite:///{self.state_dir / 'ledger.db'}"
@@ -87,7 +88,6 @@ class LiveDesk:
             await self._start_archiver(config.archive)
             self._tap = ArchiveTap(config.archive, self._sources())
             extra.append(self._tap)
-        exchanges, lps = self._exchanges(), self._lps()
         exec_clients, exec_factories = self._execution(exchanges, lps)
         self.parts: DeskParts = build_desk(
             config,
