@@ -44,6 +44,8 @@ _REST_STATES = {
 }
 _PAGE = 50  # rows of TradesHistory at a time
 
+NONCE_TRIES = 6
+
 
 def _create(config: ExchangeConfig, *, throttle: bool, timeout_ms: int) -> Any:
     import ccxt.pro
@@ -72,7 +74,29 @@ def _create(config: ExchangeConfig, *, throttle: bool, timeout_ms: int) -> Any:
         return last
 
     exchange.nonce = nonce
+    _retry_overtaken(exchange)
     return exchange
+
+
+def _retry_overtaken(exchange: Any) -> None:
+    """Ask again, with a new nonce, when a request was overtaken on its way by a later one of ours.
+
+    Kraken takes the nonces of a key in growing order; requests sent at once on several connections arrive in any order. "Invalid nonce"
+    is Kraken's word that it did not act on the request, so asking again cannot do anything twice.
+    """
+    import ccxt.pro
+
+    once = exchange.request
+
+    async def request(*args: Any, **kwargs: Any) -> Any:
+        for _ in range(NONCE_TRIES - 1):
+            try:
+                return await once(*args, **kwargs)
+            except ccxt.pro.InvalidNonce:
+                continue
+        return await once(*args, **kwargs)
+
+    exchange.request = request
 
 
 class KrakenMarketDialect:

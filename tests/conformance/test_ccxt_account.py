@@ -190,3 +190,22 @@ def test_fill_or_kill_market_post_only_and_long_ids(name):
             assert seen.filled("c-post-1") == 0
 
     asyncio.run(main())
+
+
+def test_a_request_overtaken_by_a_later_one_is_asked_again_with_a_new_nonce():
+    async def main() -> None:
+        async with venue("KRAKEN") as place, account(place) as link:
+            exchange = link._exchange
+            send, sent = exchange.fetch, []
+
+            async def fetch(*args):
+                sent.append(args)
+                if len(sent) == 1:  # signed first, on the wire last
+                    await asyncio.sleep(0.2)
+                return await send(*args)
+
+            exchange.fetch = fetch
+            assert await asyncio.gather(link.open_orders(), link.open_orders()) == [[], []]
+            assert len(sent) == 3
+
+    asyncio.run(main())
