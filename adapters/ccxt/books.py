@@ -10,6 +10,7 @@ Both: a best bid at or above the best ask cannot be. A broken book says so in a 
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from bisect import bisect_left, insort
 from collections import deque
 from typing import Any
@@ -90,7 +91,7 @@ class Levels:
         return np.array(rows, dtype=np.int64).reshape(-1, 3)
 
 
-class VenueBook:
+class VenueBook(ABC):
     """What both venues' books have in common: `whole`, the CLEAR on trouble, and the events."""
 
     def __init__(self, market: Market, depth: int) -> None:
@@ -117,9 +118,9 @@ class VenueBook:
     def _forget(self) -> None:
         """Drop what belongs to the broken book."""
 
+    @abstractmethod
     def _parse(self, bids: list[Any], asks: list[Any]) -> list[Level]:
         """Rows of a message as levels; raises BadFrame on anything but non-negative exact numbers."""
-        raise NotImplementedError
 
     def _apply(self, changed: list[Level]) -> None:
         for side, price, size in changed:

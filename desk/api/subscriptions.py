@@ -38,7 +38,7 @@ class Subscription(ABC):
         self.outbox: Outbox | None = None
         self._clock_ns = clock_ns
 
-    def prepare(self) -> None:  # noqa: B027 - most have nothing that can fail
+    def prepare(self) -> None:
         """What can fail, before the client is told that it is subscribed. Nothing may happen between this and `start`."""
 
     @abstractmethod

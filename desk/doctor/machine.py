@@ -144,6 +144,6 @@ def _compiled() -> int:
 def _existing(path: Path) -> Path:
     """The folder, or the nearest one above it that exists."""
     path = path.absolute()
-    while not path.is_dir() and path != path.parent:
+    while not path.exists() and path != path.parent:
         path = path.parent
     return path

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from typing import ClassVar
 
@@ -57,7 +58,7 @@ class Peer:
             await self.socket.send_str(frame)
 
 
-class VenueServer:
+class VenueServer(ABC):
     """Base of a loopback exchange. Subclasses add routes and turn market events and order changes into their dialect."""
 
     venue: ClassVar[str]
@@ -76,17 +77,17 @@ class VenueServer:
 
     # --- for subclasses ----------------------------------------------------------------------------------------------------------------
 
+    @abstractmethod
     def on_market(self, event: VenueEvent) -> None:
         """Take in a market event and publish what follows from it."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def on_message(self, peer: Peer, message: dict, path: str) -> None:
         """A JSON message of a WebSocket client."""
-        raise NotImplementedError
 
+    @abstractmethod
     def unavailable(self) -> web.Response:
         """The venue's answer when it is in trouble."""
-        raise NotImplementedError
 
     def greet(self, peer: Peer, path: str) -> None:
         """Called when a WebSocket has opened."""
