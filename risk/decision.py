@@ -35,6 +35,7 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True):
     client_id: str = ""  # QUOTE, TRADE
     quote_id: str = ""  # TRADE: the quote whose reservation it takes over (default: `intent_id` is the quote's id)
     valid_until_ns: int = 0  # QUOTE: its exposure stays reserved until then (0: the limits' `quote_reserve_ms`)
+    account: str = ""  # CHILD: whose order it is; "" the desk's inventory, the only one whose fills move its position
     reserve: bool = True  # QUOTE: False for streamed prices, replaced many times a second and checked again at TRADE
 
 

@@ -62,15 +62,24 @@ def pair_of(symbol: str) -> Pair:
 
 
 class Reservation(msgspec.Struct):
-    """Exposure that may still happen. `inventory`: the desk's base position if all of it does, signed."""
+    """Exposure that may still happen: `quantity` of base, worth `notional`."""
 
     intent: Intent
-    inventory: Decimal
+    quantity: Decimal
     notional: Decimal
+
+    @property
+    def inventory(self) -> Decimal:
+        """How the desk's base position moves if all of it happens, signed."""
+        return inventory_of(self.intent, self.quantity)
 
 
 def inventory_of(intent: Intent, quantity: Decimal) -> Decimal:
-    """How `quantity` of the intent moves the desk's base position: our buy and a client's sell raise it."""
+    """How `quantity` of the intent moves the desk's base position: our buy and a client's sell raise it, an order
+    worked for somebody else leaves it alone.
+    """
+    if intent.account:
+        return ZERO
     ours = intent.stage is Stage.CHILD
     return quantity if (intent.side == "buy") is ours else -quantity
 
@@ -177,7 +186,7 @@ class RiskState:
         """
         base = pair_of(intent.symbol).base
         move, position = inventory_of(intent, intent.quantity), self.position(base)
-        if position == 0 or (move > 0) == (position > 0):
+        if move == 0 or position == 0 or (move > 0) == (position > 0):
             return False
         return add(abs(move), self.firm.ahead(base, move)) <= abs(position)
 
@@ -191,7 +200,7 @@ class RiskState:
         """Hold the exposure of an approved intent. `ends_ns`: a quote's end, after which it is let go by itself."""
         if intent.stage is Stage.TRADE:
             self.drop(Stage.QUOTE, intent.quote_id or intent.intent_id)
-        held = Reservation(intent, inventory_of(intent, intent.quantity), times(intent.quantity, intent.price))
+        held = Reservation(intent, intent.quantity, times(intent.quantity, intent.price))
         self.reservations[(intent.stage, intent.intent_id)] = held
         self._count(held, held.inventory, held.notional, Tally.put)
         if ends_ns:
@@ -204,14 +213,13 @@ class RiskState:
         held = self.reservations.get((stage, intent_id))
         if held is None:
             return None
-        before = Reservation(held.intent, held.inventory, held.notional)
-        part = min(quantity, abs(held.inventory))
-        inventory = part if held.inventory > 0 else -part
+        before = Reservation(held.intent, held.quantity, held.notional)
+        part = min(quantity, held.quantity)
         notional = times(part, held.intent.price)
-        self._count(held, inventory, notional, Tally.take)
-        held.inventory = add(held.inventory, -inventory)
+        self._count(held, inventory_of(held.intent, part), notional, Tally.take)
+        held.quantity = add(held.quantity, -part)
         held.notional = add(held.notional, -notional)
-        if held.inventory == 0:
+        if held.quantity == 0:
             del self.reservations[(stage, intent_id)]
         return before
 
@@ -219,7 +227,7 @@ class RiskState:
         """Let a whole reservation go; nothing happens if there is none."""
         held = self.reservations.get((stage, intent_id))
         if held is not None:
-            self.shrink(stage, intent_id, abs(held.inventory))
+            self.shrink(stage, intent_id, held.quantity)
 
     def expire(self, now_ns: int) -> None:
         """Let go the quotes that ended before `now_ns`."""

@@ -26,6 +26,8 @@ class ParentRequest(msgspec.Struct, frozen=True, kw_only=True):
     deadline_ns: int  # after it, what is left is given back (state "done", leaves > 0)
     reason: str  # "hedge", "operator", …
     rfq_id: str = ""
+    account: str = ""  # whose fills these are: "" the desk's inventory, else "client:<id>" or "book:<name>"
+    commission_bps: Decimal = Decimal(0)
 
 
 class Journal(Protocol):
@@ -39,6 +41,9 @@ class Journal(Protocol):
 
     def fill(self, fill: VenueFill, parent_id: str) -> bool:
         """Book an execution exactly once: the same (venue, symbol, trade_id) again changes nothing and gives False."""
+
+    def cross(self, fill: VenueFill, parent: ParentOrder, child: ChildOrder) -> bool:
+        """Book an internal cross with the child it fills and its parent, all three or none; False: booked before."""
 
     def open_parents(self) -> list[tuple[ParentOrder, list[ChildOrder]]]:
         """Parents not done at the last stop, with their children, for recovery."""

@@ -15,6 +15,8 @@ from enum import StrEnum
 
 import msgspec
 
+INTERNAL = "INTERNAL"  # the venue of a cross with the desk's own inventory: no order leaves the house
+
 
 class ChildState(StrEnum):
     """Where a child order stands."""
@@ -84,3 +86,5 @@ class ParentOrder(msgspec.Struct, kw_only=True):
     created_ns: int = 0
     updated_ns: int = 0
     attempts: int = 0
+    account: str = ""  # whose order this is: "" the desk's inventory, else "client:<id>" or "book:<name>"
+    commission_bps: Decimal = Decimal(0)  # of each fill's notional, from `account` to the desk

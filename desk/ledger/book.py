@@ -6,21 +6,30 @@ finer than that is rounded half-even once, and the same number is posted to both
 
     client trade (client buys)   client:<id> +base −quote · desk:inventory −base +quote
     hedge fill (we buy)          desk:inventory +base −quote · venue:<V> −base +quote · desk:fees −fee · venue:<V> +fee
+    fill of an order worked for  <account> +base −quote −fee · venue:<V> −base +quote +fee
+      a client or another book     <account> −commission · desk:commission +commission
+    internal cross               the same with desk:inventory in place of the venue
 
-The desk's position in a currency is desk:inventory + desk:fees: what it is long or short against flat.
+The desk's position in a currency is desk:inventory + desk:fees + desk:commission: what it is long or short against
+flat. A client's and another book's fills never touch it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from decimal import ROUND_HALF_EVEN, Context, Decimal
+from decimal import ROUND_HALF_EVEN, Context, Decimal, localcontext
 from typing import NamedTuple
+
+import msgspec
 
 from adapters.nautilus.outcome import VenueFill
 from desk.rfq.records import TradeRecord
+from router.orders import INTERNAL
 
 INVENTORY = "desk:inventory"
 FEES = "desk:fees"
+COMMISSION = "desk:commission"
+HOUSE = (INVENTORY, FEES, COMMISSION)
 
 EXACT = Context(prec=100, rounding=ROUND_HALF_EVEN)  # wide enough for any product of two 39-digit numbers
 _NANO = 10**9
@@ -84,23 +93,45 @@ def trade_postings(trade: TradeRecord) -> list[Posting]:
     ]
 
 
-def fill_postings(fill: VenueFill) -> list[Posting]:
-    """What an execution at a venue or LP posts, its fee apart (a negative fee is a rebate)."""
+def fill_postings(fill: VenueFill, account: str = INVENTORY, commission: Decimal = Decimal(0)) -> list[Posting]:
+    """What an execution for `account` posts; its fee apart when it is the desk's own (a negative fee is a rebate).
+
+    `commission`: quote currency, from `account` to the desk.
+    """
     base, quote = currencies(fill.symbol)
     sign = 1 if fill.side == "buy" else -1
     quantity = sign * to_atto(fill.quantity)
     amount = sign * to_atto(EXACT.multiply(fill.price, fill.quantity))
-    venue = f"venue:{fill.venue}"
+    other = INVENTORY if fill.venue == INTERNAL else f"venue:{fill.venue}"
     lines = [
-        Posting(INVENTORY, base, quantity),
-        Posting(venue, base, -quantity),
-        Posting(INVENTORY, quote, -amount),
-        Posting(venue, quote, amount),
+        Posting(account, base, quantity),
+        Posting(other, base, -quantity),
+        Posting(account, quote, -amount),
+        Posting(other, quote, amount),
     ]
-    fee = to_atto(fill.fee)
-    if fee:
-        lines += [Posting(FEES, fill.fee_currency, -fee), Posting(venue, fill.fee_currency, fee)]
+    if fee := to_atto(fill.fee):
+        payer = FEES if account == INVENTORY else account
+        lines += [Posting(payer, fill.fee_currency, -fee), Posting(other, fill.fee_currency, fee)]
+    if income := to_atto(commission):
+        lines += [Posting(account, quote, -income), Posting(COMMISSION, quote, income)]
     return lines
+
+
+def commission_of(fill: VenueFill, bps: Decimal) -> Decimal:
+    """The commission of a fill in quote currency, as exact as the books keep it."""
+    if not bps:
+        return Decimal(0)
+    with localcontext(EXACT):
+        return from_atto(to_atto(fill.price * fill.quantity * bps / 10_000))
+
+
+def desk_part(fill: VenueFill, account: str) -> VenueFill | None:
+    """What a fill is to the desk's own inventory: itself, the other side of a cross, or nothing."""
+    if account == INVENTORY:
+        return fill
+    if fill.venue != INTERNAL:
+        return None
+    return msgspec.structs.replace(fill, side="sell" if fill.side == "buy" else "buy", fee=Decimal(0))
 
 
 class Totals:
@@ -128,16 +159,16 @@ class Totals:
         return {currency: from_atto(atto) for currency, atto in sorted(sums.items())}
 
     def positions(self) -> dict[str, Decimal]:
-        """What the desk is long (+) or short (−) of each currency: inventory and fees."""
+        """What the desk is long (+) or short (−) of each currency: inventory, fees, commission."""
         sums: dict[str, int] = {}
         for (account, currency), atto in self._atto.items():
-            if account in (INVENTORY, FEES):
+            if account in HOUSE:
                 sums[currency] = sums.get(currency, 0) + atto
         return {currency: from_atto(atto) for currency, atto in sorted(sums.items())}
 
     def position(self, currency: str) -> Decimal:
         """What the desk is long (+) or short (−) of one currency."""
-        return from_atto(self._atto.get((INVENTORY, currency), 0) + self._atto.get((FEES, currency), 0))
+        return from_atto(sum(self._atto.get((account, currency), 0) for account in HOUSE))
 
     def balances(self) -> dict[str, dict[str, Decimal]]:
         """account → currency → amount."""

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, bindparam, func, select
 
 from adapters.nautilus.outcome import VenueFill
 from desk.ledger import rows, schema
-from desk.ledger.book import Totals, currencies, fill_postings
+from desk.ledger.book import INVENTORY, Totals, currencies, desk_part, fill_postings
 from desk.ledger.pnl import Pnl
 from desk.ledger.records import LedgerCounts, VenueCounts
 from desk.ledger.store import Store, Write
@@ -39,15 +39,15 @@ class RouterJournal:
         self._totals = totals
         self._pnl = pnl
         self.counts = counts
-        self._arrivals: dict[str, Decimal | None] = {}  # of parents still working
+        self._owners: dict[str, rows.Owner] = {}  # of parents still working
         self._pending_fills: set[str] = set()  # counted in memory, not on disk yet
 
     def parent(self, parent: ParentOrder, then: Callable[[], None] | None = None) -> None:
         """Write a parent order's state."""
-        if parent.state is ParentState.WORKING:
-            self._arrivals[parent.parent_id] = parent.arrival_mid
+        if parent.state is ParentState.DONE:
+            self._owners.pop(parent.parent_id, None)
         else:
-            self._arrivals.pop(parent.parent_id, None)
+            self._owners[parent.parent_id] = rows.owner_of(parent)
         text = rows.body(parent)
         row = rows.parent_row(parent, text)
         event = rows.event_row("parent", parent.parent_id, parent.updated_ns, text)
@@ -87,23 +87,48 @@ class RouterJournal:
 
     def fill(self, fill: VenueFill, parent_id: str) -> bool:
         """Book an execution exactly once: the same (venue, symbol, trade_id) again changes nothing and gives False."""
+        return self._book(fill, self._owner(parent_id))
+
+    def cross(self, fill: VenueFill, parent: ParentOrder, child: ChildOrder) -> bool:
+        """Book an internal cross with the child it fills and its parent, all three or none; False: booked before."""
+        text, child_text = rows.body(parent), rows.body(child)
+        parent_row, child_row = rows.parent_row(parent, text), rows.child_row(child, child_text)
+        events = [
+            rows.event_row("parent", parent.parent_id, parent.updated_ns, text),
+            rows.event_row("child", child.child_id, child.updated_ns, child_text),
+        ]
+
+        def orders(conn: Connection) -> None:
+            schema.upsert(conn, schema.parents, parent_row)
+            schema.upsert(conn, schema.children, child_row)
+            conn.execute(_RECORD, events)
+
+        if not self._book(fill, rows.owner_of(parent), orders):
+            return False
+        self._count_child(child.venue, None, child.state)
+        return True
+
+    def _book(
+        self, fill: VenueFill, owner: rows.Owner, orders: Callable[[Connection], None] = lambda _conn: None
+    ) -> bool:
+        """Count an execution in memory and write it down, `orders` with it; False: it was booked before."""
         ref = rows.fill_ref(fill)
         if ref in self._pending_fills or self._booked(fill):
             return False
-        arrival = self._arrival(parent_id)
-        lines = fill_postings(fill)
+        commission = owner.commission(fill)
+        lines = fill_postings(fill, owner.account, commission)
         text = rows.body(fill)
-        row = rows.fill_row(fill, parent_id, arrival, text)
+        row = rows.fill_row(fill, owner, text)
         posted = rows.posting_rows("fill", ref, fill.ts_ns, lines)
         event = rows.event_row("fill", ref, fill.ts_ns, text)
         self._pending_fills.add(ref)
         self._totals.apply(lines)
-        self._pnl.fill(fill, arrival)
-        self.count_fill(fill)
+        self._fold(fill, owner.account, owner.arrival, commission)
 
         def run(conn: Connection) -> bool:
             if not schema.insert_new(conn, schema.fills, row):
                 return False
+            orders(conn)
             conn.execute(_POST, posted)
             conn.execute(_RECORD, event)
             return True
@@ -122,12 +147,11 @@ class RouterJournal:
         table = schema.parents
         found = self._store.read(
             select(table.c.body)
-            .where(table.c.state == ParentState.WORKING.value)
+            .where(table.c.state != ParentState.DONE.value)
             .order_by(table.c.created_ns, table.c.parent_id)
         )
         parents = [rows.parent_from(row.body) for row in found]
-        for parent in parents:
-            self._arrivals[parent.parent_id] = parent.arrival_mid
+        self._owners |= {parent.parent_id: rows.owner_of(parent) for parent in parents}
         return [(parent, self.children(parent.parent_id)) for parent in parents]
 
     def children(self, parent_id: str) -> list[ChildOrder]:
@@ -140,11 +164,13 @@ class RouterJournal:
 
     def restore(self) -> None:
         """Fold what is on disk into totals, P&L and counts, once, when the ledger is opened."""
-        for arrival, text in self._store.read(select(schema.fills.c.arrival, schema.fills.c.body)):
-            fill = rows.fill_from(text)
-            self._totals.apply(fill_postings(fill))
-            self._pnl.fill(fill, None if arrival is None else Decimal(arrival))
-            self.count_fill(fill)
+        fills = schema.fills.c
+        for arrival, account, earned, text in self._store.read(
+            select(fills.arrival, fills.account, fills.commission, fills.body)
+        ):
+            fill, account, commission = rows.fill_from(text), account or INVENTORY, Decimal(earned or 0)
+            self._totals.apply(fill_postings(fill, account, commission))
+            self._fold(fill, account, None if arrival is None else Decimal(arrival), commission)
         self.counts.parents = self._store.read(select(func.count()).select_from(schema.parents))[0][0]
         table = schema.children
         for name, state, number in self._store.read(
@@ -158,8 +184,12 @@ class RouterJournal:
         """The counts of one venue or LP."""
         return self.counts.by_venue.setdefault(name, VenueCounts())
 
-    def count_fill(self, fill: VenueFill) -> None:
-        """Count an execution."""
+    def _fold(self, fill: VenueFill, account: str, arrival: Decimal | None, commission: Decimal) -> None:
+        """Count an execution, and its part in the desk's profit and loss."""
+        own = desk_part(fill, account)
+        if own is not None:
+            self._pnl.fill(own, arrival if own is fill else fill.price)
+        self._pnl.commission(currencies(fill.symbol)[1], commission)
         venue = self.venue(fill.venue)
         base = currencies(fill.symbol)[0]
         venue.fills += 1
@@ -179,11 +209,11 @@ class RouterJournal:
         key = {"venue": fill.venue, "symbol": fill.symbol, "trade_id": fill.trade_id}
         return bool(self._store.read(_FILL, key))
 
-    def _arrival(self, parent_id: str) -> Decimal | None:
-        if parent_id in self._arrivals:
-            return self._arrivals[parent_id]
+    def _owner(self, parent_id: str) -> rows.Owner:
+        if parent_id in self._owners:
+            return self._owners[parent_id]
         found = self._store.read(select(schema.parents.c.body).where(schema.parents.c.parent_id == parent_id))
-        return rows.parent_from(found[0].body).arrival_mid if found else None
+        return rows.owner_of(rows.parent_from(found[0].body)) if found else rows.Owner(parent_id=parent_id)
 
     def _write(self, sentence: str, run: Callable[[Connection], object], done: Callable[[object], None]) -> None:
         self._store.submit(Write(run, done, lambda error: self._store.on_fault(sentence, error)))

@@ -148,6 +148,10 @@ class Ledger:
         """Book an execution exactly once; False: it was booked before."""
         return self._journal.fill(fill, parent_id)
 
+    def cross(self, fill: VenueFill, parent: ParentOrder, child: ChildOrder) -> bool:
+        """Book an internal cross with the child it fills and its parent, all three or none; False: booked before."""
+        return self._journal.cross(fill, parent, child)
+
     def open_parents(self) -> list[tuple[ParentOrder, list[ChildOrder]]]:
         """Parents not done at the last stop, with their children."""
         return self._journal.open_parents()
@@ -191,7 +195,7 @@ class Ledger:
         return self._totals.imbalance()
 
     def positions(self) -> dict[str, Decimal]:
-        """What the desk is long (+) or short (−) in each currency: client trades, hedge fills and fees."""
+        """What the desk is long (+) or short (−) in each currency: client trades, hedge fills, fees, commission."""
         return self._totals.positions()
 
     def position(self, currency: str) -> Decimal:

@@ -8,7 +8,7 @@ base/quote:
     skew       Σ trades  s · skew · q · M_quote                 what the inventory skew made of it: inside `spread`
     hedge      Σ fills   s · (arrival − price) · q · M_quote    fill against fair value when the parent arrived
     inventory  Σ trades −s · q · (M_base − fair · M_quote) + Σ fills s · q · (M_base − arrival · M_quote)
-    fees      −Σ fills   fee · M_fee
+    fees      −Σ fills   fee · M_fee + Σ commissions · M_quote
     total      spread + hedge + inventory + fees  =  Σ_c position_c · M_c
 
 A fill whose parent had no fair value counts its own price as arrival: its cost shows as inventory. A base currency
@@ -74,7 +74,7 @@ class Pnl:
             pair.reference -= at_fair
 
     def fill(self, fill: VenueFill, arrival: Decimal | None) -> None:
-        """Fold in an execution; `arrival` is the fair value when its parent order arrived."""
+        """Fold in an execution of the desk's own (`book.desk_part`); `arrival` is the fair value when its parent order arrived."""
         pair = self._pair(fill.symbol)
         with localcontext(EXACT):
             quantity = fill.quantity if fill.side == "buy" else -fill.quantity
@@ -84,6 +84,12 @@ class Pnl:
             pair.reference += reference * quantity
             if fill.fee:
                 self._fees[fill.fee_currency] = self._fees.get(fill.fee_currency, _ZERO) + fill.fee
+
+    def commission(self, currency: str, amount: Decimal) -> None:
+        """Fold in what an order worked for somebody else earned: a negative fee."""
+        if amount:
+            with localcontext(EXACT):
+                self._fees[currency] = self._fees.get(currency, _ZERO) - amount
 
     def split(self, marks: Mapping[str, Decimal]) -> PnlSplit:
         """The split at these marks: currency → worth in the report currency, or symbol → price in its quote currency.

@@ -7,7 +7,7 @@ from decimal import Decimal
 import msgspec
 
 from adapters.nautilus.outcome import VenueFill
-from desk.ledger.book import Posting, to_limbs
+from desk.ledger.book import INVENTORY, Posting, commission_of, to_limbs
 from desk.rfq.records import QuoteRecord, RfqRecord, RfqState, TradeRecord
 from router.orders import ChildOrder, ParentOrder
 
@@ -23,6 +23,29 @@ fill_from = msgspec.json.Decoder(VenueFill).decode
 # Bit of each state in rfqs.reached. Appended to, never reordered: old ledgers are read by it.
 STATE_BITS = {state: 1 << position for position, state in enumerate(RfqState)}
 _ACCEPTED = STATE_BITS[RfqState.QUOTED] | STATE_BITS[RfqState.ACCEPTED]
+
+
+class Owner(msgspec.Struct, frozen=True, kw_only=True):
+    """Whose fills a parent's are, and what they are measured against."""
+
+    parent_id: str
+    arrival: Decimal | None = None
+    account: str = INVENTORY
+    commission_bps: Decimal = Decimal(0)
+
+    def commission(self, fill: VenueFill) -> Decimal:
+        """What a fill earns the desk, in quote currency."""
+        return commission_of(fill, self.commission_bps)
+
+
+def owner_of(parent: ParentOrder) -> Owner:
+    """Whose fills those of `parent` are."""
+    return Owner(
+        parent_id=parent.parent_id,
+        arrival=parent.arrival_mid,
+        account=parent.account or INVENTORY,
+        commission_bps=parent.commission_bps,
+    )
 
 
 def body(record: msgspec.Struct) -> str:
@@ -93,15 +116,17 @@ def child_row(child: ChildOrder, text: str) -> dict[str, object]:
     }
 
 
-def fill_row(fill: VenueFill, parent_id: str, arrival: Decimal | None, text: str) -> dict[str, object]:
+def fill_row(fill: VenueFill, owner: Owner, text: str) -> dict[str, object]:
     return {
         "venue": fill.venue,
         "symbol": fill.symbol,
         "trade_id": fill.trade_id,
         "child_id": fill.client_order_id,
-        "parent_id": parent_id,
+        "parent_id": owner.parent_id,
         "ts_ns": fill.ts_ns,
-        "arrival": None if arrival is None else format(arrival, "f"),
+        "arrival": None if owner.arrival is None else format(owner.arrival, "f"),
+        "account": None if owner.account == INVENTORY else owner.account,
+        "commission": format(commission, "f") if (commission := owner.commission(fill)) else None,
         "body": text,
     }
 

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import functools
 
-from sqlalchemy import BigInteger, Column, Connection, Index, Integer, MetaData, Table, Text, UniqueConstraint
+from sqlalchemy import BigInteger, Column, Connection, Index, Integer, MetaData, Table, Text, UniqueConstraint, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.dml import Insert
 
-VERSION = "1"
+VERSION = "2"
 
 _SEQ = BigInteger().with_variant(Integer, "sqlite")  # SQLite's rowid alias must be spelt INTEGER
 
@@ -129,6 +129,8 @@ fills = Table(
     Column("parent_id", Text, nullable=False),
     Column("ts_ns", BigInteger, nullable=False),
     Column("arrival", Text),  # fair value when the parent arrived, for the P&L split
+    Column("account", Text),  # whose fill it is; NULL: the desk's inventory
+    Column("commission", Text),  # quote currency, from the account to the desk; NULL: none
     Column("body", Text, nullable=False),
     Index("fills_by_parent", "parent_id"),
     Index("fills_by_child", "child_id"),
@@ -175,9 +177,20 @@ def _insert(dialect: str, table: Table) -> sqlite.Insert | postgresql.Insert:
 
 
 def create(conn: Connection) -> None:
-    """Make what is missing, and refuse a ledger of another version."""
+    """Make what is missing, bring an older ledger up to date, and refuse one of a version this desk does not know."""
     metadata.create_all(conn)
     insert_new(conn, meta, {"key": "schema_version", "value": VERSION})
     found = conn.execute(meta.select().where(meta.c.key == "schema_version")).one().value
+    while found in _UPGRADES:
+        found, statements = _UPGRADES[found]
+        for statement in statements:
+            conn.execute(text(statement))
+        upsert(conn, meta, {"key": "schema_version", "value": found})
     if found != VERSION:
         raise RuntimeError(f"the ledger has schema version {found}, this desk knows {VERSION}")
+
+
+# version found -> the next one, and how to get there
+_UPGRADES: dict[str, tuple[str, tuple[str, ...]]] = {
+    "1": ("2", ("ALTER TABLE fills ADD COLUMN account TEXT", "ALTER TABLE fills ADD COLUMN commission TEXT")),
+}

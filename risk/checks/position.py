@@ -22,6 +22,8 @@ def run(look: Look) -> str | Breach:
     if band is None:
         return Breach(base, "no band", f"{base} has no position limit: nothing may be traded in it")
     move = inventory_of(intent, intent.quantity)
+    if not move:  # worked for somebody else
+        return plain(band)
     ahead = add(state.firm.ahead(base, move), abs(move))
     if intent.stage is Stage.QUOTE:
         ahead = add(ahead, state.quoted.ahead(base, move))

@@ -13,9 +13,10 @@ from copy import copy
 from decimal import Decimal
 
 from adapters.nautilus.outcome import VenueFill
-from desk.ledger.book import Totals, currencies, fill_postings, trade_postings
+from desk.ledger.book import Totals, currencies, desk_part, fill_postings, trade_postings
 from desk.ledger.pnl import Pnl, PnlSplit
 from desk.ledger.records import GLOBAL, DuplicateTrade, Halt, LedgerCounts, LedgerSnapshot, VenueCounts
+from desk.ledger.rows import Owner, owner_of
 from desk.rfq.records import QuoteRecord, RfqRecord, RfqState, TradeRecord
 from router.orders import ChildOrder, ChildState, ParentOrder
 
@@ -118,13 +119,26 @@ class MemoryLedger:
             return False
         self._fills.add(ref)
         parent = self._parents.get(parent_id)
-        self._totals.apply(fill_postings(fill))
-        self._pnl.fill(fill, parent.arrival_mid if parent else None)
+        owner = owner_of(parent) if parent else Owner(parent_id=parent_id)
+        commission = owner.commission(fill)
+        self._totals.apply(fill_postings(fill, owner.account, commission))
+        own = desk_part(fill, owner.account)
+        if own is not None:
+            self._pnl.fill(own, owner.arrival if own is fill else fill.price)
+        self._pnl.commission(currencies(fill.symbol)[1], commission)
         venue, base = self._venue(fill.venue), currencies(fill.symbol)[0]
         venue.fills += 1
         venue.quantity[base] = venue.quantity.get(base, Decimal(0)) + fill.quantity
         self._counts.fills += 1
         return True
+
+    def cross(self, fill: VenueFill, parent: ParentOrder, child: ChildOrder) -> bool:
+        """Book an internal cross with the child it fills and its parent."""
+        if (fill.venue, fill.symbol, fill.trade_id) in self._fills:
+            return False
+        self.parent(parent)
+        self.child(child)
+        return self.fill(fill, parent.parent_id)
 
     def open_parents(self) -> list[tuple[ParentOrder, list[ChildOrder]]]:
         """A replay begins with nothing open."""
