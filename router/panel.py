@@ -2,7 +2,7 @@
 
 An LP is asked while its ladder is up, it is not left out, and the size is within its ladder. Whole size and a part are asked for, so
 that a plan may take a part from the LP and the rest from venues. The order of asking is shuffled by a seeded source: nobody is
-always first. Late answers are ignored.
+always first. Late answers are ignored. What came of a round is told once (`LpRound`), for the scorecards.
 """
 
 from __future__ import annotations
@@ -12,28 +12,65 @@ from decimal import Decimal
 from functools import partial
 from random import Random
 
+import msgspec
+
 from adapters.nautilus.lp import LpLadder, LpNoQuote, LpQuote, LpRfq
 
 Done = Callable[[list[LpQuote]], None]
 
 
+class LpAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of one request to an LP. `price`: the all-in price of our side; None: no quote, `reason` says why."""
+
+    lp: str
+    rfq_id: str
+    quantity: Decimal
+    quote_id: str = ""
+    price: Decimal | None = None
+    reason: str = ""
+    asked_ns: int
+    answered_ns: int = 0  # 0: not within the wait
+
+
+class LpRound(msgspec.Struct, frozen=True, kw_only=True):
+    """A round of asking for `parent_id`, over. One answer per request, in the order of asking."""
+
+    parent_id: str
+    symbol: str
+    side: str  # ours
+    answers: tuple[LpAnswer, ...]
+
+
 class _Round:
-    def __init__(self, waiting: set[str], done: Done) -> None:
-        self.waiting = waiting
+    def __init__(self, symbol: str, side: str, requests: list[tuple[str, str, Decimal]], asked_ns: int, done: Done):
+        self.symbol, self.side, self.asked_ns = symbol, side, asked_ns
+        self.requests = requests
+        self.waiting = {rfq_id for _, rfq_id, _ in requests}
         self.quotes: list[LpQuote] = []
+        self.answers: dict[str, tuple[LpQuote | LpNoQuote, int]] = {}
         self.done: Done | None = done
 
 
 class LpPanel:
-    """`send(lp, rfq)` gives a request to an LP's endpoint (False: nobody there); `new_id` makes request ids."""
+    """`send(lp, rfq)` gives a request to an LP's endpoint (False: nobody there); `new_id` makes request ids; `told` hears of each round
+    before its `done` is called."""
 
     def __init__(
-        self, lps: Sequence[str], *, send: Callable[[str, LpRfq], bool], new_id: Callable[[], str], seed: int
+        self,
+        lps: Sequence[str],
+        *,
+        send: Callable[[str, LpRfq], bool],
+        new_id: Callable[[], str],
+        seed: int,
+        now_ns: Callable[[], int],
+        told: Callable[[LpRound], None],
     ) -> None:
         self._lps = list(lps)
         self._send = send
         self._new_id = new_id
         self._random = Random(seed)
+        self._now_ns = now_ns
+        self._told = told
         self._ladders: dict[tuple[str, str], LpLadder] = {}
         self._rounds: dict[str, _Round] = {}
 
@@ -67,7 +104,7 @@ class LpPanel:
         if not requests:
             return False
         self._random.shuffle(requests)
-        self._rounds[key] = current = _Round({rfq_id for _, rfq_id, _ in requests}, done)
+        self._rounds[key] = current = _Round(symbol, side, requests, self._now_ns(), done)
         for lp, rfq_id, size in requests:
             rfq = LpRfq(
                 rfq_id=rfq_id,
@@ -90,6 +127,7 @@ class LpPanel:
         if rfq_id not in current.waiting or current.done is None:
             return
         current.waiting.discard(rfq_id)
+        current.answers[rfq_id] = (answer, self._now_ns())
         if isinstance(answer, LpQuote):
             current.quotes.append(answer)
         if not current.waiting:
@@ -100,4 +138,26 @@ class LpPanel:
             del self._rounds[key]
         done, current.done = current.done, None
         if done is not None:
+            self._told(_told_of(key, current))
             done(sorted(current.quotes, key=lambda quote: (quote.lp, quote.rfq_id)))
+
+
+def _told_of(parent_id: str, current: _Round) -> LpRound:
+    answers = []
+    for lp, rfq_id, quantity in current.requests:
+        answer, at_ns = current.answers.get(rfq_id, (None, 0))
+        quote = answer if isinstance(answer, LpQuote) else None
+        price = None if quote is None else (quote.ask if current.side == "buy" else quote.bid)
+        answers.append(
+            LpAnswer(
+                lp=lp,
+                rfq_id=rfq_id,
+                quantity=quantity,
+                quote_id=quote.quote_id if quote else "",
+                price=price,
+                reason=answer.reason if isinstance(answer, LpNoQuote) else "" if answer else "no answer in time",
+                asked_ns=current.asked_ns,
+                answered_ns=at_ns,
+            )
+        )
+    return LpRound(parent_id=parent_id, symbol=current.symbol, side=current.side, answers=tuple(answers))

@@ -80,7 +80,14 @@ class SmartOrderRouter(Safe, LoopSafe, Strategy):
         self._ids = OrderIds(epoch)
         self._runs = Runs()
         self._backoff = Backoff(parameters.retry_backoff_ms * _MS, parameters.max_backoff_ms * _MS)
-        self._panel = LpPanel(lps, send=self._ask_lp, new_id=self._ids.rfq, seed=seed)
+        self._panel = LpPanel(
+            lps,
+            send=self._ask_lp,
+            new_id=self._ids.rfq,
+            seed=seed,
+            now_ns=lambda: self.clock.timestamp_ns(),
+            told=lambda what: self._publish(topics.LP_ROUND, what),
+        )
         self._bus: Bus | None = None
 
     # ---- life ----------

@@ -27,6 +27,9 @@ TOPICS = frozenset(
         topics.PARENT,
         topics.CHILD,
         topics.FILL,
+        topics.LP_ROUND,
+        topics.COST,
+        topics.MARKOUT,
         topics.FAULT,
         topics.ALERT,
     }

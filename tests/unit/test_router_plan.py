@@ -13,7 +13,7 @@ from router.accounting import Work
 from router.backoff import Backoff
 from router.ids import OrderIds, base36
 from router.orders import ChildOrder, ParentOrder
-from router.panel import LpPanel
+from router.panel import LpPanel, LpRound
 from router.parameters import RouterParameters
 from router.plan import Terms, floor_to, limit_of, plan_children, too_small, usable
 from router.run import Run, Runs
@@ -163,8 +163,11 @@ class Wire:
 
     def __init__(self, there: set[str]) -> None:
         self.there, self.sent, self.done = there, [], []
+        self.rounds: list[LpRound] = []
         ids = OrderIds("e")
-        self.panel = LpPanel(["A", "B"], send=self.send, new_id=ids.rfq, seed=1)
+        self.panel = LpPanel(
+            ["A", "B"], send=self.send, new_id=ids.rfq, seed=1, now_ns=lambda: 7, told=self.rounds.append
+        )
 
     def send(self, lp: str, rfq: LpRfq) -> bool:
         if lp in self.there:
@@ -209,6 +212,13 @@ def test_the_panel_is_done_once_with_all_answers_or_at_the_end_of_the_wait() -> 
     wire.sent[-1][1].reply(quote_of("late"))
     assert len(wire.done) == 1
     assert all(quote.quote_id != "late" for quote in wire.done[0])
+    (told,) = wire.rounds
+    assert (told.parent_id, told.side, len(told.answers)) == ("p", "buy", 4)
+    by_rfq = {answer.rfq_id: answer for answer in told.answers}
+    last = wire.sent[-1][1]
+    assert (by_rfq[last.rfq_id].reason, by_rfq[last.rfq_id].answered_ns) == ("no answer in time", 0)
+    assert all(by_rfq[rfq.rfq_id].answered_ns == 7 for _, rfq in wire.sent[:-1])
+    assert all((by_rfq[rfq.rfq_id].price is None) == (lp == "A") for lp, rfq in wire.sent[:-1])
 
 
 def test_nobody_to_ask_and_nobody_at_the_endpoint() -> None:
