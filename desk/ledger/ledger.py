@@ -22,6 +22,7 @@ from desk.ledger.pnl import Pnl, PnlSplit
 from desk.ledger.queries import Queries
 from desk.ledger.records import GLOBAL, DuplicateTrade, Halt, LedgerCounts, LedgerSnapshot
 from desk.ledger.store import Dispatch, Store, Write
+from desk.orders.records import OrderRecord
 from desk.rfq.records import QuoteRecord, RfqRecord, RfqState, TradeRecord
 from router.orders import ChildOrder, ParentOrder
 
@@ -133,6 +134,18 @@ class Ledger:
             then(None)
 
         self._store.submit(Write(run, done, then))
+
+    def save_order(self, order: OrderRecord, then: Then = _nobody) -> None:
+        """Write the state of a client's order."""
+        text = rows.body(order)
+        row = rows.order_row(order, text)
+        event = rows.event_row("order", order.order_id, order.updated_ns, text)
+
+        def run(conn: Connection) -> None:
+            schema.upsert(conn, schema.orders, row)
+            conn.execute(_RECORD, event)
+
+        self._submit(run, lambda _: None, then)
 
     # ---- the router's journal (router.messages.Journal) ------------------------------------------
 
@@ -266,6 +279,33 @@ class Ledger:
         Raises `Invalid` for a bad limit or cursor.
         """
         return self.queries.trades(client_id, client_order_id=client_order_id, limit=limit, cursor=cursor)
+
+    def order(self, order_id: str) -> OrderRecord | None:
+        """A client's order by the desk's id."""
+        return self.queries.order(order_id)
+
+    def order_by_token(self, client_id: str, client_order_id: str) -> OrderRecord | None:
+        """A client's order by its own id, however long ago."""
+        return self.queries.order_by_token(client_id, client_order_id)
+
+    def orders(
+        self,
+        client_id: str | None,
+        *,
+        client_order_id: str | None = None,
+        state: str | None = None,
+        limit: int = 100,
+        cursor: str | None = None,
+    ) -> tuple[list[OrderRecord], str | None]:
+        """Orders, newest first, and the next page's cursor; `client_id` None: of all clients.
+
+        Raises `Invalid` for a bad limit or cursor.
+        """
+        return self.queries.orders(client_id, client_order_id=client_order_id, state=state, limit=limit, cursor=cursor)
+
+    def parent_order(self, parent_id: str) -> ParentOrder | None:
+        """A parent order of the router by its id."""
+        return self.queries.parent_order(parent_id)
 
     # ---- life ------------------------------------------------------------------------------------
 

@@ -15,7 +15,9 @@ from sqlalchemy import ColumnElement, Select, and_, or_, select
 from desk.errors import Invalid
 from desk.ledger import rows, schema
 from desk.ledger.store import Store
+from desk.orders.records import OrderRecord
 from desk.rfq.records import QuoteRecord, RfqRecord, TradeRecord
+from router.orders import ParentOrder
 
 MOST = 500  # rows of one page
 
@@ -91,6 +93,48 @@ class Queries:
         statement = select(table.c.traded_ns, table.c.trade_id, table.c.body).where(*wanted)
         found, cursor_next = self._page(statement, table.c.traded_ns, table.c.trade_id, limit, cursor)
         return [rows.trade_from(row.body) for row in found], cursor_next
+
+    def order(self, order_id: str) -> OrderRecord | None:
+        """A client's order by the desk's id."""
+        return self._one_order(schema.orders.c.order_id == order_id)
+
+    def order_by_token(self, client_id: str, client_order_id: str) -> OrderRecord | None:
+        """A client's order by its own id, however long ago."""
+        table = schema.orders
+        return self._one_order(and_(table.c.client_id == client_id, table.c.client_order_id == client_order_id))
+
+    def orders(
+        self,
+        client_id: str | None,
+        *,
+        client_order_id: str | None = None,
+        state: str | None = None,
+        limit: int = 100,
+        cursor: str | None = None,
+    ) -> tuple[list[OrderRecord], str | None]:
+        """Orders, newest first, and the next page's cursor; `client_id` None means of all clients."""
+        table = schema.orders
+        wanted = [
+            column == value
+            for column, value in (
+                (table.c.client_id, client_id),
+                (table.c.client_order_id, client_order_id),
+                (table.c.state, state),
+            )
+            if value is not None
+        ]
+        statement = select(table.c.created_ns, table.c.order_id, table.c.body).where(*wanted)
+        found, cursor_next = self._page(statement, table.c.created_ns, table.c.order_id, limit, cursor)
+        return [rows.order_from(row.body) for row in found], cursor_next
+
+    def parent_order(self, parent_id: str) -> ParentOrder | None:
+        """A parent order of the router by its id."""
+        found = self._store.read(select(schema.parents.c.body).where(schema.parents.c.parent_id == parent_id))
+        return rows.parent_from(found[0].body) if found else None
+
+    def _one_order(self, where: ColumnElement[bool]) -> OrderRecord | None:
+        found = self._store.read(select(schema.orders.c.body).where(where))
+        return rows.order_from(found[0].body) if found else None
 
     def _one_trade(self, where: ColumnElement[bool]) -> TradeRecord | None:
         found = self._store.read(select(schema.trades.c.body).where(where))

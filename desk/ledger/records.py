@@ -7,6 +7,7 @@ from decimal import Decimal
 import msgspec
 
 from desk.errors import KerbError
+from desk.orders.records import OrderRecord
 from desk.rfq.records import QuoteRecord, RfqRecord, TradeRecord
 from router.orders import ChildOrder, ParentOrder
 
@@ -60,6 +61,7 @@ class LedgerSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     live_quotes: list[QuoteRecord]  # neither voided nor traded, and not expired at `now_ns`
     trades_by_order: dict[tuple[str, str], TradeRecord]  # (client_id, client_order_id), the last 24 hours
     rfqs_by_token: dict[tuple[str, str], RfqRecord]  # (client_id, client_rfq_id), the last 24 hours
+    open_orders: list[OrderRecord]  # clients' orders that are not done
     open_parents: list[tuple[ParentOrder, list[ChildOrder]]]
     counts: LedgerCounts
     balances: dict[str, dict[str, Decimal]]  # account → currency → amount

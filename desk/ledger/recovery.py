@@ -11,10 +11,12 @@ from desk.ledger import rows, schema
 from desk.ledger.book import Posting, Totals, from_limbs
 from desk.ledger.records import Halt
 from desk.ledger.store import Store
+from desk.orders.records import OrderState
 from desk.rfq.records import RfqState, TradeRecord
 
 DAY_NS = 24 * 3600 * 10**9
 _OPEN = [state.value for state in (RfqState.RECEIVED, RfqState.QUOTED, RfqState.ACCEPTED, RfqState.UNKNOWN)]
+_WORKING = [state.value for state in OrderState if not state.terminal]
 
 
 def trades(store: Store) -> Iterator[TradeRecord]:
@@ -55,7 +57,7 @@ def halts(store: Store) -> dict[str, Halt]:
 
 
 def recent(store: Store, now_ns: int) -> dict[str, Any]:
-    """The fields of `LedgerSnapshot` that come from requests, quotes and trades."""
+    """The fields of `LedgerSnapshot` that come from requests, quotes, trades and orders."""
     since = now_ns - DAY_NS
     table, quotes, traded = schema.rfqs, schema.quotes, schema.trades
     open_rfqs = store.read(select(table.c.body).where(table.c.state.in_(_OPEN)).order_by(table.c.created_ns))
@@ -66,10 +68,15 @@ def recent(store: Store, now_ns: int) -> dict[str, Any]:
         .order_by(quotes.c.created_ns)
     )
     done = store.read(select(traded.c.body).where(traded.c.traded_ns >= since).order_by(traded.c.traded_ns))
+    orders = schema.orders.c
+    working = store.read(
+        select(orders.body).where(orders.state.in_(_WORKING)).order_by(orders.created_ns, orders.order_id)
+    )
     by_token = [rows.rfq_from(row.body) for row in known]
     by_order = [rows.trade_from(row.body) for row in done]
     return {
         "open_rfqs": [rows.rfq_from(row.body) for row in open_rfqs],
+        "open_orders": [rows.order_from(row.body) for row in working],
         "live_quotes": [rows.quote_from(row.body) for row in live],
         "trades_by_order": {(trade.client_id, trade.client_order_id): trade for trade in by_order},
         "rfqs_by_token": {(rfq.client_id, rfq.client_rfq_id): rfq for rfq in by_token},

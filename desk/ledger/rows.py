@@ -8,6 +8,7 @@ import msgspec
 
 from adapters.nautilus.outcome import VenueFill
 from desk.ledger.book import INVENTORY, Posting, commission_of, to_limbs
+from desk.orders.records import OrderRecord
 from desk.rfq.records import QuoteRecord, RfqRecord, RfqState, TradeRecord
 from router.orders import ChildOrder, ParentOrder
 
@@ -16,6 +17,7 @@ _encoder = msgspec.json.Encoder(decimal_format="string")
 rfq_from = msgspec.json.Decoder(RfqRecord).decode
 quote_from = msgspec.json.Decoder(QuoteRecord).decode
 trade_from = msgspec.json.Decoder(TradeRecord).decode
+order_from = msgspec.json.Decoder(OrderRecord).decode
 parent_from = msgspec.json.Decoder(ParentOrder).decode
 child_from = msgspec.json.Decoder(ChildOrder).decode
 fill_from = msgspec.json.Decoder(VenueFill).decode
@@ -92,6 +94,17 @@ def trade_row(trade: TradeRecord, text: str) -> dict[str, object]:
         "quote_id": trade.quote_id,
         "rfq_id": trade.rfq_id,
         "traded_ns": trade.traded_ns,
+        "body": text,
+    }
+
+
+def order_row(order: OrderRecord, text: str) -> dict[str, object]:
+    return {
+        "order_id": order.order_id,
+        "client_id": order.client_id,
+        "client_order_id": order.client_order_id,
+        "state": order.state.value,
+        "created_ns": order.created_ns,
         "body": text,
     }
 

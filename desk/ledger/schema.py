@@ -28,7 +28,7 @@ journal = Table(
     metadata,
     Column("seq", _SEQ, primary_key=True, autoincrement=True),
     Column("ts_ns", BigInteger, nullable=False),
-    Column("kind", Text, nullable=False),  # rfq, quote, trade, parent, child, fill, halt
+    Column("kind", Text, nullable=False),  # rfq, quote, trade, order, parent, child, fill, halt
     Column("ref", Text, nullable=False),
     Column("body", Text, nullable=False),
 )
@@ -134,6 +134,21 @@ fills = Table(
     Column("body", Text, nullable=False),
     Index("fills_by_parent", "parent_id"),
     Index("fills_by_child", "child_id"),
+)
+
+orders = Table(
+    "orders",
+    metadata,
+    Column("order_id", Text, primary_key=True),
+    Column("client_id", Text, nullable=False),
+    Column("client_order_id", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("created_ns", BigInteger, nullable=False),
+    Column("body", Text, nullable=False),
+    UniqueConstraint("client_id", "client_order_id", name="one_order_a_token"),
+    Index("orders_by_client", "client_id", "created_ns", "order_id"),
+    Index("orders_by_time", "created_ns", "order_id"),
+    Index("orders_by_state", "state", "created_ns", "order_id"),
 )
 
 halts = Table(

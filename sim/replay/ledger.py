@@ -17,6 +17,7 @@ from desk.ledger.book import Totals, currencies, desk_part, fill_postings, trade
 from desk.ledger.pnl import Pnl, PnlSplit
 from desk.ledger.records import GLOBAL, DuplicateTrade, Halt, LedgerCounts, LedgerSnapshot, VenueCounts
 from desk.ledger.rows import Owner, owner_of
+from desk.orders.records import OrderRecord
 from desk.rfq.records import QuoteRecord, RfqRecord, RfqState, TradeRecord
 from router.orders import ChildOrder, ChildState, ParentOrder
 
@@ -45,6 +46,7 @@ class MemoryLedger:
         self._parents: dict[str, ParentOrder] = {}
         self._children: dict[str, ChildState] = {}
         self._fills: set[tuple[str, str, str]] = set()
+        self._orders: dict[str, OrderRecord] = {}
         self._halts: dict[str, Halt] = {}
 
     # ---- the desk's records ----------------------------------------------------------------------------------------------
@@ -87,6 +89,11 @@ class MemoryLedger:
         self._counts.trades += 1
         if rfq is not None:
             self._remember(rfq)
+        then(None)
+
+    def save_order(self, order: OrderRecord, then: Then = _nobody) -> None:
+        """Remember the state of a client's order."""
+        self._orders[order.order_id] = copy(order)
         then(None)
 
     # ---- the router's journal --------------------------------------------------------------------------------------------
@@ -237,6 +244,37 @@ class MemoryLedger:
         ]
         return found[:limit], None
 
+    def order(self, order_id: str) -> OrderRecord | None:
+        """A client's order by the desk's id."""
+        return self._orders.get(order_id)
+
+    def order_by_token(self, client_id: str, client_order_id: str) -> OrderRecord | None:
+        """A client's order by its own id."""
+        return next((order for order in self._orders.values() if order.key == (client_id, client_order_id)), None)
+
+    def orders(
+        self,
+        client_id: str | None,
+        *,
+        client_order_id: str | None = None,
+        state: str | None = None,
+        limit: int = 100,
+        cursor: str | None = None,
+    ) -> tuple[list[OrderRecord], str | None]:
+        """Orders, newest first; a replay has no pages."""
+        found = [
+            order
+            for order in reversed(self._orders.values())
+            if client_id in (None, order.client_id)
+            and client_order_id in (None, order.client_order_id)
+            and state in (None, order.state.value)
+        ]
+        return found[:limit], None
+
+    def parent_order(self, parent_id: str) -> ParentOrder | None:
+        """A parent order of the router by its id."""
+        return self._parents.get(parent_id)
+
     # ---- life ------------------------------------------------------------------------------------------------------------
 
     def load(self, now_ns: int | None = None) -> LedgerSnapshot:
@@ -246,6 +284,7 @@ class MemoryLedger:
             live_quotes=[],
             trades_by_order={},
             rfqs_by_token={},
+            open_orders=[],
             open_parents=[],
             counts=self._counts,
             balances={},
