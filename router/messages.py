@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
+from enum import StrEnum
 from typing import Protocol
 
 import msgspec
@@ -28,6 +29,39 @@ class ParentRequest(msgspec.Struct, frozen=True, kw_only=True):
     rfq_id: str = ""
     account: str = ""  # whose fills these are: "" the desk's inventory, else "client:<id>" or "book:<name>"
     commission_bps: Decimal = Decimal(0)
+
+
+class CommandKind(StrEnum):
+    """What may be asked of a parent that is not done."""
+
+    PAUSE = "pause"  # send nothing new; what is open ends by itself
+    RESUME = "resume"
+    CANCEL = "cancel"  # send nothing new, cancel what is open, be done when nothing of it is open or unknown
+    AMEND = "amend"
+
+
+class CommandTaken(msgspec.Struct, frozen=True):
+    """The command is durable and in force."""
+
+    parent_id: str
+
+
+class CommandRefused(msgspec.Struct, frozen=True):
+    """Nothing changed, and why."""
+
+    parent_id: str
+    reason: str
+
+
+class ParentCommand(msgspec.Struct, frozen=True, kw_only=True):
+    """Endpoint `topics.ROUTER_COMMAND`. `reply` is called once, on the loop thread. None in an amendment: as it is."""
+
+    parent_id: str
+    kind: CommandKind
+    reply: Callable[[CommandTaken | CommandRefused], None]
+    quantity: Decimal | None = None  # AMEND: never below what is filled, open or unknown
+    limit_price: Decimal | None = None
+    deadline_ns: int | None = None
 
 
 class Journal(Protocol):

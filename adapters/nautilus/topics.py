@@ -7,6 +7,7 @@ LP_LADDER = "lp.ladder"  # adapters.nautilus.lp.LpLadder
 RFQ = "desk.rfq"  # desk.rfq.records.RfqRecord at every transition
 QUOTE = "desk.quote"  # desk.rfq.records.QuoteRecord, with its waterfall
 CLIENT_TRADE = "desk.trade"  # desk.rfq.records.TradeRecord
+ORDER = "desk.order"  # desk.orders.records.OrderRecord at every transition
 RISK = "risk.decision"  # risk.decision.Decision
 PARENT = "router.parent"  # router.orders.ParentOrder at every transition
 CHILD = "router.child"  # router.orders.ChildOrder at every transition
@@ -19,6 +20,7 @@ ALERT = "sys.alert"  # desk.alerts.Alert
 
 # endpoints (send / register), one receiver each
 ROUTER_PARENT = "Router.parent"  # router.orders.ParentRequest
+ROUTER_COMMAND = "Router.command"  # router.messages.ParentCommand
 ROUTER_HALT = "Router.halt"
 
 
