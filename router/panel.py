@@ -38,6 +38,7 @@ class LpRound(msgspec.Struct, frozen=True, kw_only=True):
     parent_id: str
     symbol: str
     side: str  # ours
+    mid: Decimal | None  # fair value when it was over
     answers: tuple[LpAnswer, ...]
 
 
@@ -53,7 +54,7 @@ class _Round:
 
 class LpPanel:
     """`send(lp, rfq)` gives a request to an LP's endpoint (False: nobody there); `new_id` makes request ids; `told` hears of each round
-    before its `done` is called."""
+    before its `done` is called; `fair` is the fair value now."""
 
     def __init__(
         self,
@@ -63,6 +64,7 @@ class LpPanel:
         new_id: Callable[[], str],
         seed: int,
         now_ns: Callable[[], int],
+        fair: Callable[[str], Decimal | None],
         told: Callable[[LpRound], None],
     ) -> None:
         self._lps = list(lps)
@@ -70,6 +72,7 @@ class LpPanel:
         self._new_id = new_id
         self._random = Random(seed)
         self._now_ns = now_ns
+        self._fair = fair
         self._told = told
         self._ladders: dict[tuple[str, str], LpLadder] = {}
         self._rounds: dict[str, _Round] = {}
@@ -138,11 +141,11 @@ class LpPanel:
             del self._rounds[key]
         done, current.done = current.done, None
         if done is not None:
-            self._told(_told_of(key, current))
+            self._told(_told_of(key, current, self._fair(current.symbol)))
             done(sorted(current.quotes, key=lambda quote: (quote.lp, quote.rfq_id)))
 
 
-def _told_of(parent_id: str, current: _Round) -> LpRound:
+def _told_of(parent_id: str, current: _Round, mid: Decimal | None) -> LpRound:
     answers = []
     for lp, rfq_id, quantity in current.requests:
         answer, at_ns = current.answers.get(rfq_id, (None, 0))
@@ -160,4 +163,4 @@ def _told_of(parent_id: str, current: _Round) -> LpRound:
                 answered_ns=at_ns,
             )
         )
-    return LpRound(parent_id=parent_id, symbol=current.symbol, side=current.side, answers=tuple(answers))
+    return LpRound(parent_id=parent_id, symbol=current.symbol, side=current.side, mid=mid, answers=tuple(answers))

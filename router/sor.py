@@ -86,6 +86,7 @@ class SmartOrderRouter(Safe, LoopSafe, Strategy):
             new_id=self._ids.rfq,
             seed=seed,
             now_ns=lambda: self.clock.timestamp_ns(),
+            fair=lambda symbol: self._planner.fair(symbol, self.clock.timestamp_ns()),
             told=lambda what: self._publish(topics.LP_ROUND, what),
         )
         self._bus: Bus | None = None

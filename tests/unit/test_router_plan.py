@@ -166,7 +166,13 @@ class Wire:
         self.rounds: list[LpRound] = []
         ids = OrderIds("e")
         self.panel = LpPanel(
-            ["A", "B"], send=self.send, new_id=ids.rfq, seed=1, now_ns=lambda: 7, told=self.rounds.append
+            ["A", "B"],
+            send=self.send,
+            new_id=ids.rfq,
+            seed=1,
+            now_ns=lambda: 7,
+            fair=lambda _: D(100),
+            told=self.rounds.append,
         )
 
     def send(self, lp: str, rfq: LpRfq) -> bool:
@@ -213,7 +219,7 @@ def test_the_panel_is_done_once_with_all_answers_or_at_the_end_of_the_wait() -> 
     assert len(wire.done) == 1
     assert all(quote.quote_id != "late" for quote in wire.done[0])
     (told,) = wire.rounds
-    assert (told.parent_id, told.side, len(told.answers)) == ("p", "buy", 4)
+    assert (told.parent_id, told.side, told.mid, len(told.answers)) == ("p", "buy", D(100), 4)
     by_rfq = {answer.rfq_id: answer for answer in told.answers}
     last = wire.sent[-1][1]
     assert (by_rfq[last.rfq_id].reason, by_rfq[last.rfq_id].answered_ns) == ("no answer in time", 0)
