@@ -301,6 +301,94 @@ def fill_row(fill: Any) -> tuple[Any, ...]:
     )
 
 
+def cost_row(line: Any) -> tuple[Any, ...]:
+    parts = line.parts
+    return (
+        str(line.kind),
+        line.parent_id,
+        line.child_id,
+        line.venue,
+        line.lp,
+        line.quote_id,
+        line.symbol,
+        line.side,
+        line.account,
+        line.rfq_id,
+        line.algo,
+        line.state,
+        line.reason,
+        money(line.quantity),
+        money(line.filled),
+        money(line.notional),
+        _or_null(line.arrival),
+        _or_null(line.mid),
+        _or_null(line.touch),
+        _or_null(line.end),
+        money(line.basis),
+        money(parts.timing),
+        money(parts.spread),
+        money(parts.mark),
+        money(parts.impact),
+        money(parts.fade),
+        money(parts.fees),
+        money(parts.fixed),
+        money(parts.opportunity),
+        money(line.expected),
+        money(line.saved),
+        [(currency, format(amount, "f")) for currency, amount in line.unpriced.items()],
+        money(line.market_quantity),
+        money(line.market_notional),
+        line.noise_bps,
+        line.latency_ns,
+        line.hold_ns,
+        line.created_ns,
+        line.ended_ns,
+        line.revision,
+    )
+
+
+def markout_row(markout: Any) -> tuple[Any, ...]:
+    return (
+        markout.source,
+        markout.ref,
+        markout.party,
+        markout.symbol,
+        markout.side,
+        money(markout.price),
+        money(markout.quantity),
+        _or_null(markout.fair),
+        markout.ts_ns,
+        markout.horizon_ms,
+        _or_null(markout.fair_then),
+        markout.taken_ns,
+    )
+
+
+def lp_answer_rows(told: Any) -> list[tuple[Any, ...]]:
+    """A round of asking LPs: a row an answer."""
+    return [
+        (
+            told.parent_id,
+            told.symbol,
+            told.side,
+            _or_null(told.mid),
+            answer.lp,
+            answer.rfq_id,
+            money(answer.quantity),
+            answer.quote_id,
+            _or_null(answer.price),
+            answer.reason,
+            answer.asked_ns,
+            answer.answered_ns,
+        )
+        for answer in told.answers
+    ]
+
+
+def _or_null(value: Decimal | None) -> Decimal | None:
+    return None if value is None else money(value)
+
+
 def _from_tuples(table: str, rows: Sequence[tuple[Any, ...]]) -> pa.Table:
     schema = SCHEMAS[table]
     columns = []
@@ -332,5 +420,8 @@ CONVERT: dict[str, Callable[[Sequence[Any]], pa.Table]] = {
     "risk_decisions": _records("risk_decisions", decision_row),
     "order_events": _tuples("order_events"),
     "fills": _records("fills", fill_row),
+    "order_costs": _records("order_costs", cost_row),
+    "markouts": _records("markouts", markout_row),
+    "lp_answers": _tuples("lp_answers"),
     "feed_events": _tuples("feed_events"),
 }

@@ -55,6 +55,9 @@ class ArchiveTap(Safe, Actor):
             (topics.PARENT, self.on_parent),
             (topics.CHILD, self.on_child),
             (topics.FILL, self.on_fill),
+            (topics.COST, self.on_cost),
+            (topics.MARKOUT, self.on_markout),
+            (topics.LP_ROUND, self.on_lp_round),
             (topics.LP_LADDER, self.on_lp_ladder),
             (topics.FAULT, self.on_fault),
             (topics.ALERT, self.on_alert),
@@ -143,6 +146,19 @@ class ArchiveTap(Safe, Actor):
     def on_fill(self, fill: Any) -> None:
         """An execution."""
         self.store.buffers["fills"].offer(fill)
+
+    def on_cost(self, line: Any) -> None:
+        """What an order cost."""
+        self.store.buffers["order_costs"].offer(line)
+
+    def on_markout(self, markout: Any) -> None:
+        """What a trade was worth after a while."""
+        self.store.buffers["markouts"].offer(markout)
+
+    def on_lp_round(self, told: Any) -> None:
+        """What LPs answered."""
+        for row in rows.lp_answer_rows(told):
+            self.store.buffers["lp_answers"].offer(row)
 
     def on_fault(self, fault: Any) -> None:
         """A contained exception of a component."""
