@@ -87,7 +87,7 @@ async def main() -> None:
     with tempfile.TemporaryDirectory(prefix="kerb-bench-") as state:
         keys = KeyStore(Path(state), environment={})
         made = keys.new("bench", ["quote"], rate_per_s=1e9, burst=1_000_000_000)
-        server = ApiServer(FixedDesk(), Market([]), keys, epoch="bench")  # type: ignore[arg-type]
+        server = ApiServer(FixedDesk(), FixedDesk(), Market([]), keys, epoch="bench")  # type: ignore[arg-type]
         port = await server.start("127.0.0.1", 0)
         app = web.Application()
         app.router.add_post("/v1/rfqs", _bare_post)

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
+from math import sqrt
 from typing import Any
 
 from nautilus_trader.common.actor import Actor
@@ -25,16 +27,20 @@ from desk.ids import IdSource
 from desk.ledger import Ledger
 from desk.ledger.records import LedgerCounts
 from desk.market import Market, MarketActor
+from desk.orders.actor import OrderDesk
 from desk.references import BookReferences
 from desk.repricing import Repricer
 from desk.rfq.actor import Desk
 from desk.rfq.records import RfqRecord
 from desk.view import StateView, text
 from pricing.consolidated import ConsolidatedBook, VenueTerms
+from pricing.cross import CrossBook
 from pricing.scale import Scale
 from risk.gate import Gate
 from risk.state import RiskState
 from router.sor import SmartOrderRouter
+
+SYNTHETIC_DECIMALS = 4  # of a synthetic book's prices beyond those of the instrument's tick
 
 
 @dataclass(slots=True)
@@ -44,6 +50,7 @@ class DeskParts:
     market: Market
     market_actor: MarketActor
     desk: Desk
+    orders: OrderDesk
     router: SmartOrderRouter
     ledger: Ledger
     gate: Gate
@@ -55,7 +62,7 @@ class DeskParts:
     @property
     def actors(self) -> list[Actor]:
         """Every actor of the desk."""
-        return [self.market_actor, *self.extra, self.desk]
+        return [self.market_actor, *self.extra, self.desk, self.orders]
 
     @property
     def strategies(self) -> list[Strategy]:
@@ -81,7 +88,7 @@ def build_desk(
     """
     venues = [venue for venue in config.venues if venue.enabled]
     lps = [lp.lp for lp in config.lps if lp.enabled]
-    market = Market(_book(config, item) for item in config.instruments)
+    market = _market(config)
     ids = IdSource(epoch)
     gate = Gate(config.risk, RiskState(), BookReferences(market), seed_id=f"d-{epoch}")
     alerts = Alerts(now_ns)
@@ -114,16 +121,18 @@ def build_desk(
     desk = Desk(
         config, market=market, ledger=ledger, gate=gate, ids=ids, events=events, view=view.state, alert=alerts.raise_
     )
+    orders = OrderDesk(config, desk=desk, market=market, ledger=ledger, gate=gate, ids=ids, events=events)
     router = SmartOrderRouter(
         config.router, books=market.books, gate=gate, journal=ledger, lps=lps, epoch=epoch, seed=config.seed
     )
     alerts.listeners.append(events.alert)
     watcher = Bookkeeper(board, rfqs, alerts, ledger, market)
-    safe += [part for part in (market_actor, watcher, *(extra or []), desk, router) if isinstance(part, Safe)]
+    safe += [part for part in (market_actor, watcher, *(extra or []), desk, orders, router) if isinstance(part, Safe)]
     return DeskParts(
         market=market,
         market_actor=market_actor,
         desk=desk,
+        orders=orders,
         router=router,
         ledger=ledger,
         gate=gate,
@@ -180,25 +189,59 @@ class Bookkeeper(Safe, Actor):
             self._alerts.raise_("warning", f"{change.venue} {change.symbol} out of pricing: {change.reason}", "book")
 
 
+def _market(config: DeskConfig) -> Market:
+    """Every instrument's book, in the configuration's order; synthetic ones read those they are made of."""
+    plain = {item.symbol: _book(config, item) for item in config.instruments if not item.synthetic}
+    sigma: dict[str, Callable[[], float]] = {}
+    books = [plain.get(item.symbol) or _cross_book(config, item, plain, sigma) for item in config.instruments]
+    market = Market(books, max_rate_age_ns=config.routes.max_rate_age_ms * 1_000_000, pegs=config.routes.pegs)
+    sigma.update({symbol: partial(getattr, market.volatility[symbol], "sigma") for symbol in market.books})
+    return market
+
+
 def _book(config: DeskConfig, item: InstrumentSection) -> ConsolidatedBook:
-    price_decimals = max(0, -int(item.price_tick.normalize().as_tuple().exponent))
-    lot = Decimal(1).scaleb(-item.book_size_decimals)
-    terms = [
+    price_decimals = _decimals(item.price_tick)
+    scale = Scale(item.symbol, price_decimals, item.book_size_decimals)
+    return ConsolidatedBook(item.symbol, scale, _terms(config, item, scale))
+
+
+def _cross_book(
+    config: DeskConfig,
+    item: InstrumentSection,
+    plain: Mapping[str, ConsolidatedBook],
+    sigma: Mapping[str, Callable[[], float]],
+) -> CrossBook:
+    """A synthetic instrument's book: prices finer than its tick, sizes those of its first leg."""
+    first, second = (plain[leg] for leg in item.synthetic)
+    scale = Scale(item.symbol, _decimals(item.price_tick) + SYNTHETIC_DECIMALS, first.scale.size_decimals)
+    risk = config.routes.leg_risk_multiplier * sqrt(config.routes.leg_latency_ms / 1000)
+    venues = _terms(config, item, Scale(item.symbol, _decimals(item.price_tick), item.book_size_decimals))
+    return CrossBook(
+        item.symbol, scale, venues, (first, second), load=lambda: risk * sigma[second.symbol]() if sigma else 0.0
+    )
+
+
+def _terms(config: DeskConfig, item: InstrumentSection, scale: Scale) -> list[VenueTerms]:
+    """What the venues that list the instrument take, until they say so themselves."""
+    return [
         VenueTerms(
             venue=venue.venue,
             taker_fee_bps=venue.taker_fee_bps,
             tick=item.price_tick,
-            lot=lot,
-            min_quantity=lot,
+            lot=scale.size(1),
+            min_quantity=scale.size(1),
             min_notional=Decimal(0),
-            price_decimals=price_decimals,
-            size_decimals=item.book_size_decimals,
+            price_decimals=scale.price_decimals,
+            size_decimals=scale.size_decimals,
             max_age_ns=venue.max_age_ms * 1_000_000,
         )
         for venue in config.venues
         if venue.enabled and item.symbol in config.venue_symbols(venue)
     ]
-    return ConsolidatedBook(item.symbol, Scale(item.symbol, price_decimals, item.book_size_decimals), terms)
+
+
+def _decimals(step: Decimal) -> int:
+    return max(0, -int(step.normalize().as_tuple().exponent))
 
 
 def _headline(item: InstrumentSection) -> list[Decimal]:

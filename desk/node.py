@@ -115,7 +115,9 @@ class LiveDesk:
         await self.node.start(CONNECT_DEADLINE_S)
         for client in self.node.unconnected:
             self.parts.alerts.raise_("warning", f"{client} is not connected yet; it is tried again in the background")
-        self.api = ApiServer(self.parts.desk, self.parts.market, keys, epoch=self.epoch, events=self.parts.events)
+        self.api = ApiServer(
+            self.parts.desk, self.parts.orders, self.parts.market, keys, epoch=self.epoch, events=self.parts.events
+        )
         unix_socket = Path(config.api.unix_socket) if config.api.unix_socket else None
         try:
             self.port = await self.api.start(config.api.host, config.api.port, unix_path=unix_socket)

@@ -12,9 +12,11 @@ from typing import Protocol
 
 import msgspec
 
-from desk.api.messages import AcceptRequest, DeskState, Instrument, RfqRequest, TradingState
+from desk.api.messages import AcceptRequest, AmendRequest, DeskState, Instrument, OrderRequest, RfqRequest, TradingState
 from desk.errors import ApiFault
+from desk.orders.records import OrderRecord
 from desk.rfq.records import QuoteRecord, RfqRecord, TradeRecord
+from router.messages import CommandKind
 
 
 class Caller(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,3 +87,30 @@ class DeskService(Protocol):
 
     def resume(self, caller: Caller, reason: str, reply: Callable[[TradingState | ApiFault], None]) -> None:
         """Trade again, once that is durable."""
+
+
+class OrderService(Protocol):
+    """What `desk.orders.actor.OrderDesk` offers. Lookups return at once and raise `Invalid(404)`; a client sees only its own."""
+
+    def place(self, caller: Caller, request: OrderRequest, reply: Callable[[OrderRecord | ApiFault], None]) -> None: ...
+
+    def command(
+        self, caller: Caller, order_id: str, kind: CommandKind, reply: Callable[[OrderRecord | ApiFault], None]
+    ) -> None:
+        """Cancel, pause or resume."""
+
+    def amend(
+        self, caller: Caller, order_id: str, request: AmendRequest, reply: Callable[[OrderRecord | ApiFault], None]
+    ) -> None: ...
+
+    def order(self, caller: Caller, order_id: str) -> OrderRecord: ...
+
+    def orders(
+        self,
+        caller: Caller,
+        *,
+        client_order_id: str | None = None,
+        state: str | None = None,
+        limit: int = 100,
+        cursor: str | None = None,
+    ) -> Page[OrderRecord]: ...

@@ -10,7 +10,7 @@ import msgspec
 
 from desk.api.channels import CHANNELS, Channel
 from desk.api.frames import Heartbeat, Push, Reply
-from desk.api.messages import AcceptRequest, RfqRequest
+from desk.api.messages import AcceptRequest, OrderRequest, RfqRequest
 
 REF = "#/components/schemas/{name}"
 
@@ -73,7 +73,9 @@ def document() -> dict[str, Any]:
     served = [channel for channel in CHANNELS.values() if channel.make is not None]
     data = [channel.data for channel in served if channel.data is not None]
     params = [channel.params for channel in served]
-    kinds: list[type] = list(dict.fromkeys([Reply, Push, Heartbeat, RfqRequest, AcceptRequest, *data, *params]))
+    kinds: list[type] = list(
+        dict.fromkeys([Reply, Push, Heartbeat, RfqRequest, AcceptRequest, OrderRequest, *data, *params])
+    )
     described, components = msgspec.json.schema_components(kinds, ref_template=REF)
     schemas = dict(zip(kinds, described, strict=True))
     messages: dict[str, Any] = {op: _frame(op, *parts) for op, parts in _OPS.items()}
@@ -81,6 +83,7 @@ def document() -> dict[str, Any]:
     messages["accept"] = _body_frame(
         "accept", "Trade on a quote.", components["AcceptRequest"], {"quote_id": {"type": "string"}}
     )
+    messages["order"] = _body_frame("order", "Give the desk an order to work.", components["OrderRequest"], {})
     messages["reply"] = {"name": "reply", "summary": "The answer to one request.", "payload": schemas[Reply]}
     messages["heartbeat"] = {"name": "heartbeat", "summary": "Each second.", "payload": schemas[Heartbeat]}
     for channel in served:
@@ -91,7 +94,7 @@ def document() -> dict[str, Any]:
             "payload": {"allOf": [schemas[Push], {"properties": {"data": _data_of(channel, schemas)}}]},
             "x-params": schemas[channel.params],
         }
-    sent = [*_OPS, "rfq", "accept"]
+    sent = [*_OPS, "rfq", "accept", "order"]
     return {
         "asyncapi": "3.0.0",
         "info": {"title": "Kerb streams", "version": version("kerb"), "description": DESCRIPTION},

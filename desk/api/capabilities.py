@@ -50,12 +50,12 @@ WATCH_CHANNELS = MARKET_CHANNELS + ACCOUNT_CHANNELS
 
 def symbols_of(api: Api, venue: str) -> list[str]:
     """Instruments that `venue` has a book of."""
-    return [symbol for symbol, book in api.market.books.items() if venue in book.venues]
+    return [symbol for symbol in api.market.books if venue in api.market.venues(symbol)]
 
 
 def exchanges_of(api: Api) -> list[str]:
     """Every venue with a book."""
-    return sorted({venue for book in api.market.books.values() for venue in book.venues})
+    return sorted({venue for symbol in api.market.books for venue in api.market.venues(symbol)})
 
 
 def lps_of(api: Api) -> list[str]:

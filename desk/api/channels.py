@@ -20,6 +20,7 @@ from desk.api.desk_feeds import (
     DeskFeed,
     DeskParams,
     NoParams,
+    OrdersFeed,
     RfqsFeed,
     RfsFeed,
     RfsParams,
@@ -28,7 +29,7 @@ from desk.api.desk_feeds import (
 )
 from desk.api.frames import Mode, RfsLadder
 from desk.api.market_feeds import MarketHub, MarketParams, OrderBookFeed, TopFeed, TradesFeed
-from desk.api.messages import AlertView, DeskState, Rfq, Trade
+from desk.api.messages import AlertView, DeskState, Order, Rfq, Trade
 from desk.api.routing import require
 from desk.api.subscriptions import Subscription
 from desk.errors import ApiFault, Invalid
@@ -124,6 +125,13 @@ _SERVED = (
         make=lambda feeds, number, caller, _: TradesOfClientFeed(number, caller, feeds.api),
         data=Trade,
     ),
+    Channel(
+        "orders",
+        "Every transition and fill of your orders.",
+        _READ,
+        make=lambda feeds, number, caller, _: OrdersFeed(number, caller, feeds.api),
+        data=Order,
+    ),
     Channel("watch_order_book", "One venue's order book.", _READ, MarketParams, _market(OrderBookFeed)),
     Channel("watch_trades", "One venue's public trades.", _READ, MarketParams, _market(TradesFeed)),
     Channel("watch_bids_asks", "One venue's best bid and ask.", _READ, MarketParams, _market(TopFeed)),
@@ -138,7 +146,7 @@ _SERVED = (
     ),
 )
 _NOT_SERVED = (
-    *(Channel(name, "Not served yet.", _READ) for name in ("orders", "balances", "settlements")),
+    *(Channel(name, "Not served yet.", _READ) for name in ("balances", "settlements")),
     *(Channel(name, "Not served yet.", _READ) for name in capabilities.MARKET_CHANNELS),
     *(Channel(name, "Not served yet.", _OPERATE) for name in (*capabilities.ACCOUNT_CHANNELS, "audit")),
 )

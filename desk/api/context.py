@@ -12,7 +12,7 @@ from desk.api.metrics import Metrics
 from desk.clients.auth import Authenticator
 from desk.errors import ApiFault, Unknown
 from desk.market import Market
-from desk.service import DeskService
+from desk.service import DeskService, OrderService
 
 REPLY_TIMEOUT_S = 10.0
 
@@ -22,6 +22,7 @@ class Api:
     """Passed to every handler. Loop-thread only."""
 
     service: DeskService
+    orders: OrderService
     market: Market
     authenticator: Authenticator
     events: Events

@@ -6,8 +6,11 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from desk.api.messages import DeskRfq, DeskTrade, Leg, Quote, Rfq, Settlement, Trade
+from desk.api.messages import DeskOrder, DeskRfq, DeskTrade, Leg, Order, Quote, Rfq, Settlement, Trade
+from desk.orders.records import OrderRecord
 from desk.rfq.records import QuoteRecord, RfqRecord, TradeRecord
+
+_AVERAGE = Decimal("0.00000001")
 
 
 def text(number: Decimal) -> str:
@@ -102,3 +105,37 @@ def trade_of(record: TradeRecord) -> Trade:
 def desk_trade_of(record: TradeRecord) -> DeskTrade:
     """A trade as an operator sees it."""
     return DeskTrade(**_trade_fields(record), client_id=record.client_id)  # type: ignore[arg-type]
+
+
+def _order_fields(record: OrderRecord) -> dict[str, object]:
+    average = (record.notional / record.filled).quantize(_AVERAGE) if record.filled else None
+    return {
+        "order_id": record.order_id,
+        "client_order_id": record.client_order_id,
+        "instrument": record.symbol,
+        "side": record.side,
+        "type": record.type,
+        "time_in_force": record.time_in_force,
+        "capacity": record.capacity.value,
+        "quantity": text(record.quantity),
+        "limit_price": None if record.limit_price is None else text(record.limit_price),
+        "state": record.state.value,
+        "filled": text(record.filled),
+        "average_price": None if average is None else text(average),
+        "commission": text((record.notional * record.commission_bps / 10_000).quantize(_AVERAGE)),
+        "trade_id": record.trade_id or None,
+        "reason": record.reason,
+        "end_ns": record.end_ns,
+        "created_ns": record.created_ns,
+        "updated_ns": record.updated_ns,
+    }
+
+
+def order_of(record: OrderRecord) -> Order:
+    """An order as its client sees it."""
+    return Order(**_order_fields(record))  # type: ignore[arg-type]
+
+
+def desk_order_of(record: OrderRecord) -> DeskOrder:
+    """An order as an operator sees it."""
+    return DeskOrder(**_order_fields(record), client_id=record.client_id)  # type: ignore[arg-type]

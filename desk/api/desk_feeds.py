@@ -10,12 +10,13 @@ import msgspec
 from msgspec import Meta
 
 from desk.api.context import Api
-from desk.api.convert import desk_rfq_of, desk_trade_of, quote_of, rfq_of, text, trade_of
+from desk.api.convert import desk_order_of, desk_rfq_of, desk_trade_of, order_of, quote_of, rfq_of, text, trade_of
 from desk.api.frames import RfsLadder, RfsRung
 from desk.api.market_feeds import MarketHub
 from desk.api.messages import AlertView, DeskState, PositiveText, Quote
 from desk.api.subscriptions import Conflated, Reliable
 from desk.errors import ApiFault
+from desk.orders.records import OrderRecord
 from desk.rfq.records import QuoteRecord, RfqRecord, TradeRecord
 from desk.service import Caller
 
@@ -89,6 +90,31 @@ class TradesOfClientFeed(Reliable):
             self._api.events.on_trade.remove(self._on_trade)
 
     def _on_trade(self, record: TradeRecord) -> None:
+        if self.caller.operator or record.client_id == self.caller.client_id:
+            self.publish(self._view(record))
+
+
+class OrdersFeed(Reliable):
+    """`orders`: every transition and fill of the caller's orders; of everybody's for an operator."""
+
+    def __init__(self, number: int, caller: Caller, api: Api) -> None:
+        super().__init__(number, "orders", "native", caller, api.clock_ns)
+        self._api = api
+        self._view = desk_order_of if caller.operator else order_of
+
+    def snapshot(self) -> Any:
+        page = self._api.orders.orders(self.caller, limit=SNAPSHOT_ITEMS)
+        return {"items": [self._view(record) for record in page.items]}
+
+    def attach(self) -> None:
+        self._api.events.on_order.append(self._on_order)
+
+    def stop(self) -> None:
+        self.outbox = None
+        if self._on_order in self._api.events.on_order:
+            self._api.events.on_order.remove(self._on_order)
+
+    def _on_order(self, record: OrderRecord) -> None:
         if self.caller.operator or record.client_id == self.caller.client_id:
             self.publish(self._view(record))
 

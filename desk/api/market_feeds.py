@@ -75,8 +75,9 @@ class MarketHub:
         self._trades.setdefault(pair, set()).add(feed)
 
     def watch_symbol(self, symbol: str, feed: Conflated) -> None:
-        """Anything that may change a price of `symbol`: any venue's book, any LP's ladder."""
-        self._symbols.setdefault(symbol, set()).add(feed)
+        """Anything that may change a price of `symbol`: any venue's book, any LP's ladder, the legs it is priced through."""
+        for watched in (symbol, *self.market.legs(symbol)):
+            self._symbols.setdefault(watched, set()).add(feed)
 
     def forget(self, feed: Conflated) -> None:
         """Take a feed out of every list."""

@@ -114,6 +114,72 @@ class Trade(msgspec.Struct, frozen=True, kw_only=True):
     settlement: Settlement
 
 
+class OrderRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`POST /v1/orders`, and `{"op":"order"}` on the WebSocket. `quantity` in base currency.
+
+    `duration_ms`: of twap, vwap, pov and is. `participation`: of pov, share of the market's volume. `urgency`: of is, 0 (as twap)
+    to 1. `display_quantity`: of iceberg. `expire_ns`: of gtd. `capacity`: whom the client faces; default what it is entitled to.
+    """
+
+    client_order_id: ClientToken
+    instrument: Symbol
+    side: Side
+    type: Literal["market", "limit", "twap", "vwap", "pov", "iceberg", "is"]
+    quantity: PositiveText
+    limit_price: PositiveText | None = None
+    time_in_force: Literal["fok", "ioc", "gtc", "gtd"] | None = None
+    expire_ns: Annotated[int, Meta(ge=0, le=2**62)] | None = None
+    duration_ms: Annotated[int, Meta(ge=1_000, le=604_800_000)] | None = None
+    participation: PositiveText | None = None
+    urgency: PositiveText | None = None
+    display_quantity: PositiveText | None = None
+    capacity: Literal["agency", "principal"] | None = None
+
+
+class AmendRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`POST /v1/orders/{order_id}/amend`: what is not given stays. `quantity` is the new whole, never below what is filled or open."""
+
+    quantity: PositiveText | None = None
+    limit_price: PositiveText | None = None
+    end_ns: Annotated[int, Meta(ge=0, le=2**62)] | None = None
+
+
+class Order(msgspec.Struct, frozen=True, kw_only=True):
+    """An order as its client sees it. `commission`: quote currency, of what has filled."""
+
+    order_id: str
+    client_order_id: str
+    instrument: str
+    side: Side
+    type: str
+    time_in_force: str
+    capacity: Literal["agency", "principal"]
+    quantity: DecimalText
+    limit_price: DecimalText | None
+    state: Literal["working", "paused", "filled", "cancelled", "expired", "rejected"]
+    filled: DecimalText
+    average_price: DecimalText | None
+    commission: DecimalText
+    trade_id: str | None
+    reason: str
+    end_ns: int
+    created_ns: int
+    updated_ns: int
+
+
+class DeskOrder(Order, frozen=True, kw_only=True):
+    """An order as an operator sees it on the feed: with its client."""
+
+    client_id: str
+
+
+class OrderPage(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of orders, newest first."""
+
+    items: list[Order]
+    next_cursor: str | None = None
+
+
 class RfqPage(msgspec.Struct, frozen=True, kw_only=True):
     """A page of requests, newest first."""
 

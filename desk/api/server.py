@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from desk.api import routes_desk, routes_rfq
+from desk.api import routes_desk, routes_orders, routes_rfq
 from desk.api.context import Api
 from desk.api.decoding import convert_query, decode_body
 from desk.api.events import Events
@@ -29,9 +29,9 @@ from desk.clients.auth import Authenticator
 from desk.clients.store import KeyStore
 from desk.errors import ApiFault, Invalid, TemporaryFault
 from desk.market import Market
-from desk.service import Caller, DeskService
+from desk.service import Caller, DeskService, OrderService
 
-ROUTES: tuple[Route, ...] = (*routes_rfq.ROUTES, *routes_desk.ROUTES)
+ROUTES: tuple[Route, ...] = (*routes_rfq.ROUTES, *routes_orders.ROUTES, *routes_desk.ROUTES)
 MAX_BODY_BYTES = 64 * 1024
 REQUEST_ID_HEADER = "KERB-REQUEST-ID"
 REQUEST_ID = web.RequestKey("request_id", str)
@@ -42,11 +42,12 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class ApiServer:
-    """Serves `service`. `events` is what the desk tells its feeds; `epoch` names this run of the desk."""
+    """Serves `service` and `orders`. `events` is what the desk tells its feeds; `epoch` names this run of the desk."""
 
     def __init__(
         self,
         service: DeskService,
+        orders: OrderService,
         market: Market,
         keys: KeyStore,
         *,
@@ -58,6 +59,7 @@ class ApiServer:
         self.metrics = _metrics()
         self.api = Api(
             service=service,
+            orders=orders,
             market=market,
             authenticator=Authenticator(keys, clock_ns),
             events=events or Events(),

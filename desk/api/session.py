@@ -20,11 +20,11 @@ from aiohttp import web
 from desk.api.channels import open_channel
 from desk.api.codec import codec_of
 from desk.api.context import Api, outcome_unknown
-from desk.api.convert import rfq_of, trade_of
+from desk.api.convert import order_of, rfq_of, trade_of
 from desk.api.decoding import convert_fields
 from desk.api.faults import error_body, new_request_id, unexpected
 from desk.api.frames import AUTH_TIMEOUT_S, CloseCode, FrameId, Heartbeat, Reply
-from desk.api.messages import AcceptRequest, RfqRequest
+from desk.api.messages import AcceptRequest, OrderRequest, RfqRequest
 from desk.api.outbox import Outbox
 from desk.api.routing import require
 from desk.api.subscriptions import Conflated, Subscription
@@ -231,7 +231,9 @@ class Session:
             case "auth":
                 raise Invalid("already_authenticated", "this socket is authenticated", details={"field": "op"})
             case "order":
-                raise Invalid("unsupported", "orders are not served yet", details={"op": "order"})
+                require(caller, ("trade",))
+                wanted = convert_fields(_body(frame), OrderRequest)
+                self._ask("order", number, lambda reply: self._api.orders.place(caller, wanted, reply), order_of)
             case _:
                 raise Invalid("unknown_op", f"no op {op!r}", details={"field": "op"})
 

@@ -20,12 +20,16 @@ import msgspec
 from desk.api.frames import RfsLadder
 from desk.api.messages import (
     AcceptRequest,
+    AmendRequest,
     Capabilities,
     DeskState,
     DeskTime,
     HaltRequest,
     Instrument,
     InstrumentPage,
+    Order,
+    OrderPage,
+    OrderRequest,
     Rfq,
     RfqPage,
     RfqRequest,
@@ -166,6 +170,75 @@ class KerbClient:
         """Trades, newest first, a page at a time. After a lost accept: ask with its `client_order_id`."""
         query = {"client_order_id": client_order_id, "limit": limit, "cursor": cursor}
         return await self.rest.call("GET", "/v1/trades", TradePage, query=query)
+
+    # ---- orders ----
+
+    async def place_order(
+        self,
+        instrument: str,
+        side: Literal["buy", "sell"],
+        kind: Literal["market", "limit", "twap", "vwap", "pov", "iceberg", "is"],
+        quantity: Amount,
+        *,
+        client_order_id: str | None = None,
+        limit_price: Amount | None = None,
+        **terms: Any,
+    ) -> Order:
+        """Give the desk an order to work. `terms`: `time_in_force`, `duration_ms`, `participation`, … (`OrderRequest`)."""
+        body = OrderRequest(
+            client_order_id=client_order_id or uuid.uuid4().hex,
+            instrument=instrument,
+            side=side,
+            type=kind,
+            quantity=_text(quantity),
+            limit_price=None if limit_price is None else _text(limit_price),
+            **terms,
+        )
+        return await self.rest.call("POST", "/v1/orders", Order, body=body, retry=True)
+
+    async def order(self, order_id: str) -> Order:
+        """One order."""
+        return await self.rest.call("GET", f"/v1/orders/{order_id}", Order)
+
+    async def orders(
+        self,
+        *,
+        client_order_id: str | None = None,
+        state: str | None = None,
+        limit: int | None = None,
+        cursor: str | None = None,
+    ) -> OrderPage:
+        """Orders, newest first, a page at a time."""
+        query = {"client_order_id": client_order_id, "state": state, "limit": limit, "cursor": cursor}
+        return await self.rest.call("GET", "/v1/orders", OrderPage, query=query)
+
+    async def cancel_order(self, order_id: str) -> Order:
+        """Stop working an order; its state says `cancelled` when nothing of it is open any more."""
+        return await self.rest.call("DELETE", f"/v1/orders/{order_id}", Order)
+
+    async def amend_order(
+        self,
+        order_id: str,
+        *,
+        quantity: Amount | None = None,
+        limit_price: Amount | None = None,
+        end_ns: int | None = None,
+    ) -> Order:
+        """Change quantity, limit or end of a working order; what is not given stays."""
+        body = AmendRequest(
+            quantity=None if quantity is None else _text(quantity),
+            limit_price=None if limit_price is None else _text(limit_price),
+            end_ns=end_ns,
+        )
+        return await self.rest.call("POST", f"/v1/orders/{order_id}/amend", Order, body=body)
+
+    async def pause_order(self, order_id: str) -> Order:
+        """Send nothing more for an order until it is resumed."""
+        return await self.rest.call("POST", f"/v1/orders/{order_id}/pause", Order)
+
+    async def resume_order(self, order_id: str) -> Order:
+        """Go on with a paused order."""
+        return await self.rest.call("POST", f"/v1/orders/{order_id}/resume", Order)
 
     async def instruments(self) -> list[Instrument]:
         """What may be asked for."""

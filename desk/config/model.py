@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -13,6 +14,7 @@ from msgspec import Meta
 from adapters.ccxt.config import DEPTHS, EXCHANGES
 from adapters.clickhouse.config import ArchiveConfig
 from pricing.parameters import PricingParameters
+from pricing.triangle import form_of
 from risk.limits import RiskLimits
 from router.parameters import RouterParameters
 
@@ -48,9 +50,15 @@ class InstrumentSection(Section):
     quote_precision: int = 6  # decimals of the quote currency: amounts are rounded to them
     min_quantity: Decimal = Decimal("0.0001")  # least a client may ask for, base currency
     max_quantity: Decimal = Decimal("1000")  # most a client may ask for, base currency
+    synthetic: tuple[str, ...] = ()  # two instruments it is also priced through: A/B by A/X and B/X (or X/B); [] = none
+    direct: bool = True  # false: no venue or LP lists it, it is priced through `synthetic` alone
 
     def __post_init__(self) -> None:
         _spot("symbol", self.symbol)
+        if self.synthetic and len(self.synthetic) != 2:
+            raise ValueError(f"synthetic: {self.symbol} takes two instruments, or none")
+        if not self.direct and not self.synthetic:
+            raise ValueError(f"direct: {self.symbol} has neither venues of its own nor a synthetic book")
         for name in ("price_tick", "quantity_step", "min_quantity", "max_quantity"):
             _positive(name, getattr(self, name))
         if self.min_quantity > self.max_quantity:
@@ -141,6 +149,49 @@ class HedgingSection(Section):
     min_quantity: dict[str, Decimal] = {}  # below this nothing is worth an order
 
 
+class OrdersSection(Section):
+    """Orders that clients give the desk to work (`POST /v1/orders`)."""
+
+    capacities: dict[str, tuple[Literal["agency", "principal"], ...]] = {}  # by client id; a client not named: both
+    commission_bps: dict[str, Decimal] = (
+        msgspec.field(  # of an agency order's fills, by tier; others pay the standard one
+            default_factory=lambda: {"standard": Decimal("1.0"), "silver": Decimal("0.6"), "gold": Decimal("0.3")}
+        )
+    )
+    immediate_ms: Annotated[int, Meta(ge=100)] = 4_000  # what a market or ioc order could not get by then is given back
+    max_duration_ms: Annotated[int, Meta(ge=1_000)] = 86_400_000  # longest that an order is worked; gtc ends then too
+    internalise: bool = True  # cross with the desk's own opposing inventory at mid before any venue
+
+    def __post_init__(self) -> None:
+        if "standard" not in self.commission_bps:
+            raise ValueError("commission_bps: needs the tier standard, which unknown tiers fall back to")
+        for bps in self.commission_bps.values():
+            if not bps.is_finite() or not 0 <= bps < 1000:
+                raise ValueError(f"commission_bps: {bps} bps is no commission")
+
+    def commission(self, tier: str) -> Decimal:
+        """Commission of a tier, bps; an unknown tier pays the standard one."""
+        return self.commission_bps.get(tier, self.commission_bps["standard"])
+
+
+class RoutesSection(Section):
+    """Prices and hedges through other currencies. A rate is always read from a live book; `pegs` name the books of coins that
+    should be worth one: further off than so many bps, nothing is quoted through them."""
+
+    leg_risk_multiplier: Annotated[float, Meta(ge=0)] = 0.4  # the second leg is priced worse by this × σ × √leg_latency
+    leg_latency_ms: Annotated[int, Meta(ge=0)] = 250  # from the first leg's fill to the second's
+    max_rate_age_ms: Annotated[int, Meta(ge=1)] = 5_000  # an older rate is none
+    pegs: dict[str, Decimal] = {}  # symbol, such as USDC/USDT -> the most it may be off one, bps
+    min_saving_bps: Decimal = Decimal("0.5")  # a hedge leaves its own book for another route only to save this much
+
+    def __post_init__(self) -> None:
+        for symbol, limit in self.pegs.items():
+            _spot("pegs", symbol)
+            _positive("pegs", limit)
+        if not (self.min_saving_bps.is_finite() and self.min_saving_bps >= 0):
+            raise ValueError(f"min_saving_bps: {self.min_saving_bps} must not be negative")
+
+
 class PaperSection(Section):
     """How paper trading imagines execution. `balances`: what each exchange's new account holds ({} = generous amounts of everything);
     `accounts`: instead of it, by venue. `exchange` and `falconx` name the clients' factories, `module:class`."""
@@ -178,6 +229,8 @@ class DeskConfig(Section):
     risk: RiskLimits = RiskLimits()
     router: RouterParameters = RouterParameters()
     hedging: HedgingSection = HedgingSection()
+    routes: RoutesSection = RoutesSection()
+    orders: OrdersSection = OrdersSection()
     paper: PaperSection = PaperSection()
 
     def __post_init__(self) -> None:
@@ -186,9 +239,16 @@ class DeskConfig(Section):
         for what, listed in (("instruments", symbols), ("venues", names)):
             if twice := sorted({name for name in listed if listed.count(name) > 1}):
                 raise ValueError(f"{what}: {', '.join(twice)} stands there twice")
+        unlisted = [item.symbol for item in self.instruments if not item.direct]
         for place in (*self.venues, *self.lps):
             if strangers := [symbol for symbol in place.symbols if symbol not in symbols]:
                 raise ValueError(f"instruments: {', '.join(strangers)} is traded at a venue or LP, but not listed")
+            if listed := [symbol for symbol in place.symbols if symbol in unlisted]:
+                raise ValueError(f"instruments: {', '.join(listed)} is traded at a venue or LP, but not direct")
+        if strangers := [symbol for symbol in self.routes.pegs if symbol not in self.direct_symbols]:
+            raise ValueError(f"routes: {', '.join(strangers)}, a peg, is no instrument with venues of its own")
+        for item in self.instruments:
+            _legs(item, {other.symbol: other for other in self.instruments})
         if strangers := [name for name in self.paper.accounts if name not in names]:
             raise ValueError(f"paper: accounts of {', '.join(strangers)}, which is no venue")
 
@@ -206,11 +266,16 @@ class DeskConfig(Section):
 
     def venue_symbols(self, venue: VenueSection) -> tuple[str, ...]:
         """Symbols traded at a venue."""
-        return venue.symbols or tuple(item.symbol for item in self.instruments)
+        return venue.symbols or self.direct_symbols
 
     def lp_symbols(self, lp: LpSection) -> tuple[str, ...]:
         """Symbols asked of an LP."""
-        return lp.symbols or tuple(item.symbol for item in self.instruments)
+        return lp.symbols or self.direct_symbols
+
+    @property
+    def direct_symbols(self) -> tuple[str, ...]:
+        """Symbols that venues and LPs list."""
+        return tuple(item.symbol for item in self.instruments if item.direct)
 
 
 def _name(key: str, name: str) -> None:
@@ -221,6 +286,15 @@ def _name(key: str, name: str) -> None:
 def _spot(key: str, symbol: str) -> None:
     if not re.fullmatch(r"[A-Z0-9]+/[A-Z0-9]+", symbol):
         raise ValueError(f"{key}: {symbol!r} is not a spot symbol such as BTC/USDT")
+
+
+def _legs(item: InstrumentSection, known: Mapping[str, InstrumentSection]) -> None:
+    """The legs of a synthetic book must be instruments with venues of their own that make the pair."""
+    for symbol in item.synthetic:
+        if symbol not in known or known[symbol].synthetic:
+            raise ValueError(f"synthetic: {symbol}, a leg of {item.symbol}, must be an instrument with venues alone")
+    if item.synthetic:
+        form_of(item.symbol, *item.synthetic)
 
 
 def _positive(key: str, value: Decimal) -> None:

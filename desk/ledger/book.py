@@ -170,6 +170,10 @@ class Totals:
         """What the desk is long (+) or short (−) of one currency."""
         return from_atto(sum(self._atto.get((account, currency), 0) for account in HOUSE))
 
+    def balance(self, account: str, currency: str) -> Decimal:
+        """What an account holds of a currency."""
+        return from_atto(self._atto.get((account, currency), 0))
+
     def balances(self) -> dict[str, dict[str, Decimal]]:
         """account → currency → amount."""
         book: dict[str, dict[str, Decimal]] = {}

@@ -215,6 +215,10 @@ class Ledger:
         """What the desk is long (+) or short (−) in one currency; constant time."""
         return self._totals.position(currency)
 
+    def balance(self, account: str, currency: str) -> Decimal:
+        """What an account holds of a currency; constant time."""
+        return self._totals.balance(account, currency)
+
     def balances(self) -> dict[str, dict[str, Decimal]]:
         """account → currency → amount."""
         return self._totals.balances()

@@ -119,7 +119,8 @@ class Desk(Safe, LoopSafe, Actor):
             self.live[record.rfq_id] = record
             self._make_live(record, now)
         for parent, _ in snapshot.open_parents:
-            self.hedger.adopt(parent)
+            if not parent.account:
+                self.hedger.adopt(parent)
         for currency, position in snapshot.positions.items():
             self.gate.state.set_position(currency, position)
         quoted_in = {item.quote for item in self.settings.instruments}
@@ -546,7 +547,7 @@ class Desk(Safe, LoopSafe, Actor):
         self._fates.remember(gone)
         for quote in gone:
             del self.quotes[quote.quote_id]
-        marks = {symbol: fair for symbol in self.market.books if (fair := self.market.fair(symbol, now)) is not None}
+        marks = self.market.marks(self.settings.base_currency, now)
         self.gate.state.set_pnl(self.settings.base_currency, self.ledger.pnl(marks).total)
         if not self.ledger.waiting:
             for currency, position in self.ledger.positions().items():

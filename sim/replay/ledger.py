@@ -180,6 +180,10 @@ class MemoryLedger:
         """What the desk is long (+) or short (−) in one currency."""
         return self._totals.position(currency)
 
+    def balance(self, account: str, currency: str) -> Decimal:
+        """What an account holds of a currency."""
+        return self._totals.balance(account, currency)
+
     def balances(self) -> dict[str, dict[str, Decimal]]:
         """account → currency → amount."""
         return self._totals.balances()

@@ -26,6 +26,7 @@ from desk.api.events import Events
 from desk.api.messages import (
     AcceptRequest,
     AlertView,
+    AmendRequest,
     ArchiveView,
     BookView,
     DeskState,
@@ -33,6 +34,7 @@ from desk.api.messages import (
     Instrument,
     InventoryView,
     LedgerView,
+    OrderRequest,
     PnlView,
     RfqCounts,
     RfqRequest,
@@ -43,10 +45,12 @@ from desk.api.server import ApiServer
 from desk.clients.store import KeyStore
 from desk.errors import Invalid, Rejected
 from desk.market import BookChanged, Market
+from desk.orders.records import Capacity, OrderRecord, OrderState
 from desk.rfq.records import QuoteRecord, RfqRecord, RfqState, Step, TradeRecord
 from desk.service import Caller, Page
 from pricing.consolidated import ConsolidatedBook, VenueTerms
 from pricing.scale import Scale
+from router.messages import CommandKind
 
 PRICES = {"buy": Decimal("60012.34"), "sell": Decimal("59990.10")}
 SYMBOL = "BTC/USDT"
@@ -453,6 +457,84 @@ class Socket:
         (self.heartbeats if frame.get("kind") == "heartbeat" else self.pushes).append(frame)
 
 
+class FakeOrders:
+    """Takes every order and leaves it working; a command does what it says at once."""
+
+    def __init__(self, events: Events, clock_ns: Callable[[], int]) -> None:
+        self.events = events
+        self.clock_ns = clock_ns
+        self.by_id: dict[str, OrderRecord] = {}
+        self._ids = itertools.count(1)
+
+    def place(self, caller: Caller, request: OrderRequest, reply: Callable[[Any], None]) -> None:
+        known = [order for order in self.by_id.values() if order.key == (caller.client_id, request.client_order_id)]
+        if known:
+            reply(known[0])
+            return
+        now = self.clock_ns()
+        order = OrderRecord(
+            order_id=f"o-{next(self._ids)}",
+            client_id=caller.client_id,
+            client_order_id=request.client_order_id,
+            symbol=request.instrument,
+            side=request.side,
+            type=request.type,
+            time_in_force=request.time_in_force or "ioc",
+            capacity=Capacity.AGENCY,
+            quantity=Decimal(request.quantity),
+            limit_price=None if request.limit_price is None else Decimal(request.limit_price),
+            end_ns=now + 10**9,
+            created_ns=now,
+            updated_ns=now,
+            commission_bps=Decimal(1),
+        )
+        self.by_id[order.order_id] = order
+        self.events.order(order)
+        reply(order)
+
+    def command(self, caller: Caller, order_id: str, kind: CommandKind, reply: Callable[[Any], None]) -> None:
+        try:
+            order = self.order(caller, order_id)
+        except Invalid as fault:
+            reply(fault)
+            return
+        if order.state.terminal:
+            reply(Rejected("order_not_open", f"the order is {order.state}"))
+            return
+        match kind:
+            case CommandKind.PAUSE:
+                order.state = OrderState.PAUSED
+            case CommandKind.RESUME:
+                order.state = OrderState.WORKING
+            case _:
+                order.state = OrderState.CANCELLED
+        self.events.order(order)
+        reply(order)
+
+    def amend(self, caller: Caller, order_id: str, request: AmendRequest, reply: Callable[[Any], None]) -> None:
+        order = self.order(caller, order_id)
+        if request.quantity is not None:
+            order.quantity = Decimal(request.quantity)
+        reply(order)
+
+    def order(self, caller: Caller, order_id: str) -> OrderRecord:
+        order = self.by_id.get(order_id)
+        if order is None or not (caller.operator or order.client_id == caller.client_id):
+            raise Invalid("unknown_order", f"no order {order_id!r}", status=404)
+        return order
+
+    def orders(self, caller: Caller, **wanted: Any) -> Page[OrderRecord]:
+        state, token = wanted.get("state"), wanted.get("client_order_id")
+        found = [
+            order
+            for order in reversed(self.by_id.values())
+            if (caller.operator or order.client_id == caller.client_id)
+            and state in (None, order.state.value)
+            and token in (None, order.client_order_id)
+        ]
+        return Page(found[: wanted.get("limit", 100)])
+
+
 class House:
     """A served fake desk with three keys: alice and bob may quote, trade and read; the operator operates."""
 
@@ -460,9 +542,17 @@ class House:
         self.keys = KeyStore(state, environment={})
         self.events = Events()
         self.desk = FakeDesk(self.events, clock_ns)
+        self.orders = FakeOrders(self.events, clock_ns)
         self.market = market()
         self.server = ApiServer(
-            self.desk, self.market, self.keys, clock_ns=clock_ns, epoch=epoch, events=self.events, **options
+            self.desk,
+            self.orders,
+            self.market,
+            self.keys,
+            clock_ns=clock_ns,
+            epoch=epoch,
+            events=self.events,
+            **options,
         )
         self.url = ""
         self.unix_path = str(state / "api.sock")

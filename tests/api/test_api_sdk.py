@@ -148,7 +148,9 @@ def test_a_restarted_desk_gives_a_new_snapshot(tmp_path: Path, monkeypatch: pyte
             await house.server.stop()
             await eventually(lambda: not desk.feed.status.connected)
             assert desk.feed.status.reason
-            house.server = ApiServer(house.desk, house.market, house.keys, epoch="e-2", events=house.events)
+            house.server = ApiServer(
+                house.desk, house.orders, house.market, house.keys, epoch="e-2", events=house.events
+            )
             house.desk.mode = "halted"
             await house.server.start("127.0.0.1", port)
             async with asyncio.timeout(5):
