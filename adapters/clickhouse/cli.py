@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from adapters.clickhouse.place import Place
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -57,7 +59,7 @@ def query(context: click.Context, sql: str, dsn: str | None, state: Path | None,
     if sql == "-":
         sql = sys.stdin.read()
     wanted = _FORMATS.get("json" if as_json else output, output)
-    place = _Place(dsn, state)
+    place = Place(dsn, state)
     _run(context, lambda: click.echo(place.query(sql, wanted), nl=False))
 
 
@@ -67,7 +69,7 @@ def query(context: click.Context, sql: str, dsn: str | None, state: Path | None,
 @click.pass_context
 def status(context: click.Context, dsn: str | None, state: Path | None, as_json: bool) -> None:
     """Rows by table, what waits in the spool, and who holds the database."""
-    place = _Place(dsn, state)
+    place = Place(dsn, state)
     _run(context, lambda: _print_status(place.status(), as_json))
 
 
@@ -76,7 +78,7 @@ def status(context: click.Context, dsn: str | None, state: Path | None, as_json:
 @click.pass_context
 def migrate(context: click.Context, dsn: str | None, state: Path | None) -> None:
     """Bring the database to the schema of this program."""
-    place = _Place(dsn, state)
+    place = Place(dsn, state)
 
     def work() -> None:
         from adapters.clickhouse import client
@@ -93,102 +95,6 @@ def migrate(context: click.Context, dsn: str | None, state: Path | None) -> None
             click.echo("nothing to apply", err=True)
 
     _run(context, work)
-
-
-class _Place:
-    """Which archive is meant, and how it is reached."""
-
-    def __init__(self, dsn: str | None, state: Path | None) -> None:
-        if state is None and dsn is None and Path("state").is_dir():
-            state = Path("state")
-        if state is None and dsn is None:
-            raise click.UsageError("which archive? --state DIR of a desk, or --dsn")
-        if state is not None and not state.is_dir():
-            raise click.UsageError(f"there is no folder {state}")
-        section = _archive_section(state) if state is not None else {}
-        self.dsn = dsn or section.get("dsn") or f"chdb://{state.absolute() / 'archive'}"  # type: ignore[union-attr]
-        spool = section.get("spool_dir") or (str(state / "spool") if state is not None else "")
-        self.spool = Path(spool) if spool else None
-        self._socket = str(state / "archive.sock") if state is not None and dsn is None else ""
-
-    def query(self, sql: str, output: str) -> str:
-        from adapters.clickhouse import client
-
-        try:
-            path = client.embedded_path(self.dsn)
-            if path is not None and not path.exists():
-                raise client.ArchiveError(f"there is no archive at {path}")
-            opened = client.open_client(self.dsn)
-        except client.ArchiveHeld as held:
-            return _ask(held.socket or self._socket, held, "/query", {"sql": sql, "format": output})
-        try:
-            return client.run_query(opened, sql, output).decode()
-        finally:
-            opened.close()
-
-    def status(self) -> dict[str, Any]:
-        from adapters.clickhouse import client, spool
-        from adapters.clickhouse.tables import SCHEMAS
-
-        answer: dict[str, Any] = {"dsn": client.masked(self.dsn), "state": "at rest", "rows": {}, "spool_segments": 0}
-        if self.spool is not None:
-            answer["spool_segments"], answer["spool_bytes"] = spool.backlog(self.spool)
-        try:
-            path = client.embedded_path(self.dsn)
-            if path is not None and not path.exists():
-                return answer | {"state": "none yet"}
-            opened = client.open_client(self.dsn)
-        except client.ArchiveHeld as held:
-            return answer | json.loads(_ask(held.socket or self._socket, held, "/status", None))
-        try:
-            for table in SCHEMAS:
-                answer["rows"][table] = int(client.run_query(opened, f"SELECT count() FROM {table}", "TSV"))
-        finally:
-            opened.close()
-        return answer
-
-
-def _archive_section(state: Path) -> dict[str, Any]:
-    """The `[archive]` section of the configuration in a state folder."""
-    import tomllib
-
-    for name in ("desk.toml", "kerb.toml"):
-        try:
-            return tomllib.loads((state / name).read_text(encoding="utf-8")).get("archive", {})
-        except (FileNotFoundError, tomllib.TOMLDecodeError):
-            continue
-    return {}
-
-
-def _ask(socket: str, held: Exception, path: str, body: dict[str, str] | None) -> str:
-    """Put a question to the archiver that holds the database."""
-    import asyncio
-
-    from adapters.clickhouse.client import ArchiveError, short_socket
-
-    if not socket or not Path(socket).exists():
-        raise ArchiveError(f"{held}, which answers no queries", retryable=True)
-
-    async def ask() -> tuple[int, str]:
-        import aiohttp
-
-        timeout = aiohttp.ClientTimeout(total=120, connect=5)
-        method = "GET" if body is None else "POST"
-        with short_socket(socket) as name:
-            async with (
-                aiohttp.ClientSession(connector=aiohttp.UnixConnector(name), timeout=timeout) as session,
-                session.request(method, f"http://archiver{path}", json=body) as answer,
-            ):
-                return answer.status, await answer.text()
-
-    try:
-        code, text = asyncio.run(ask())
-    except (OSError, TimeoutError) as error:  # aiohttp's connection errors are OSErrors
-        raise ArchiveError(f"the archiver does not answer: {error}", retryable=True) from error
-    if code != 200:
-        fault = json.loads(text)
-        raise ArchiveError(fault["error"], code=fault.get("code", 0), retryable=bool(fault.get("retryable")))
-    return text
 
 
 def _print_status(answer: dict[str, Any], as_json: bool) -> None:
