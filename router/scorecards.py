@@ -118,12 +118,14 @@ class Scorecard:
         """Count a finished child that left the house."""
         ts_ns, filled = line.ended_ns, bool(line.filled)
         self.lp = self.lp or line.lp
+        if line.latency_ns >= 0:
+            self.latency.add(line.latency_ns)
+        if line.resting:
+            return  # it waited to be taken: that says nothing of what is there to take
         self.filled.add(ts_ns, float(line.filled / line.quantity))
         self.rejected.add(ts_ns, float(line.state == ChildState.REJECTED and not filled))
         if line.lp:
             self.wins.add(line.created_ns, 1.0)
-        if line.latency_ns >= 0:
-            self.latency.add(line.latency_ns)
         if line.hold_ns >= 0:
             self.hold.add(line.hold_ns)
         slip = planned_slippage_bps(line)

@@ -108,7 +108,8 @@ class CostLine(msgspec.Struct, frozen=True, kw_only=True):
     Quantities in base, money in quote currency. `basis` is A·q of a child and A·Q of a parent; `expected` what the plan
     said the filled quantity would cost from its decision on, to be held against `realised`; `market_*`: public trades
     between its creation and end (ours at those venues among them). `latency_ns`: from sending to the venue's first word;
-    `hold_ns`: from sending to the end (an LP's last look); −1: not known.
+    `hold_ns`: from sending to the end (an LP's last look); −1: not known. `benchmark`: of a parent with an algorithm, its
+    `router.algos.benchmark` figures.
     """
 
     kind: LineKind
@@ -116,6 +117,7 @@ class CostLine(msgspec.Struct, frozen=True, kw_only=True):
     child_id: str = ""
     venue: str = ""
     lp: bool = False
+    resting: bool = False
     quote_id: str = ""
     symbol: str
     side: str
@@ -138,6 +140,7 @@ class CostLine(msgspec.Struct, frozen=True, kw_only=True):
     unpriced: dict[str, Decimal] = msgspec.field(default_factory=dict)
     market_quantity: Decimal = ZERO
     market_notional: Decimal = ZERO
+    benchmark: dict[str, float] = {}
     noise_bps: float = 0.0
     latency_ns: int = -1
     hold_ns: int = -1
