@@ -19,7 +19,7 @@ from pricing.consolidated import ConsolidatedBook, VenueTerms
 from pricing.ladder import price_quote
 from pricing.parameters import PricingParameters
 from pricing.rungs import ladder_kernel, terms
-from pricing.scale import MAX_LOTS, MAX_TICKS, Scale
+from pricing.scale import Scale
 from router.exact import Search
 from router.lots import Item, Part
 from router.problem import Problem
@@ -174,7 +174,7 @@ def book_update() -> list[Row]:
             for side, price, size in batch:
                 sides[side].set(price, size)
 
-        kernel = [partial(apply_levels, book.arena, 0, batch, 0, MAX_TICKS, MAX_LOTS) for batch in batches]
+        kernel = [partial(apply_levels, book.arena, 0, batch, 0) for batch in batches]
         mine, theirs = side_by_side(kernel, {"dict + sorted list": [partial(by_dict, batch) for batch in plain]}, 10)
         question = f"one level update of a {depth}-level book, kernel from Python in a batch of 20"
         report += rows(f"book.update {depth}", question, mine, theirs, per=20)

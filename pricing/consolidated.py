@@ -10,18 +10,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import ROUND_CEILING, Decimal
 from enum import StrEnum
-from math import sqrt
 
 import msgspec
 import numpy as np
 
 from pricing import book as kernels
-from pricing.scale import EXACT, MAX_LOTS, MAX_TICKS, Scale
+from pricing import fair as values
+from pricing import merged
+from pricing.arena import ROWS, view_base
+from pricing.fair import FairValue, VenueFair, Verdict
+from pricing.scale import EXACT, Scale
 
 FEE_ONE = 10**8  # fees in 1e-8 of the notional: 1 bp = 10^4
 MAX_VENUES = 60  # a live mask is one int64
-OUTLIER_BPS = 50.0  # a venue this far from the median of three or more is left out of the fair value
-DISAGREEMENT_BPS = 100.0  # two venues this far apart: nobody knows which is right, so there is no fair value
 
 
 class VenueTerms(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,16 +62,17 @@ class LadderRow(msgspec.Struct, frozen=True):
 
 
 class _Venue:
-    __slots__ = ("condition", "fee", "gapped", "index", "last_ns", "reason", "resyncs", "terms", "updates")
+    """What the arena does not hold of a venue. `head`: its first word there."""
+
+    __slots__ = ("fee", "gapped", "head", "index", "reason", "resyncs", "terms", "updates")
 
     def __init__(self, index: int, terms: VenueTerms) -> None:
         self.index = index
+        self.head = kernels.HEADER + index * kernels.VENUE_WORDS
         self.terms = terms
         self.fee = 0
-        self.condition = kernels.ONE_SIDED
-        self.gapped = False
+        self.gapped = False  # cleared after it had been whole, or by a fault
         self.reason = "no snapshot yet"
-        self.last_ns = 0
         self.updates = 0
         self.resyncs = 0
 
@@ -86,7 +88,9 @@ class ConsolidatedBook:
         self.scale = scale
         self.depth = depth
         self.arena = kernels.new_arena(len(venues), depth)
+        self._words = memoryview(self.arena)  # the same memory; single words are read and written faster this way
         self._tops = np.zeros((len(venues), 4), dtype=np.int64)
+        self._fair = values.new_out(len(venues))
         self._venues: dict[str, _Venue] = {}
         for index, terms in enumerate(venues):
             if terms.venue in self._venues:
@@ -109,22 +113,24 @@ class ConsolidatedBook:
         scale = self.scale
         if terms.price_decimals > scale.price_decimals:
             raise ValueError(f"{self.symbol}: prices of {terms.venue} are finer than the scale {scale}")
-        head = kernels.HEADER + state.index * kernels.VENUE_WORDS
+        words, head = self._words, state.head
         factors = (
             10 ** (scale.price_decimals - terms.price_decimals),
             _size_factor(scale.size_decimals - terms.size_decimals),
         )
-        now = (int(self.arena[head + kernels.V_PRICE_FACTOR]), int(self.arena[head + kernels.V_SIZE_FACTOR]))
-        if now not in ((0, 0), factors):
+        if (words[head + kernels.V_PRICE_FACTOR], words[head + kernels.V_SIZE_FACTOR]) not in ((0, 0), factors):
             kernels.clear_book(self.arena, state.index)
-            state.condition, state.reason = kernels.ONE_SIDED, "decimals changed: waits for a snapshot"
+            state.reason = "decimals changed: waits for a snapshot"
         fee_ppm = terms.taker_fee_bps * 100
         if not -100_000 < fee_ppm < 100_000:
             raise ValueError(f"{self.symbol}: {terms.venue} fee of {terms.taker_fee_bps} bps")
         state.terms = terms
         state.fee = int((terms.taker_fee_bps * 10**4).to_integral_value(ROUND_CEILING))
-        self.arena[head + kernels.V_FEE_PPM] = int(fee_ppm)
-        self.arena[head + kernels.V_PRICE_FACTOR], self.arena[head + kernels.V_SIZE_FACTOR] = factors
+        if words[head + kernels.V_FEE_PPM] != int(fee_ppm):
+            words[head + kernels.V_FEE_PPM] = int(fee_ppm)
+            merged.spoil(self.arena)
+        words[head + kernels.V_PRICE_FACTOR], words[head + kernels.V_SIZE_FACTOR] = factors
+        words[head + kernels.V_MAX_AGE_NS] = terms.max_age_ns
 
     # what the feeds do
 
@@ -134,64 +140,64 @@ class ConsolidatedBook:
 
         A malformed level clears the book until the next snapshot.
         """
-        state = self._venues[venue]
-        if not snapshot and (state.gapped or state.reason):
-            return self.status(venue, ts_ns)
+        state, words = self._venues[venue], self._words
+        if not snapshot and words[state.head + kernels.V_AWAIT]:
+            return self._status(state, ts_ns)
         flags = levels.flags
         if levels.dtype != np.int64 or not (flags.c_contiguous and flags.writeable):
             levels = np.array(levels, dtype=np.int64, order="C")
-        code = kernels.apply_levels(self.arena, state.index, levels, int(snapshot), MAX_TICKS, MAX_LOTS)
-        if code == kernels.MALFORMED:
+        if kernels.apply_levels(self.arena, state.index, levels, int(snapshot)) == kernels.MALFORMED:
             self.clear(venue, "malformed level", ts_ns)
             return BookStatus.GAPPED
-        state.condition = code
         state.updates += 1
         if snapshot:
             state.resyncs += 1
-            state.gapped = False
-            state.reason = ""
-        state.last_ns = max(state.last_ns, ts_ns)
-        return self.status(venue, ts_ns)
+            state.gapped, state.reason = False, ""
+        self._heard(state, ts_ns)
+        return self._status(state, ts_ns)
 
     def clear(self, venue: str, reason: str, ts_ns: int) -> None:
         """The book cannot be trusted (gap, checksum, disconnect): out until the next snapshot."""
         state = self._venues[venue]
         kernels.clear_book(self.arena, state.index)
-        state.condition = kernels.ONE_SIDED
-        state.gapped = True
         state.reason = reason or "cleared"
-        state.last_ns = max(state.last_ns, ts_ns)
+        state.gapped = True
+        self._heard(state, ts_ns)
 
     def touch(self, venue: str, ts_ns: int) -> None:
         """A heartbeat or any other message proves the feed alive."""
-        state = self._venues[venue]
-        state.last_ns = max(state.last_ns, ts_ns)
+        self._heard(self._venues[venue], ts_ns)
+
+    def _heard(self, state: _Venue, ts_ns: int) -> None:
+        at = state.head + kernels.V_LAST_NS
+        if ts_ns > self._words[at]:
+            self._words[at] = ts_ns
 
     def mark_top(self, venue: str, bid_px: int, bid_sz: int, ask_px: int, ask_sz: int, ts_ns: int) -> None:
         """A newer best bid and ask (venue decimals): drop better levels that the depth stream has not removed yet.
 
         Ignored when it is older than the book's last message. Nothing is inserted.
         """
-        state = self._venues[venue]
-        if ts_ns < state.last_ns or state.reason:
-            return
-        state.condition = kernels.trim_to_top(self.arena, state.index, bid_px, bid_sz, ask_px, ask_sz)
-        state.last_ns = ts_ns
+        kernels.mark_top(self.arena, self._venues[venue].index, bid_px, bid_sz, ask_px, ask_sz, ts_ns)
 
     # what may be used
 
     def status(self, venue: str, now_ns: int) -> BookStatus:
         """Whether the book of `venue` may be used at `now_ns`."""
-        state = self._venues[venue]
-        if state.gapped:
-            return BookStatus.GAPPED
-        if state.condition == kernels.CROSSED:
-            return BookStatus.CROSSED
-        if state.condition:
-            return BookStatus.EMPTY
-        if now_ns - state.last_ns > state.terms.max_age_ns:
-            return BookStatus.STALE
-        return BookStatus.LIVE
+        return self._status(self._venues[venue], now_ns)
+
+    def _status(self, state: _Venue, now_ns: int) -> BookStatus:
+        words, head = self._words, state.head
+        if words[head + kernels.V_AWAIT]:
+            return BookStatus.GAPPED if state.gapped else BookStatus.EMPTY
+        match words[head + kernels.V_CONDITION]:
+            case 0:
+                late = now_ns - words[head + kernels.V_LAST_NS] > words[head + kernels.V_MAX_AGE_NS]
+                return BookStatus.STALE if late else BookStatus.LIVE
+            case kernels.CROSSED:
+                return BookStatus.CROSSED
+            case _:
+                return BookStatus.EMPTY
 
     def reason(self, venue: str) -> str:
         """Why the book was last cleared; empty while it is whole."""
@@ -199,15 +205,12 @@ class ConsolidatedBook:
 
     def live(self, now_ns: int) -> list[str]:
         """Venues that may be used."""
-        return [venue for venue in self._venues if self.status(venue, now_ns) is BookStatus.LIVE]
+        mask = self.live_mask(now_ns)
+        return [venue for venue, state in self._venues.items() if mask >> state.index & 1]
 
     def live_mask(self, now_ns: int) -> int:
         """The same as a bit per venue, for kernels."""
-        mask = 0
-        for state in self._venues.values():
-            if not state.condition and not state.gapped and now_ns - state.last_ns <= state.terms.max_age_ns:
-                mask |= 1 << state.index
-        return mask
+        return int(kernels.live_mask(self.arena, now_ns))
 
     def fees(self) -> list[int]:
         """Taker fee of each venue, in 1e-8 of the notional (`FEE_ONE`)."""
@@ -215,7 +218,7 @@ class ConsolidatedBook:
 
     def age_ns(self, venue: str, now_ns: int) -> int:
         """Time since anything was heard of the venue."""
-        return now_ns - self._venues[venue].last_ns
+        return now_ns - int(self._words[self._venues[venue].head + kernels.V_LAST_NS])
 
     def updates(self, venue: str) -> int:
         """Messages applied so far."""
@@ -255,58 +258,80 @@ class ConsolidatedBook:
 
     def ladder(self, depth: int, now_ns: int) -> tuple[list[LadderRow], list[LadderRow]]:
         """Bids and asks of the live venues merged on fee-adjusted price, best first, `depth` rows a side."""
-        live = self.live(now_ns)
-        return self._merged(live, 0, depth), self._merged(live, 1, depth)
+        mask = self.live_mask(now_ns)
+        return self._best_rows(mask, 0, depth), self._best_rows(mask, 1, depth)
 
-    def _merged(self, live: list[str], side: int, depth: int) -> list[LadderRow]:
+    def _best_rows(self, mask: int, side: int, depth: int) -> list[LadderRow]:
+        """From the merged view; by a merge of the venues' levels when that ends before `depth` rows of live venues."""
+        merged.refill(self.arena, side)
+        rows = self._view(mask, side, depth)
+        if rows is None:
+            rows = self._merged(mask, side, depth)
+        sign, scale, names, total = (1 if side else -1), self.scale, self.venues, 0
+        states = list(self._venues.values())
+        made = []
+        for venue, ticks, lots in rows:
+            total += lots
+            all_in = EXACT.scaleb(Decimal(ticks * (FEE_ONE + sign * states[venue].fee)), -8 - scale.price_decimals)
+            made.append(LadderRow(names[venue], scale.price(ticks), scale.size(lots), all_in, scale.size(total)))
+        return made
+
+    def _view(self, mask: int, side: int, depth: int) -> list[tuple[int, int, int]] | None:
+        """(venue, ticks, lots), best first, of the rows whose venue is in `mask`; None when the view is too short."""
+        n = self._words[kernels.H_ROWS + side]
+        base = view_base(self.arena, side) + ROWS
+        refs = self.arena[base : base + n][::-1].tolist()
+        sizes = self.arena[base + ROWS : base + ROWS + n][::-1].tolist()
+        rows = []
+        for ref, lots in zip(refs, sizes, strict=True):
+            venue = merged.LAST_VENUE - (ref >> merged.TICK_BITS)
+            if mask >> venue & 1:
+                rows.append((venue, ref & merged.TICK_MASK, lots))
+                if len(rows) == depth:
+                    return rows
+        return rows if self._words[kernels.H_VIEW + side] == kernels.WHOLE else None
+
+    def _merged(self, mask: int, side: int, depth: int) -> list[tuple[int, int, int]]:
         sign = 1 if side == 1 else -1
         rows = []
-        for venue in live:
-            state = self._venues[venue]
-            factor = FEE_ONE + sign * state.fee
-            rows += [
-                (sign * ticks * factor, state.index, ticks, lots)
-                for ticks, lots in self.side_levels(venue, side, depth)
-            ]
+        for venue, state in self._venues.items():
+            if mask >> state.index & 1:
+                fee = self._words[state.head + kernels.V_FEE_PPM]
+                rows += [
+                    (sign * ticks * (kernels.PPM + sign * fee), state.index, ticks, lots)
+                    for ticks, lots in self.side_levels(venue, side, depth)
+                ]
         rows.sort()
-        names, scale, total = self.venues, self.scale, 0
-        merged = []
-        for key, index, ticks, lots in rows[:depth]:
-            total += lots
-            all_in = EXACT.scaleb(Decimal(abs(key)), Decimal(-8 - scale.price_decimals))
-            merged.append(LadderRow(names[index], scale.price(ticks), scale.size(lots), all_in, scale.size(total)))
-        return merged
+        return [(venue, ticks, lots) for _, venue, ticks, lots in rows[:depth]]
 
     def fair(self, now_ns: int) -> Decimal | None:
-        """Fair value: microprice (a·q_b + b·q_a)/(q_a + q_b) of each live venue, weighted by √min(q_a, q_b) ×
-        freshness.
+        """Fair value of the live venues (`pricing.fair`), None when there is none. Two decimals finer than the scale."""
+        return self._price(values.fair_kernel(self.arena, now_ns, self._fair))
 
-        Freshness falls linearly to 0 at `max_age_ns`. Venues further than `OUTLIER_BPS` from the median (three or more
-        live) are left out; two that disagree by more than `DISAGREEMENT_BPS` give None, as does no live venue. Two
-        decimals finer than the scale.
-        """
-        kernels.tops(self.arena, self._tops)
-        tops = self._tops.tolist()
-        found: list[tuple[float, float]] = []
-        for state in self._venues.values():
-            age = now_ns - state.last_ns
-            if state.condition or state.gapped or age > state.terms.max_age_ns:
-                continue
-            bid, bid_size, ask, ask_size = tops[state.index]
-            micro = (ask * bid_size + bid * ask_size) / (bid_size + ask_size)
-            fresh = 1.0 - 0.999 * max(age, 0) / max(state.terms.max_age_ns, 1)
-            found.append((micro, sqrt(min(bid_size, ask_size)) * fresh))
-        if not found:
-            return None
-        ordered = sorted(micro for micro, _ in found)
-        median = ordered[len(ordered) // 2]
-        if len(found) > 2:
-            found = [(m, w) for m, w in found if abs(m - median) <= OUTLIER_BPS * 1e-4 * median]
-        elif abs(ordered[-1] - ordered[0]) > DISAGREEMENT_BPS * 1e-4 * median:
-            return None
-        weight = sum(w for _, w in found)
-        ticks = sum(m * w for m, w in found) / weight
-        return Decimal(round(ticks * 100)).scaleb(-(self.scale.price_decimals + 2))
+    def explain_fair(self, now_ns: int) -> FairValue:
+        """The same with each venue's microprice, its share of the weight, and why it was left out."""
+        value = self.fair(now_ns)
+        values.fair_kernel(self.arena, now_ns, self._fair)
+        rows = self._fair[values.O_VENUES :].reshape(-1, values.COLUMNS).tolist()
+        verdicts = [Verdict(int(row[values.C_VERDICT])) for row in rows]
+        weights = [row[values.C_WEIGHT] if v is Verdict.USED else 0.0 for row, v in zip(rows, verdicts, strict=True)]
+        whole = sum(weights) or 1.0
+        parts = zip(self._venues, rows, verdicts, weights, strict=True)
+        return FairValue(
+            value=value,
+            venues=tuple(
+                VenueFair(
+                    venue=venue,
+                    micro=self._price(row[values.C_MICRO]),
+                    weight=Decimal(round(1e4 * weight / whole)).scaleb(-4),
+                    verdict=verdict,
+                )
+                for venue, row, verdict, weight in parts
+            ),
+        )
+
+    def _price(self, ticks: float) -> Decimal | None:
+        return Decimal(round(ticks * 100)).scaleb(-(self.scale.price_decimals + 2)) if ticks > 0.0 else None
 
 
 def _size_factor(decimals: int) -> int:

@@ -22,7 +22,8 @@ import numpy as np
 
 from pricing import synthetic
 from pricing.book import PPM
-from pricing.consolidated import DISAGREEMENT_BPS, BookStatus, ConsolidatedBook, VenueTerms
+from pricing.consolidated import BookStatus, ConsolidatedBook, VenueTerms
+from pricing.fair import DISAGREEMENT_BPS
 from pricing.scale import EXACT, Scale
 from pricing.synthetic import compose, spec_of
 from pricing.triangle import Form, form_of

@@ -36,16 +36,21 @@ class DictBook:
         return sorted(self.bids.items(), reverse=True) if side == 0 else sorted(self.asks.items())
 
 
-def sweep(books: list[DictBook], fees_ppm: list[int], side: int, lots: int) -> list[tuple[int, int]] | None:
-    """(lots, Σ ticks × lots) per venue for the cheapest fee-adjusted way to take `lots`; None when the books end."""
+def merged(books: list[DictBook], fees_ppm: list[int], side: int) -> list[tuple[int, int, int]]:
+    """(venue, ticks, lots) of every level of every book, cheapest all-in first, the lower venue first among equals."""
     sign = 1 if side == 1 else -1
     rows = [
         (sign * price * (1_000_000 + sign * fees_ppm[v]), v, price, size)
         for v, book in enumerate(books)
         for price, size in book.side(side)
     ]
+    return [(v, price, size) for _, v, price, size in sorted(rows)]
+
+
+def sweep(books: list[DictBook], fees_ppm: list[int], side: int, lots: int) -> list[tuple[int, int]] | None:
+    """(lots, Σ ticks × lots) per venue for the cheapest fee-adjusted way to take `lots`; None when the books end."""
     taken = [(0, 0)] * len(books)
-    for _, v, price, size in sorted(rows):
+    for v, price, size in merged(books, fees_ppm, side):
         take = min(size, lots)
         taken[v] = (taken[v][0] + take, taken[v][1] + take * price)
         lots -= take
