@@ -32,6 +32,8 @@ from desk.references import BookReferences
 from desk.repricing import Repricer
 from desk.rfq.actor import Desk
 from desk.rfq.records import RfqRecord
+from desk.tca.actor import TcaActor
+from desk.tca.memory import TcaMemory
 from desk.view import StateView, text
 from pricing.consolidated import ConsolidatedBook, VenueTerms
 from pricing.cross import CrossBook
@@ -57,6 +59,7 @@ class DeskParts:
     board: HedgeBoard
     alerts: Alerts
     events: Events
+    tca: TcaMemory
     extra: list[Actor]
 
     @property
@@ -95,6 +98,7 @@ def build_desk(
     board = HedgeBoard()
     rfqs = RfqCounts()
     events = Events()
+    tca = TcaMemory(config.tca)
     safe: list[Safe] = []
     repricer = Repricer(config, market, ledger.position, {item.symbol: _headline(item) for item in config.instruments})
     market_actor = MarketActor(
@@ -127,7 +131,10 @@ def build_desk(
     )
     alerts.listeners.append(events.alert)
     watcher = Bookkeeper(board, rfqs, alerts, ledger, market)
-    safe += [part for part in (market_actor, watcher, *(extra or []), desk, orders, router) if isinstance(part, Safe)]
+    costs = TcaActor(tca, market, ledger)
+    safe += [
+        part for part in (market_actor, watcher, costs, *(extra or []), desk, orders, router) if isinstance(part, Safe)
+    ]
     return DeskParts(
         market=market,
         market_actor=market_actor,
@@ -139,7 +146,8 @@ def build_desk(
         board=board,
         alerts=alerts,
         events=events,
-        extra=[watcher, *(extra or [])],
+        tca=tca,
+        extra=[watcher, costs, *(extra or [])],
     )
 
 

@@ -17,6 +17,7 @@ from pricing.parameters import PricingParameters
 from pricing.triangle import form_of
 from risk.limits import RiskLimits
 from router.parameters import RouterParameters
+from router.scorecards import TcaParameters
 
 
 class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -229,6 +230,7 @@ class DeskConfig(Section):
     risk: RiskLimits = RiskLimits()
     router: RouterParameters = RouterParameters()
     hedging: HedgingSection = HedgingSection()
+    tca: TcaParameters = TcaParameters()
     routes: RoutesSection = RoutesSection()
     orders: OrdersSection = OrdersSection()
     paper: PaperSection = PaperSection()

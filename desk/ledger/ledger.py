@@ -260,6 +260,10 @@ class Ledger:
         """The trade a quote made."""
         return self.queries.trade_by_quote(quote_id)
 
+    def fills_of(self, parent_id: str) -> list[VenueFill]:
+        """The executions of a parent's children."""
+        return self.queries.fills_of(parent_id)
+
     def rfqs(
         self,
         client_id: str | None,

@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, or_, select
 
+from adapters.nautilus.outcome import VenueFill
 from desk.errors import Invalid
 from desk.ledger import rows, schema
 from desk.ledger.store import Store
@@ -50,6 +51,12 @@ class Queries:
     def trade_by_quote(self, quote_id: str) -> TradeRecord | None:
         """The trade a quote made."""
         return self._one_trade(schema.trades.c.quote_id == quote_id)
+
+    def fills_of(self, parent_id: str) -> list[VenueFill]:
+        """The executions of a parent's children, in the order of their time."""
+        table = schema.fills
+        statement = select(table.c.body).where(table.c.parent_id == parent_id).order_by(table.c.ts_ns)
+        return [rows.fill_from(row.body) for row in self._store.read(statement)]
 
     def rfqs(
         self,
