@@ -21,7 +21,7 @@ from statistics import median
 import numpy as np
 
 from pricing import synthetic
-from pricing.book import PPM
+from pricing.book import PPM, Array
 from pricing.consolidated import BookStatus, ConsolidatedBook, VenueTerms
 from pricing.fair import DISAGREEMENT_BPS
 from pricing.scale import EXACT, Scale
@@ -98,7 +98,7 @@ class CrossBook(ConsolidatedBook):
         oldest = max(leg.age_ns(venue, now_ns) for leg in self.legs for venue in leg.live(now_ns))
         self.apply(self.route, np.concatenate(rows), True, now_ns - max(oldest, 0))
 
-    def _side(self, side: int, masks: Sequence[int]) -> synthetic.Array:
+    def _side(self, side: int, masks: Sequence[int]) -> Array:
         spec = self._spec
         spec[synthetic.S_SIDE] = side
         spec[synthetic.S_LIVE_1], spec[synthetic.S_LIVE_2] = masks
