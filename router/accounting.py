@@ -32,24 +32,55 @@ class Work(msgspec.Struct, kw_only=True):
     parent: ParentOrder
     children: dict[str, ChildOrder] = msgspec.field(default_factory=dict)
     trades: set[tuple[str, str, str]] = msgspec.field(default_factory=set)
+    alive: list[ChildOrder] = msgspec.field(default_factory=list)  # those not finished when last looked at
+    ceiling: Decimal | None = None  # an algo's: no more than this may be filled, open or unknown for now
+
+    rested: int = 0  # resting children so far
+    rest_ended_ns: int = 0  # when the last of them was found to have ended
+
+    def __post_init__(self) -> None:
+        self.alive = list(self.children.values())
+        self.rested = sum(child.resting for child in self.alive)
 
     @property
     def reserved(self) -> Decimal:
         """What open and unknown children may still fill."""
         total = ZERO
-        for child in self.children.values():
+        for child in self.open:
             total = add(total, max(child.leaves, ZERO))
         return total
 
     @property
+    def released(self) -> Decimal:
+        """Filled, open or unknown."""
+        return add(self.parent.filled, self.reserved)
+
+    @property
     def free(self) -> Decimal:
-        """What may be planned now: neither filled nor reserved. Never negative, even after an excess."""
-        return max(ZERO, add(self.parent.quantity, -add(self.parent.filled, self.reserved)))
+        """What may be planned now: neither filled nor reserved, and below the ceiling. Never negative, even after an excess."""
+        whole = self.parent.quantity if self.ceiling is None else min(self.parent.quantity, self.ceiling)
+        return max(ZERO, add(whole, -self.released))
 
     @property
     def open(self) -> list[ChildOrder]:
-        """Children that are not finished."""
-        return [child for child in self.children.values() if not child.state.terminal]
+        """Children that are not finished, oldest first. What is finished stays so: it is never looked at again."""
+        alive = []
+        for child in self.alive:
+            if not child.state.terminal:
+                alive.append(child)
+            elif child.resting:
+                self.rest_ended_ns = max(self.rest_ended_ns, child.updated_ns)
+        self.alive = alive
+        return list(alive)
+
+    def sent_since(self, ts_ns: int) -> Decimal:
+        """What children made at or after `ts_ns` have filled or may still fill."""
+        total = ZERO
+        for child in reversed(self.children.values()):
+            if child.created_ns < ts_ns:
+                break
+            total = add(total, add(child.filled, max(child.leaves, ZERO)))
+        return total
 
 
 def add_child(work: Work, child: ChildOrder) -> None:
@@ -59,6 +90,8 @@ def add_child(work: Work, child: ChildOrder) -> None:
     if child.quantity <= 0 or child.quantity > work.free:
         raise ValueError(f"child {child.child_id} of {child.quantity} when {work.free} may be planned")
     work.children[child.child_id] = child
+    work.alive.append(child)
+    work.rested += child.resting
 
 
 def send(child: ChildOrder, now_ns: int) -> bool:

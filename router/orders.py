@@ -1,9 +1,11 @@
 """Parent and child orders: closed states, exact accounting, no I/O.
 
-    child:   NEW → SENT → ACKED → PARTIAL → FILLED
+    child:   NEW → SENT → ACKED → PARTIAL → FILLED                 (one that rests may lie in ACKED and PARTIAL as long as it is wanted)
                       ↘ REJECTED · CANCELLED · EXPIRED (terminal, with what was filled)
                       ↘ UNKNOWN (timeout, 5xx, lost connection): reserved, queried, never re-sent; proven → terminal
-    parent:  WORKING → DONE (filled, or given up at its deadline with leaves > 0)
+    parent:  WORKING ⇄ PAUSED
+                ↘ CANCELLING → DONE     (cancelled, halted, past its deadline: nothing new, waits for what is open or unknown)
+                ↘ DONE                  (filled, or given back with leaves > 0)
 
 Invariants: 0 ≤ filled ≤ quantity for each child; Σ child filled = parent filled; filled + Σ open or unknown leaves ≤ parent quantity.
 """
@@ -14,6 +16,9 @@ from decimal import Decimal
 from enum import StrEnum
 
 import msgspec
+
+from router.algos.benchmark import Benchmark
+from router.algos.spec import AlgoSpec, Standing
 
 INTERNAL = "INTERNAL"  # the venue of a cross with the desk's own inventory: no order leaves the house
 
@@ -41,6 +46,8 @@ class ParentState(StrEnum):
     """Where a parent order stands."""
 
     WORKING = "working"
+    PAUSED = "paused"
+    CANCELLING = "cancelling"
     DONE = "done"
 
 
@@ -55,6 +62,8 @@ class ChildOrder(msgspec.Struct, kw_only=True):
     quantity: Decimal
     limit_price: Decimal
     quote_id: str = ""  # LP child: the quote it accepts
+    resting: bool = False  # lies in the venue's book until it fills or is taken back
+    post_only: bool = False
     state: ChildState = ChildState.NEW
     filled: Decimal = Decimal(0)
     notional: Decimal = Decimal(0)  # Σ price × quantity of the fills
@@ -88,3 +97,9 @@ class ParentOrder(msgspec.Struct, kw_only=True):
     attempts: int = 0
     account: str = ""  # whose order this is: "" the desk's inventory, else "client:<id>" or "book:<name>"
     commission_bps: Decimal = Decimal(0)  # of each fill's notional, from `account` to the desk
+    algo: AlgoSpec | None = None  # how it is worked, estimates filled in; None: swept now
+    standing: Standing | None = None  # where its schedule stands
+    benchmark: Benchmark | None = None  # what it is measured against, while it has an algo
+    stopped: str = ""  # CANCELLING: why
+    route_id: str = ""  # of the legs that make one exposure together
+    route_reason: str = ""  # why this route, in words

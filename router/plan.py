@@ -27,13 +27,18 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PlannedChild(msgspec.Struct, frozen=True, kw_only=True):
-    """A child order to be: marketable limit, IOC at a venue, FOK at an LP (`quote_id`, useless after `valid_until_ns`)."""
+    """A child order to be: marketable limit, IOC at a venue, FOK at an LP (`quote_id`, useless after `valid_until_ns`).
+
+    `resting`: a limit order that lies in the venue's book until it fills or is taken back; `post_only`: it may not take.
+    """
 
     venue: str
     quantity: Decimal
     limit_price: Decimal
     quote_id: str = ""
     valid_until_ns: int = 0
+    resting: bool = False
+    post_only: bool = False
 
 
 class Dropped(msgspec.Struct, frozen=True):

@@ -10,6 +10,8 @@ import msgspec
 
 from risk.exact import ZERO
 from router.accounting import Work
+from router.algos.step import Algo, Step
+from router.orders import ParentState
 
 KEPT = 2_000  # finished parents; the oldest is forgotten
 
@@ -35,6 +37,18 @@ class Run(msgspec.Struct, kw_only=True):
     fruitless: int = 0  # plans in a row that filled nothing
     sent: bool = False  # whether the last plan made children
     filled_before: Decimal = ZERO  # when the current plan was made
+    held: str = ""  # why nothing may be sent just now: a command is being written down, the desk is stopping
+    cancelling: set[str] = msgspec.field(default_factory=set)  # children whose cancel is under way
+    tried: bool = False  # a plan was made since the algo last waited
+    algo: Algo | None = None
+    step: Step | None = None  # what the algo said last
+    tape_volume: Decimal = ZERO  # of the instrument's tape, when the schedule's own count began
+    tape_seen: tuple[Decimal, Decimal] = (ZERO, ZERO)  # volume and turnover at the last observation
+
+    @property
+    def quiet(self) -> str:
+        """Why nothing new may be sent just now; empty when it may."""
+        return self.held or ("paused" if self.work.parent.state is ParentState.PAUSED else "")
 
 
 class Runs:

@@ -3,9 +3,12 @@
     parent journalled → LPs asked → split over live books and quotes → each child: gate → journal → submit → reports → accounting
     everything finished and something left → planned again, until filled, given up, or the deadline
 
+    with an algo: its steps say when how much of that is due, or where an order is to rest, until its schedule ends
+    commands: pause, resume, amend, cancel: on disk before they are in force
+
 Promises: no order without an `Approved` and a durable record; an order whose outcome is unknown is queried and never sent again, its
 leaves stay reserved; an execution is booked and published once, whenever it comes; after a halt nothing new leaves and what is open is
-cancelled; after a restart every unfinished child is asked for before its parent goes on.
+cancelled; after a restart every unfinished child is asked for before its parent goes on, and a schedule goes on where it stood.
 Publishes copies of `ParentOrder` (topic PARENT) and `ChildOrder` (CHILD) at every transition, `VenueFill` (FILL) once per execution, and
 the gate's decision on every child (RISK).
 """
@@ -17,43 +20,43 @@ from copy import copy
 from decimal import Decimal
 from typing import Any
 
-from nautilus_trader.model.enums import OrderSide, TimeInForce
-from nautilus_trader.model.identifiers import ClientOrderId, InstrumentId
-from nautilus_trader.model.objects import Price, Quantity
-from nautilus_trader.trading.config import StrategyConfig
-from nautilus_trader.trading.strategy import Strategy
+import msgspec
+from nautilus_trader.model.data import TradeTick
+from nautilus_trader.model.identifiers import InstrumentId
 
 from adapters.nautilus import topics
 from adapters.nautilus.bus import Bus
 from adapters.nautilus.lp import LpLadder, LpQuote
-from adapters.nautilus.outcome import OrderOutcome, ResolveOrder, VenueFill
-from adapters.nautilus.safe import LoopSafe, Safe, guarded
+from adapters.nautilus.safe import guarded
 from pricing.consolidated import ConsolidatedBook
-from risk.decision import Approved, Intent, Refused, Stage
-from risk.exact import ZERO, measurable
+from risk.exact import ZERO, add, measurable
 from risk.gate import Gate
 from risk.state import TradingState
 from router import accounting
-from router.accounting import FillKind, Work
-from router.backoff import Backoff
-from router.ids import OrderIds
-from router.messages import Journal, ParentRequest
-from router.orders import ChildOrder, ChildState, ParentOrder
+from router.accounting import Work
+from router.algos.profile import VolumeProfile
+from router.algos.step import Rest
+from router.algos.volume import Tape
+from router.children import MS, Children, intent_of
+from router.commands import decide, laid_anew, needs_limit
+from router.messages import CommandKind, CommandRefused, CommandTaken, Journal, ParentCommand, ParentRequest
+from router.orders import ChildOrder, ChildState, ParentOrder, ParentState
+from router.pace import Pace, Volatility, within
 from router.panel import LpPanel
 from router.parameters import RouterParameters
-from router.plan import PlannedChild
+from router.plan import PlannedChild, Terms, floor_to, limit_of, too_small
 from router.planner import Planner
-from router.run import Phase, Run, Runs
+from router.run import Phase, Run
 
-_MS = 1_000_000
-_LOST_REPLY_NS = 30_000 * _MS  # a query for an outcome that was never answered is made again
+_LOOK_NS = 1_000 * MS  # an algo looks at the market at least so often
 
 
-class SmartOrderRouter(Safe, LoopSafe, Strategy):
-    """Works parents over venues (`SYMBOL.VENUE`, limit IOC) and LPs (`SYMBOL.LP`, limit FOK with a quote id).
+class SmartOrderRouter(Children):
+    """Works parents over venues (`SYMBOL.VENUE`, limit IOC or resting) and LPs (`SYMBOL.LP`, limit FOK with a quote id).
 
     `books` by symbol, `lps` by name, `epoch` new at every start (it makes client order ids unique for ever), `seed` for the order in
-    which LPs are asked.
+    which LPs are asked and for the schedules of algos. `profiles` (of the day's volume) by symbol, `volatility` relative per √s: what
+    algos may be settled with. `own_shown`: whether venue books hold our own orders (not on a tape, not on paper).
     """
 
     def __init__(
@@ -66,20 +69,13 @@ class SmartOrderRouter(Safe, LoopSafe, Strategy):
         lps: Sequence[str],
         epoch: str,
         seed: int = 0,
+        profiles: Mapping[str, VolumeProfile] | None = None,
+        volatility: Volatility = lambda symbol: None,
+        own_shown: bool = True,
     ) -> None:
-        super().__init__(
-            StrategyConfig(
-                strategy_id="ROUTER", order_id_tag=parameters.order_id_tag, oms_type="NETTING", log_events=False
-            )
-        )
-        self.parameters = parameters
-        self.gate = gate
+        super().__init__(parameters, gate, journal, epoch)
         self._books = books
-        self._journal = journal
         self._lps = tuple(lps)
-        self._ids = OrderIds(epoch)
-        self._runs = Runs()
-        self._backoff = Backoff(parameters.retry_backoff_ms * _MS, parameters.max_backoff_ms * _MS)
         self._panel = LpPanel(
             lps,
             send=self._ask_lp,
@@ -89,7 +85,7 @@ class SmartOrderRouter(Safe, LoopSafe, Strategy):
             fair=lambda symbol: self._planner.fair(symbol, self.clock.timestamp_ns()),
             told=lambda what: self._publish(topics.LP_ROUND, what),
         )
-        self._bus: Bus | None = None
+        self._schedules = (seed, profiles or {}, volatility, own_shown)
 
     # ---- life ----------
 
@@ -97,8 +93,19 @@ class SmartOrderRouter(Safe, LoopSafe, Strategy):
         """Open the endpoints and take up the parents that the last run left."""
         self.bind_loop()
         self._planner = Planner(self.parameters, self._books, self.gate, self._lps, self.cache)
+        seed, profiles, volatility, own_shown = self._schedules
+        self._pace = Pace(
+            self._books,
+            self._planner,
+            self._tapes,
+            seed=seed,
+            profiles=profiles,
+            volatility=volatility,
+            own_shown=own_shown,
+        )
         self._bus = Bus(self)
         self._bus.register(topics.ROUTER_PARENT, self.on_parent_request)
+        self._bus.register(topics.ROUTER_COMMAND, self.on_command)
         self._bus.register(topics.ROUTER_HALT, self.on_halt)
         self._bus.subscribe(topics.LP_LADDER, self.on_lp_ladder)
         self.recover()
@@ -110,6 +117,12 @@ class SmartOrderRouter(Safe, LoopSafe, Strategy):
             self._bus.close()
             self._bus = None
 
+    def stand_down(self) -> None:
+        """Before a stop: send nothing new and take back what rests; parents stay as they are and go on after the next start."""
+        for run in self._runs.working():
+            run.held = "the desk is stopping"
+            self._pull_resting(run, run.held)
+
     def recover(self) -> None:
         """Every unfinished child of the last run is unknown until its venue has answered; nothing is sent again."""
         now = self.clock.timestamp_ns()
@@ -117,12 +130,19 @@ class SmartOrderRouter(Safe, LoopSafe, Strategy):
             if self._runs.get(parent.parent_id) is not None:
                 continue
             work = Work(parent=parent, children={child.child_id: child for child in children})
+            run = Run(work=work, phase=Phase.WORKING, filled_before=parent.filled)
             for child in work.open:
                 if child.leaves > 0:
-                    self.gate.adopt(_intent(child, child.leaves, now))
+                    self.gate.adopt(intent_of(run, child, child.leaves, now))
             accounting.recount(work)
-            run = Run(work=work, phase=Phase.WORKING, filled_before=parent.filled)
             self._runs.add(run)
+            if parent.state is ParentState.CANCELLING:
+                run.stop = parent.stopped or "cancelled"
+            if parent.algo is not None:
+                self._follow(parent.symbol)
+                if parent.standing is None:
+                    self._pace.lay(run, now)
+                self._pace.adopt(run)
             self._mind_deadline(run)
             for child in work.open:
                 accounting.lose(child, now, "found unfinished after a restart")
@@ -137,10 +157,9 @@ class SmartOrderRouter(Safe, LoopSafe, Strategy):
         """Take a parent on. The same `parent_id` again changes nothing and publishes where it stands."""
         known = self._runs.get(request.parent_id)
         if known is not None:
-            self._publish(topics.PARENT, copy(known.work.parent))
+            self._publish(topics.PARENT, self._told(known))
             return
         now = self.clock.timestamp_ns()
-        book = self._books.get(request.symbol)
         parent = ParentOrder(
             parent_id=request.parent_id,
             symbol=request.symbol,
@@ -150,19 +169,50 @@ class SmartOrderRouter(Safe, LoopSafe, Strategy):
             deadline_ns=request.deadline_ns,
             reason=request.reason,
             rfq_id=request.rfq_id,
+            route_id=request.route_id,
+            route_reason=request.route_reason,
+            account=request.account,
+            commission_bps=request.commission_bps,
+            algo=request.algo,
             arrival_mid=self._planner.fair(request.symbol, now),
             created_ns=now,
             updated_ns=now,
         )
         run = Run(work=Work(parent=parent))
         self._runs.add(run)
-        if book is None:
+        if self._books.get(request.symbol) is None:
             run.stop = f"no book of {request.symbol}"
         elif request.side not in ("buy", "sell") or parent.quantity <= 0:
             run.stop = "side or quantity make no sense"
+        elif needs_limit(parent.algo) and parent.limit_price is None:
+            run.stop = "an iceberg needs a limit price"
+        elif parent.algo is not None and not (reason := self._pace.settle(parent, now)):
+            self._follow(parent.symbol)
+            self._pace.lay(run, now)
+        elif parent.algo is not None:
+            run.stop = reason
         self._mind_deadline(run)
-        self._publish(topics.PARENT, copy(parent))
-        self._journal.parent(copy(parent), guarded(self, lambda: self._begin(run), "parent is durable"))
+        self._publish(topics.PARENT, self._told(run))
+        self._journal.parent(self._told(run), guarded(self, lambda: self._begin(run), "parent is durable"))
+
+    def on_command(self, command: ParentCommand) -> None:
+        """Pause, resume, amend or cancel a parent: refused at once, or answered when the change is on disk and in force."""
+        reply = guarded(self, command.reply, "reply to a command")
+        run = self._runs.get(command.parent_id)
+        if run is None:
+            reply(CommandRefused(command.parent_id, "no such parent order"))
+        elif run.phase is Phase.RECORDED:
+            reply(CommandRefused(command.parent_id, "it is still being written down"))
+        elif run.held:
+            reply(CommandRefused(command.parent_id, run.held))
+        else:
+            match decide(command, run.work, self.clock.timestamp_ns()):
+                case CommandRefused() as refused:
+                    reply(refused)
+                case None:
+                    reply(CommandTaken(command.parent_id))
+                case ParentOrder() as changed:
+                    self._change(run, command, changed)
 
     def on_halt(self, reason: str) -> None:
         """Nothing new leaves; what is open is cancelled; parents are given back as soon as nothing of them is open."""
@@ -173,6 +223,58 @@ class SmartOrderRouter(Safe, LoopSafe, Strategy):
         """Who among the LPs is up."""
         self._panel.on_ladder(ladder)
 
+    def on_trade_tick(self, tick: TradeTick) -> None:
+        """What others trade, for algos that follow it."""
+        tape = self._tapes.get(tick.instrument_id.symbol.value)
+        if tape is not None:
+            venue = tick.instrument_id.venue.value
+            tape.on_trade(venue, tick.price.as_decimal(), tick.size.as_decimal(), tick.ts_event)
+
+    # ---- commands ----------
+
+    def _change(self, run: Run, command: ParentCommand, changed: ParentOrder) -> None:
+        """Write the changed parent down; nothing is sent for it until it is on disk, then the change is in force."""
+        before, parent = copy(run.work.parent), run.work.parent
+        for name in ("quantity", "limit_price", "deadline_ns", "algo", "state", "stopped", "updated_ns"):
+            setattr(parent, name, getattr(changed, name))
+        run.held = f"a command ({command.kind.value}) is being written down"
+        key = f"command:{parent.parent_id}"
+        if command.kind is CommandKind.CANCEL:  # taking back what is open does not wait for a slow disk for ever
+            at = self.clock.timestamp_ns() + self.parameters.child_timeout_ms * MS
+            self.at_ns(key, at, lambda _: self._wind_down(run, parent.stopped))
+        done = guarded(self, lambda: self._in_force(run, command, before), "command is durable")
+        self._journal.parent(self._told(run), done)
+
+    def _in_force(self, run: Run, command: ParentCommand, before: ParentOrder) -> None:
+        """The command is on disk."""
+        now, parent = self.clock.timestamp_ns(), run.work.parent
+        self.cancel(f"command:{parent.parent_id}")
+        run.held = ""
+        if run.phase is not Phase.DONE:
+            if parent.quantity < run.work.released:  # a late execution came in between
+                parent.quantity = run.work.released
+            match command.kind:
+                case CommandKind.CANCEL:
+                    self._publish(topics.PARENT, self._told(run))
+                    self._wind_down(run, parent.stopped)
+                case CommandKind.PAUSE:
+                    self._record_parent(run)
+                    self._pull_resting(run, "paused")
+                case CommandKind.RESUME | CommandKind.AMEND:
+                    self._mind_deadline(run)
+                    if before.limit_price != parent.limit_price:
+                        self._pull_resting(run, "amended")
+                    if laid_anew(before, parent):
+                        self._pace.lay(run, now)
+                    self._record_parent(run)
+        guarded(self, command.reply, "reply to a command")(CommandTaken(parent.parent_id))
+        self._go_on(run)
+
+    def _pull_resting(self, run: Run, reason: str) -> None:
+        for child in run.work.open:
+            if child.resting:
+                self._pull(run, child, reason)
+
     # ---- planning ----------
 
     def _begin(self, run: Run) -> None:
@@ -181,8 +283,58 @@ class SmartOrderRouter(Safe, LoopSafe, Strategy):
         run.phase = Phase.WORKING
         if run.stop:
             self._go_on(run)
+        elif run.algo is not None:
+            self._step(run)
+        else:
+            self._attempt(run)
+
+    def _step(self, run: Run) -> None:
+        """Ask the algo what is to be done now, and do it."""
+        if run.phase not in (Phase.WORKING, Phase.WAITING):
             return
-        self._attempt(run)
+        run.phase = Phase.WORKING
+        run.work.ceiling = None
+        now = self.clock.timestamp_ns()
+        if (reason := self._must_stop(run, now)) is not None:
+            self._wind_down(run, reason)
+            return
+        if run.quiet:
+            self._pace.observe(run, now, self._planner.fair(run.work.parent.symbol, now), None)
+            return
+        run.step = step = self._pace.step(run, now, self._left_out(now))
+        if step.finished:
+            self._wind_down(run, step.finished)
+            return
+        for child in run.work.open:
+            if child.child_id in step.pull:
+                self._pull(run, child, "moved")
+        if step.place is not None:
+            self._rest(run, step.place, now)
+        elif step.take > 0:
+            run.work.ceiling = add(run.work.released, step.take)
+            self._attempt(run)
+            return
+        if run.phase is Phase.WORKING:
+            self._look_again(run, step.wake_ns)
+
+    def _rest(self, run: Run, place: Rest, now: int) -> None:
+        """Lay an order into a venue's book, no more of it than the gate lets one child be."""
+        work, parent = run.work, run.work.parent
+        terms = self._planner.terms(parent.symbol)[place.venue]
+        work.ceiling = add(work.released, place.quantity)
+        quantity = floor_to(self._planner.clip(work, now), terms.lot)
+        work.ceiling = None
+        if (reason := too_small(quantity, place.price, terms)) is not None:
+            run.why_not = reason
+            return
+        child = PlannedChild(
+            venue=place.venue,
+            quantity=quantity,
+            limit_price=place.price,
+            resting=True,
+            post_only=place.post_only,
+        )
+        self._make(run, child, now)
 
     def _attempt(self, run: Run) -> None:
         """Plan what is free: ask the LPs first."""
@@ -193,16 +345,20 @@ class SmartOrderRouter(Safe, LoopSafe, Strategy):
         if (reason := self._must_stop(run, now)) is not None:
             self._wind_down(run, reason)
             return
+        if run.quiet:
+            return
         parent, parameters = run.work.parent, self.parameters
         parent.attempts += 1
         run.filled_before = parent.filled
         run.phase = Phase.ASKING
         self._record_parent(run)
-        lps = self._panel.up(parent.symbol, now, parameters.lp_ladder_age_ms * _MS, self._left_out(now))
+        lps: list[tuple[str, Decimal]] = []
+        if run.step is None or run.step.ask_lps:
+            lps = self._panel.up(parent.symbol, now, parameters.lp_ladder_age_ms * MS, self._left_out(now))
         sizes = self._planner.sizes_to_ask(parent.symbol, self._planner.clip(run.work, now), [lp for lp, _ in lps], now)
         key = parent.parent_id
         if lps:
-            self.at_ns(f"lp:{key}", now + parameters.lp_wait_ms * _MS, lambda _: self._panel.expire(key))
+            self.at_ns(f"lp:{key}", now + parameters.lp_wait_ms * MS, lambda _: self._panel.expire(key))
         if not self._panel.ask(key, parent.symbol, parent.side, sizes, lps, lambda quotes: self._quoted(run, quotes)):
             self._quoted(run, [])
 
@@ -214,26 +370,36 @@ class SmartOrderRouter(Safe, LoopSafe, Strategy):
         self.cancel(f"lp:{parent.parent_id}")
         now = self.clock.timestamp_ns()
         run.phase = Phase.SENDING
-        if (reason := self._must_stop(run, now)) is None:
-            run.why_not = ""
+        if (reason := self._must_stop(run, now)) is not None:
+            run.phase = Phase.WORKING
+            self._wind_down(run, reason)
+            return
+        run.why_not, run.sent = "", False
+        if not run.quiet:
             known = len(work.children)
             for planned in self._plan(run, quotes, now):
                 self._make(run, planned, now)
             run.sent = len(work.children) > known
             if not run.sent:
                 run.why_not = run.why_not or "no liquidity within the limits"
-            run.phase = Phase.WORKING
-            self._go_on(run)
-        else:
-            run.phase = Phase.WORKING
-            self._wind_down(run, reason)
+        run.phase = Phase.WORKING
+        run.tried = True
+        self._go_on(run)
 
-    def _plan(self, run: Run, quotes: list[LpQuote], now: int) -> tuple[PlannedChild, ...]:
+    def _plan(self, run: Run, quotes: list[LpQuote], now: int) -> list[PlannedChild]:
         working = [child for other in self._runs.working() for child in other.work.open]
         plan = self._planner.plan(run.work, quotes, working=working, without=self._left_out(now), now_ns=now)
         if plan.dropped:
             run.why_not = "; ".join(f"{piece.venue} {piece.quantity:f}: {piece.reason}" for piece in plan.dropped)
-        return plan.children
+        worst = None if run.step is None else run.step.all_in
+        if worst is None:
+            return list(plan.children)
+        book, terms = self._books[run.work.parent.symbol], self._planner.terms(run.work.parent.symbol)
+        return [
+            _no_worse(child, worst, book.terms(child.venue).taker_fee_bps, terms[child.venue], run.work.parent.side)
+            for child in plan.children
+            if not child.quote_id
+        ]
 
     def _left_out(self, now: int) -> frozenset[str]:
         """Venues and LPs that failed just now, or that the operator has halted."""
@@ -249,176 +415,70 @@ class SmartOrderRouter(Safe, LoopSafe, Strategy):
             return f"halted: {self.gate.state.trading.reason}"
         if now >= parent.deadline_ns:
             return "deadline"
+        if run.algo is not None:  # it may wait for its price until its deadline; a slice may be as small as venues take
+            whole = run.work.ceiling is None and not run.work.open
+            return "the rest is below what any venue takes" if whole and self._planner.dust(run.work, now) else None
         if run.fruitless >= self.parameters.max_attempts:
             return f"{run.fruitless} plans in a row filled nothing: {run.why_not or 'orders were not filled'}"
         if self._planner.dust(run.work, now):
             return "the rest is below what any venue takes"
         return None
 
-    # ---- children ----------
-
-    def _make(self, run: Run, planned: PlannedChild, now: int) -> None:
-        """Gate, then journal; the order leaves when its record is durable."""
-        parent = run.work.parent
-        child = ChildOrder(
-            child_id=self._ids.order(),
-            parent_id=parent.parent_id,
-            venue=planned.venue,
-            symbol=parent.symbol,
-            side=parent.side,
-            quantity=planned.quantity,
-            limit_price=planned.limit_price,
-            quote_id=planned.quote_id,
-            created_ns=now,
-            updated_ns=now,
-        )
-        decision = self.gate.decide(_intent(child, child.quantity, now))
-        self._publish(topics.RISK, decision)
-        if isinstance(decision, Refused):
-            run.why_not = f"{decision.check}: {decision.message}"
-            return
-        accounting.add_child(run.work, child)
-        self._runs.add_child(run, child.child_id)
-        self._publish(topics.CHILD, copy(child))
-        self.at_ns(
-            f"child:{child.child_id}",
-            now + self.parameters.child_timeout_ms * _MS,
-            lambda _: self._overdue(run, child),
-        )
-        send = guarded(self, lambda: self._leave(run, child, decision, planned.valid_until_ns), "child is durable")
-        self._journal.child(copy(child), send)
-
-    def _leave(self, run: Run, child: ChildOrder, approved: Approved, valid_until_ns: int) -> None:
-        """The record is durable: a last look, then the order leaves."""
-        now = self.clock.timestamp_ns()
-        if child.state is not ChildState.NEW:
-            return
-        if run.stop or self.gate.state.trading.state is TradingState.HALTED or not self.gate.holds(approved):
-            self._finish(run, child, ChildState.REJECTED, f"not sent: {run.stop or 'halted'}")
-        elif valid_until_ns and now >= valid_until_ns:
-            self._finish(run, child, ChildState.REJECTED, "not sent: the quote has ended")
-        elif accounting.send(child, now):
-            self._record_child(child)
-            self.submit(approved, child)
-
-    def submit(self, approved: Approved, child: ChildOrder) -> None:
-        """The one place where an order goes to the engine. Takes what the gate approved, and nothing else."""
-        intent = approved.intent
-        instrument = self.cache.instrument(InstrumentId.from_str(f"{intent.symbol}.{intent.venue}"))
-        order = self.order_factory.limit(
-            instrument_id=instrument.id,
-            order_side=OrderSide.BUY if intent.side == "buy" else OrderSide.SELL,
-            quantity=Quantity.from_str(f"{intent.quantity:.{instrument.size_precision}f}"),
-            price=Price.from_str(f"{intent.price:.{instrument.price_precision}f}"),
-            time_in_force=TimeInForce.FOK if child.quote_id else TimeInForce.IOC,
-            tags=[f"parent={child.parent_id}"],
-            client_order_id=ClientOrderId(intent.intent_id),
-        )
-        self.submit_order(order, params={"quote_id": child.quote_id} if child.quote_id else None)
-
-    def _finish(self, run: Run, child: ChildOrder, state: ChildState, reason: str) -> None:
-        """A child can fill no more: give its rest back, and see what is next."""
-        if not accounting.finish(child, state, self.clock.timestamp_ns(), reason):
-            return
-        self._ended(child)
-        self._record_child(child)
-        self._go_on(run)
-
-    def _ended(self, child: ChildOrder) -> None:
-        """Let the reservation go, and remember how the venue did."""
-        self.cancel(f"child:{child.child_id}")
-        self.cancel(f"resolve:{child.child_id}")
-        self.gate.release(child.child_id)
-        now = self.clock.timestamp_ns()
-        if child.filled >= child.quantity:
-            self._backoff.worked(child.venue)
-        elif child.filled > 0:
-            self._backoff.disappointed(child.venue, now)
-        elif not child.reason.startswith("not sent"):
-            self._backoff.failed(child.venue, now)
-
-    # ---- unknown outcomes ----------
-
-    def _overdue(self, run: Run, child: ChildOrder) -> None:
-        """No final report in time: unknown, reserved, queried. The rest of the parent goes on."""
-        if child.state is ChildState.NEW:
-            self._finish(run, child, ChildState.REJECTED, "not sent: its record did not become durable in time")
-            return
-        if accounting.lose(
-            child, self.clock.timestamp_ns(), f"no final report within {self.parameters.child_timeout_ms} ms"
-        ):
-            self.log.warning(f"{child.child_id} at {child.venue} is unknown: {child.reason}")
-            self._record_child(child)
-            self._resolve(run, child)
-            self._go_on(run)
-
-    def _resolve(self, run: Run, child: ChildOrder) -> None:
-        """Ask the venue what became of an unknown child; ask again when nobody can answer or no answer comes."""
-        if child.state.terminal:
-            return
-        query = ResolveOrder(
-            client_order_id=child.child_id,
-            symbol=child.symbol,
-            reply=guarded(self, lambda outcome: self._resolved(run, child, outcome), "outcome"),
-            quote_id=child.quote_id,
-        )
-        asked = self._bus is not None and self._bus.send(topics.resolve(child.venue), query)
-        again = _LOST_REPLY_NS if asked else self.parameters.resolve_retry_ms * _MS
-        if not child.state.terminal:  # the answer may have come at once
-            self._ask_again(run, child, again)
-
-    def _ask_again(self, run: Run, child: ChildOrder, after_ns: int) -> None:
-        at = self.clock.timestamp_ns() + after_ns
-        self.at_ns(f"resolve:{child.child_id}", at, lambda _: self._resolve(run, child))
-
-    def _resolved(self, run: Run, child: ChildOrder, outcome: OrderOutcome) -> None:
-        finished = child.state.terminal
-        for execution, kind in accounting.resolve(run.work, child, outcome, self.clock.timestamp_ns()):
-            self._book(run.work.parent.parent_id, child, execution, kind)
-        self._record_parent(run)
-        self._record_child(child)
-        if not child.state.terminal:
-            self._ask_again(run, child, self.parameters.resolve_retry_ms * _MS)
-        elif not finished:
-            self._ended(child)
-        self._go_on(run)
-
     # ---- what is next ----------
 
     def _go_on(self, run: Run) -> None:
-        """Nothing but unknown children left open: done, or plan the rest."""
+        """Nothing but resting and unknown children left open: done, or plan the rest."""
         work, parent = run.work, run.work.parent
-        if run.phase is not Phase.WORKING or any(child.state is not ChildState.UNKNOWN for child in work.open):
+        if run.phase is Phase.WAITING and run.algo is not None:
+            run.phase = Phase.WORKING
+        if run.phase is not Phase.WORKING or any(_is_taking(child) for child in work.open):
             return
         if parent.filled >= parent.quantity or run.stop:
             self._done(run)
+        elif run.quiet:
+            return
+        elif run.algo is not None:
+            self._look_again(run, self.clock.timestamp_ns() + self._pause(run))
         elif work.free > 0 and not (work.open and self._planner.dust(work, self.clock.timestamp_ns())):
             run.fruitless = 0 if parent.filled > run.filled_before else run.fruitless + 1
             run.phase = Phase.WAITING
             pause = self.parameters.replan_ms if run.sent else self.parameters.retry_backoff_ms
-            at = self.clock.timestamp_ns() + pause * _MS
+            at = self.clock.timestamp_ns() + pause * MS
             self.at_ns(f"plan:{parent.parent_id}", at, lambda _: self._attempt(run))
+
+    def _pause(self, run: Run) -> int:
+        """How long an algo waits after something happened: longer with each plan in a row that filled nothing. In ns."""
+        if run.tried:
+            run.tried = False
+            run.fruitless = 0 if run.work.parent.filled > run.filled_before else run.fruitless + 1
+            if run.fruitless:
+                first, most = self.parameters.retry_backoff_ms, self.parameters.max_backoff_ms
+                return min(first << min(run.fruitless - 1, 16), max(first, most)) * MS
+        return self.parameters.replan_ms * MS
+
+    def _look_again(self, run: Run, at_ns: int) -> None:
+        """The next step of an algo: then, or a second from now, so that its benchmark sees the market in between."""
+        run.phase = Phase.WAITING
+        latest = self.clock.timestamp_ns() + max(_LOOK_NS, self.parameters.max_backoff_ms * MS if run.fruitless else 0)
+        self.at_ns(f"plan:{run.work.parent.parent_id}", min(at_ns, latest), lambda _: self._step(run))
 
     def _wind_down(self, run: Run, reason: str) -> None:
         """Send nothing new, take back what has not left, cancel what is open, and be done when nothing is."""
         if run.phase is Phase.DONE:
             return
+        parent = run.work.parent
         run.stop = run.stop or reason
+        run.work.ceiling = None
         if run.phase in (Phase.RECORDED, Phase.ASKING, Phase.WAITING):
             run.phase = Phase.WORKING
-            self.cancel(f"plan:{run.work.parent.parent_id}")
-            self.cancel(f"lp:{run.work.parent.parent_id}")
+            self.cancel(f"plan:{parent.parent_id}")
+            self.cancel(f"lp:{parent.parent_id}")
         for child in run.work.open:
-            match child.state:
-                case ChildState.NEW:
-                    self._finish(run, child, ChildState.REJECTED, f"not sent: {run.stop}")
-                case ChildState.SENT | ChildState.ACKED | ChildState.PARTIAL:
-                    order = self.cache.order(ClientOrderId(child.child_id))
-                    if order is not None and not order.is_closed:
-                        self.cancel_order(order)
-                case _:
-                    pass  # unknown: its query cancels it
+            self._pull(run, child, run.stop)
         self._go_on(run)
+        if parent.state in (ParentState.WORKING, ParentState.PAUSED):
+            parent.state, parent.stopped = ParentState.CANCELLING, run.stop
+            self._record_parent(run)
 
     def _mind_deadline(self, run: Run) -> None:
         parent = run.work.parent
@@ -426,134 +486,50 @@ class SmartOrderRouter(Safe, LoopSafe, Strategy):
 
     def _done(self, run: Run) -> None:
         parent = run.work.parent
+        now = self.clock.timestamp_ns()
         complete = parent.filled >= parent.quantity > 0
         why = "" if complete else f"{parent.reason}: {run.stop}"
-        if accounting.close(run.work, self.clock.timestamp_ns(), why):
+        if run.work.open:
+            return
+        if run.algo is not None:
+            due = None if run.step is None else run.step.target
+            self._pace.observe(run, now, self._planner.fair(parent.symbol, now), due)
+        if accounting.close(run.work, now, why):
             run.phase = Phase.DONE
             self.cancel(f"deadline:{parent.parent_id}")
+            self.cancel(f"plan:{parent.parent_id}")
             self._runs.finished(run)
             self._record_parent(run)
+            if run.algo is not None:
+                self._unfollow(parent.symbol)
 
-    # ---- reports of the engine ----------
+    # ---- the market's volume ----------
 
-    def on_order_accepted(self, event: Any) -> None:
-        """The venue has the order."""
-        run, child = self._found(event)
-        if run is not None and child is not None and accounting.ack(child, event.ts_event):
-            self._record_child(child)
+    def _follow(self, symbol: str) -> None:
+        """Count what others trade in a symbol while an algo works there."""
+        if symbol not in self._tapes:
+            self._tapes[symbol] = Tape()
+            for venue in self._books[symbol].venues:
+                self.subscribe_trade_ticks(InstrumentId.from_str(f"{symbol}.{venue}"))
 
-    def on_order_filled(self, event: Any) -> None:
-        """An execution."""
-        execution = _execution(event)
-        run, child = self._found(event)
-        if run is None or child is None:
-            self._book_stray(execution)
+    def _unfollow(self, symbol: str) -> None:
+        if any(run.algo is not None and run.work.parent.symbol == symbol for run in self._runs.working()):
             return
-        kind = accounting.fill(run.work, child, execution, self.clock.timestamp_ns())
-        if kind is FillKind.DUPLICATE:
-            return
-        self._book(run.work.parent.parent_id, child, execution, kind)
-        self._record_parent(run)
-        if child.state.terminal:
-            self._ended(child)
-        self._record_child(child)
-        self._go_on(run)
-
-    def on_order_denied(self, event: Any) -> None:
-        """The engine's own risk check said no: the order never left."""
-        self._ended_by(event, ChildState.REJECTED, f"denied: {event.reason}")
-
-    def on_order_rejected(self, event: Any) -> None:
-        """The venue said no. The engine's word UNKNOWN is no answer: the order may still be filled."""
-        run, child = self._found(event)
-        if event.reason == "UNKNOWN" and run is not None and child is not None:
-            self._overdue(run, child)
-        else:
-            self._ended_by(event, ChildState.REJECTED, event.reason)
-
-    def on_order_canceled(self, event: Any) -> None:
-        """What was not filled is gone."""
-        self._ended_by(event, ChildState.CANCELLED, "")
-
-    def on_order_expired(self, event: Any) -> None:
-        """What was not filled has run out."""
-        self._ended_by(event, ChildState.EXPIRED, "")
-
-    def _ended_by(self, event: Any, state: ChildState, reason: str) -> None:
-        run, child = self._found(event)
-        if run is not None and child is not None:
-            self._finish(run, child, state, reason)
-
-    def _found(self, event: Any) -> tuple[Run | None, ChildOrder | None]:
-        child_id = event.client_order_id.value
-        run = self._runs.of_child(child_id)
-        return run, None if run is None else run.work.children[child_id]
-
-    # ---- records ----------
-
-    def _book(self, parent_id: str, child: ChildOrder, execution: VenueFill, kind: FillKind) -> None:
-        """Book and publish an execution, once ever: the journal knows those of earlier runs."""
-        if kind is FillKind.DUPLICATE or not self._journal.fill(execution, parent_id):
-            return
-        if not self.gate.fill(child.child_id, execution.quantity):
-            self.gate.state.book(_intent(child, execution.quantity, execution.ts_ns), execution.quantity)
-        if kind is not FillKind.NEW:
-            child.reason = f"{kind} execution {execution.trade_id}"
-            self.log.warning(f"{child.child_id} at {child.venue}: {child.reason}")
-        self._publish(topics.FILL, execution)
-
-    def _book_stray(self, execution: VenueFill) -> None:
-        """An execution of an order of ours that is no longer remembered: still ours, still booked once."""
-        order = self.cache.order(ClientOrderId(execution.client_order_id))
-        tags = [] if order is None or order.tags is None else order.tags
-        parent_id = next((tag.removeprefix("parent=") for tag in tags if tag.startswith("parent=")), "")
-        if self._journal.fill(execution, parent_id):
-            self.log.warning(
-                f"execution {execution.trade_id} at {execution.venue} of forgotten {execution.client_order_id}"
-            )
-            self._publish(topics.FILL, execution)
-
-    def _record_parent(self, run: Run) -> None:
-        told = copy(run.work.parent)
-        self._journal.parent(told)
-        self._publish(topics.PARENT, told)
-
-    def _record_child(self, child: ChildOrder) -> None:
-        told = copy(child)
-        self._journal.child(told)
-        self._publish(topics.CHILD, told)
-
-    def _publish(self, topic: str, message: object) -> None:
-        if self._bus is not None:
-            self._bus.publish(topic, message)
+        if self._tapes.pop(symbol, None) is not None:
+            for venue in self._books[symbol].venues:
+                self.unsubscribe_trade_ticks(InstrumentId.from_str(f"{symbol}.{venue}"))
 
     def _ask_lp(self, lp: str, rfq: Any) -> bool:
         return self._bus is not None and self._bus.send(topics.lp_rfq(lp), rfq)
 
 
-def _intent(child: ChildOrder, quantity: Decimal, now_ns: int) -> Intent:
-    return Intent(
-        stage=Stage.CHILD,
-        intent_id=child.child_id,
-        symbol=child.symbol,
-        side=child.side,
-        quantity=quantity,
-        price=child.limit_price,
-        now_ns=now_ns,
-        venue=child.venue,
-    )
+def _is_taking(child: ChildOrder) -> bool:
+    """Whether a child will end by itself, soon."""
+    return not child.resting and child.state is not ChildState.UNKNOWN
 
 
-def _execution(event: Any) -> VenueFill:
-    return VenueFill(
-        venue=event.instrument_id.venue.value,
-        symbol=event.instrument_id.symbol.value,
-        client_order_id=event.client_order_id.value,
-        trade_id=event.trade_id.value,
-        side="buy" if event.order_side == OrderSide.BUY else "sell",
-        price=event.last_px.as_decimal(),
-        quantity=event.last_qty.as_decimal(),
-        fee=event.commission.as_decimal(),
-        fee_currency=event.commission.currency.code,
-        ts_ns=event.ts_event,
-    )
+def _no_worse(child: PlannedChild, all_in: Decimal, fee_bps: Decimal, terms: Terms, side: str) -> PlannedChild:
+    """The child with a limit at which `all_in` is not passed with the venue's fee."""
+    bound = within(all_in, fee_bps, side)
+    limit = limit_of(child.limit_price, side, terms.tick, ZERO, bound)
+    return msgspec.structs.replace(child, limit_price=limit)
