@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 
 import msgspec
@@ -23,6 +23,8 @@ from adapters.nautilus.lp import LpLadder
 from adapters.nautilus.safe import LoopSafe, Safe
 from desk.latency import Histogram
 from pricing.consolidated import ConsolidatedBook
+from pricing.cross import CrossBook
+from pricing.rates import Rates
 from pricing.volatility import Volatility
 
 SAMPLE_NS = 1_000_000_000
@@ -45,8 +47,20 @@ class Market:
     `ladders[(symbol, lp)]`: the latest of each. Listeners are called synchronously after the change; they must be quick.
     """
 
-    def __init__(self, books: Iterable[ConsolidatedBook]) -> None:
+    def __init__(
+        self,
+        books: Iterable[ConsolidatedBook],
+        *,
+        max_rate_age_ns: int = SAMPLE_NS * 5,
+        pegs: Mapping[str, Decimal] | None = None,
+    ) -> None:
         self.books: dict[str, ConsolidatedBook] = {book.symbol: book for book in books}
+        self.crosses: dict[str, list[str]] = {}  # leg -> the instruments that are priced through it
+        for book in self.books.values():
+            for leg in book.legs if isinstance(book, CrossBook) else ():
+                self.crosses.setdefault(leg.symbol, []).append(book.symbol)
+        own = {symbol: book for symbol, book in self.books.items() if not isinstance(book, CrossBook) or book.direct}
+        self.rates = Rates(own, max_age_ns=max_rate_age_ns, pegs=pegs)
         self.volatility: dict[str, Volatility] = {symbol: Volatility() for symbol in self.books}
         self.last_quote: dict[tuple[str, str], QuoteTick] = {}
         self.ladders: dict[tuple[str, str], LpLadder] = {}
@@ -59,6 +73,20 @@ class Market:
         """Fair value from live books only, or None."""
         book = self.books.get(symbol)
         return book.fair(now_ns) if book else None
+
+    def venues(self, symbol: str) -> list[str]:
+        """Venues that list the symbol; what is only priced through others has none."""
+        book = self.books[symbol]
+        return book.direct if isinstance(book, CrossBook) else book.venues
+
+    def legs(self, symbol: str) -> list[str]:
+        """The instruments a synthetic one is priced through; [] for any other."""
+        book = self.books.get(symbol)
+        return [leg.symbol for leg in book.legs] if isinstance(book, CrossBook) else []
+
+    def marks(self, currency: str, now_ns: int) -> dict[str, Decimal]:
+        """What one unit of each currency is worth in `currency`, by live books; those without a rate are missing."""
+        return self.rates.marks(currency, now_ns)
 
     def rungs(self, symbol: str, now_ns: int, max_age_ns: int) -> list[tuple[str, Decimal, Decimal, Decimal]]:
         """Streamed LP sizes that are fresh: (lp, quantity, bid, ask)."""
@@ -151,7 +179,8 @@ class MarketActor(Safe, LoopSafe, Actor):
             reason = ""
             if ts_init - source.sampled_ns >= SAMPLE_NS:
                 source.sampled_ns = ts_init
-                self._sample(symbol, ts_init)
+                for sampled in (symbol, *self.market.crosses.get(symbol, ())):
+                    self._sample(sampled, ts_init)
         if self._reprice is not None:
             self._reprice(symbol, ts_init)
             self.tick_to_price.record(self.clock.timestamp_ns() - ts_init)

@@ -30,6 +30,7 @@ from desk.ledger import Ledger
 from desk.market import Market, MarketActor
 from desk.repricing import Repricer
 from desk.rfq.records import RfqRecord
+from pricing.cross import CrossBook
 from risk.gate import Gate
 
 if TYPE_CHECKING:
@@ -167,12 +168,7 @@ class StateView:
         return views
 
     def _pnl(self, now: int) -> PnlView:
-        marks = {
-            symbol.split("/")[0]: fair
-            for symbol in self._market.books
-            if (fair := self._market.fair(symbol, now)) is not None
-        }
-        parts = self._ledger.pnl(marks)
+        parts = self._ledger.pnl(self._market.marks(self._config.base_currency, now))
         cent = Decimal("0.0001")
         return PnlView(
             currency=self._config.base_currency,
@@ -186,6 +182,8 @@ class StateView:
 
     def _ladder(self, symbol: str, now: int) -> LadderView:
         book = self._market.books[symbol]
+        if isinstance(book, CrossBook):  # its legs' ticks do not reprice it
+            self._repricer.reprice(symbol, now)
         bids, asks = book.ladder(LADDER_DEPTH, now)
         fair = book.fair(now)
         return LadderView(

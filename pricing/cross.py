@@ -133,7 +133,8 @@ class CrossBook(ConsolidatedBook):
         return value.quantize(Decimal(1).scaleb(-(self.scale.price_decimals + 2)), ROUND_HALF_EVEN)
 
     def fair(self, now_ns: int) -> Decimal | None:
-        """Fair value from live books only, or None (see the module)."""
+        """Fair value from live books only, or None (see the module). Makes the synthetic book anew: who asks, prices next."""
+        self.renew(now_ns)
         cross = self.cross_fair(now_ns)
         mids = [
             (best[0] + best[1]) / 2
