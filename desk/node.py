@@ -29,7 +29,9 @@ from adapters.ccxt.factories import (
     CcxtExecClientFactory,
     load_ccxt,
 )
+from adapters.clickhouse.client import ArchiveError
 from adapters.clickhouse.config import ArchiveConfig
+from adapters.clickhouse.place import ask_archiver
 from adapters.clickhouse.tap import ArchiveTap
 from adapters.falconx.actor import FalconXActor
 from adapters.falconx.config import FalconXConfig
@@ -45,6 +47,7 @@ from desk.errors import ConfigFault, TemporaryFault
 from desk.ids import base36
 from desk.ledger import Ledger
 from desk.paper import paper_clients
+from desk.tca.history import recall
 
 log = logging.getLogger("kerb.desk")
 
@@ -72,6 +75,7 @@ class LiveDesk:
         self._archiver: asyncio.subprocess.Process | None = None
         self._tap: ArchiveTap | None = None
         self._watch: asyncio.Task[None] | None = None
+        self._recall: asyncio.Task[None] | None = None
 
     async def start(self, say: Callable[[str], None]) -> None:
         """Bring everything up; `say` is told each step in words. May be cancelled; `stop` ends what was started."""
@@ -112,6 +116,8 @@ class LiveDesk:
         )
         self.ledger.on_fault(lambda what, error: loop.call_soon_threadsafe(self._ledger_fault, what, error))
         say("connecting to venues")
+        if config.archive is not None:
+            self._recall = asyncio.create_task(self._remember(time.time_ns()), name="recall")
         await self.node.start(CONNECT_DEADLINE_S)
         for client in self.node.unconnected:
             self.parts.alerts.raise_("warning", f"{client} is not connected yet; it is tried again in the background")
@@ -130,8 +136,9 @@ class LiveDesk:
 
     async def stop(self) -> None:
         """Stop in order; what was promised is durable when this returns."""
-        if self._watch is not None:
-            self._watch.cancel()
+        for task in (self._watch, self._recall):
+            if task is not None:
+                task.cancel()
         if self.api is not None:
             await self.api.stop()
         if self.node is not None:
@@ -252,6 +259,26 @@ class LiveDesk:
             self.parts.alerts.raise_("warning", f"the archiver ended (exit {code}); starting it again", "archive")
             await asyncio.sleep(1.0)
             await self._start_archiver(self.config.archive)
+
+    async def _remember(self, start_ns: int) -> None:
+        """Go on with what earlier runs learnt of clients, venues and LPs, as soon as the archiver answers; until then priors count."""
+        socket, found = str(self.state_dir / "archive.sock"), []
+
+        def ask(sql: str) -> str:
+            return ask_archiver(socket, "/query", {"sql": sql, "format": "JSONEachRow"})
+
+        for pause_s in (0.5, 1, 2, 4, 8, 15, 30):
+            try:
+                await _aside(lambda: found.append(recall(ask, self.config.tca, start_ns)))
+            except ArchiveError as error:
+                fault = str(error)
+                if not error.retryable:
+                    break
+                await asyncio.sleep(pause_s)
+            else:
+                self.parts.tca.merge(found[0])
+                return
+        self.parts.alerts.raise_("warning", f"scorecards begin from nothing: {fault}", "tca")
 
     async def _stop_archiver(self) -> None:
         archiver, self._archiver = self._archiver, None
