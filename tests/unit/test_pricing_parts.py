@@ -12,7 +12,6 @@ import pytest
 from pricing.consolidated import BookStatus, ConsolidatedBook, VenueTerms
 from pricing.parameters import PricingParameters
 from pricing.scale import Scale, ScaleFault
-from pricing.skew import glft, skew_shift
 from pricing.volatility import Volatility
 from pricing.warm import StaleKernels, check, warm
 from pricing.waterfall import build, round_against
@@ -137,7 +136,7 @@ def test_volatility_of_a_known_walk_and_of_nothing() -> None:
         quiet.update(i * SECOND, 100.0)
     assert quiet.sigma == 1e-6 and quiet.update(1, float("nan")) == 1e-6 and quiet.update(1, -1.0) == 1e-6
     r, mid, sigma = Random(3), 60_000.0, 4e-5
-    seen = Volatility(3_000.0, 0.0, grid_s=1.0)
+    seen = Volatility(3_000.0, 0.0, grid_s=1.0, short_s=3_000.0)
     for i in range(20_000):
         seen.update(i * SECOND, mid)
         mid *= exp(r.gauss(0.0, sigma))
@@ -157,20 +156,6 @@ def test_volatility_is_not_fooled_by_bounce_on_ticks() -> None:
         seen.update(i * SECOND // 10, shown)
     assert sqrt(naive / 3600) > 1.8 * sigma
     assert seen.sigma == pytest.approx(sigma, rel=0.25)
-
-
-def test_skew_is_opposite_to_inventory_and_bounded() -> None:
-    fair, band, bps = Decimal(60_000), Decimal(10), Decimal(3)
-    assert skew_shift(Decimal(5), band, fair, bps) == Decimal(-9)
-    assert skew_shift(Decimal(-50), band, fair, bps) == Decimal(18)
-    assert skew_shift(Decimal(5), Decimal(0), fair, bps) == 0
-
-
-def test_glft_against_its_other_published_form() -> None:
-    sigma, gamma, a, k = 0.3, 0.01, 0.9, 0.3  # the parameters of the paper's figures
-    half, slope = glft(sigma, gamma, a, k)
-    expected = sqrt(sigma**2 * gamma / (2 * k * a) * (1 + gamma / k) ** (1 + k / gamma))
-    assert slope == pytest.approx(expected) and half == pytest.approx(log(1 + gamma / k) / gamma + expected / 2)
 
 
 def test_waterfall_rounds_against_the_client() -> None:
