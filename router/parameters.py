@@ -27,6 +27,11 @@ class RouterParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     guard_bps: Decimal = Decimal("1")  # how far beyond the worst planned level a child's limit may reach
     min_clip: dict[str, Decimal] = msgspec.field(default_factory=dict)  # base currency -> the least worth sending
     order_id_tag: str = "001"  # of the one strategy, in the engine
+    policy: str = "exact"  # how an order is split: exact; best_venue and pro_rata are there to be compared with
+    slippage_model: str = ""  # expected slippage: "" none, "prior" theory alone, or a file of `kerb learn slippage`
+    slippage_latency_ms: int = 25  # from decision to a venue's match, for what the market does meanwhile
+    slippage_impact: Decimal = Decimal("1")  # Y of the square-root impact of what is beyond the visible book
+    daily_volume: dict[str, Decimal] = msgspec.field(default_factory=dict)  # symbol -> base currency a day, for impact
 
     @property
     def quote_margin_ns(self) -> int:
@@ -34,6 +39,11 @@ class RouterParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
         return self.quote_margin_ms * 1_000_000
 
     def __post_init__(self) -> None:
+        if self.policy not in SPLITS:
+            raise ValueError(f"policy: {self.policy!r} is none of {', '.join(SPLITS)}")
+        for symbol, volume in self.daily_volume.items():
+            if not volume.is_finite() or volume <= 0:
+                raise ValueError(f"daily_volume.{symbol}: must be a number greater than zero")
         for name in self.__struct_fields__:
             value = getattr(self, name)
             if isinstance(value, int) and value < (1 if name in POSITIVE else 0):
@@ -42,4 +52,5 @@ class RouterParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
                 raise ValueError(f"{name}: must be a number of at least zero")
 
 
+SPLITS = ("exact", "best_venue", "pro_rata")
 POSITIVE = frozenset({"max_children", "max_attempts", "child_timeout_ms", "resolve_retry_ms"})

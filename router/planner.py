@@ -17,11 +17,11 @@ from risk.exact import BPS, EXACT, ZERO, add, times
 from risk.gate import Gate
 from risk.state import pair_of
 from router.accounting import Work
+from router.baselines import POLICIES
 from router.orders import ChildOrder, ChildState, ParentOrder
 from router.parameters import RouterParameters
 from router.plan import Plan, Terms, floor_to, plan_children, price_of, too_small, usable
 from router.request import SplitQuote
-from router.split import split_book
 
 if TYPE_CHECKING:
     from nautilus_trader.cache.base import CacheFacade
@@ -48,6 +48,7 @@ class Planner:
         self._gate = gate
         self._lps = tuple(lps)
         self._cache = cache
+        self._split = POLICIES[parameters.policy]
 
     def fair(self, symbol: str, now_ns: int) -> Decimal | None:
         """Fair value, None without a live book."""
@@ -101,7 +102,7 @@ class Planner:
         good = [quote for quote in usable(quotes, parent.side, now_ns, parameters.quote_margin_ns) if quote.lp in terms]
         reachable = {venue for venue in book.venues if venue in terms and self._account(venue) is not None}
         lent = list(working)
-        result = split_book(
+        result = self._split(
             book,
             side=parent.side,
             quantity=self.clip(work, now_ns),

@@ -1,8 +1,9 @@
 """The engine with the simulated venues on it: exchanges that match against the tape's books, and the LP.
 
-What a venue is here: L2 books from the tape; our orders consume the liquidity they take until the tape changes that level; one latency for
-insert, update and cancel, and none back (the engine knows no return path, so `VenueLatency` covers both ways); taker and maker fees in
-basis points, charged in quote currency and rounded up; a cash account.
+What a venue is here: L2 books from the tape; our orders consume the liquidity they take until the tape changes that level (or, with `fade`,
+meet a modelled answer of the market, `sim.replay.fade`); one latency for insert, update and cancel, and none back (the engine knows no
+return path, so `VenueLatency` covers both ways); taker and maker fees in basis points, charged in quote currency and rounded up; a cash
+account.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from adapters.nautilus.pump import Pump
 from sim.instruments import BINANCE, KRAKEN, VenueInstrument, opening_balances
 from sim.lp_model import LpModel, LpParams
 from sim.replay.data import TapeData
+from sim.replay.fade import FadeBooks, FadeParams, FadingFills, Footprint
 from sim.replay.listing import lp_instrument
 from sim.replay.lp import SimLp, SimLpActor, SimLpExecClient
 from sim.replay.outcomes import SimOutcomes
@@ -37,6 +39,7 @@ class SimVenues(msgspec.Struct, frozen=True, kw_only=True):
 
     latency_ns: Mapping[str, int] = msgspec.field(default_factory=lambda: {BINANCE: 9 * MS, KRAKEN: 24 * MS})
     lps: Sequence[LpParams] = (LpParams(),)
+    fade: FadeParams | None = None
     log_level: str = "ERROR"
     trader_id: str = "KERB-001"
 
@@ -77,7 +80,11 @@ def build_engine(
     for listing in data.listings:
         by_venue.setdefault(listing.venue, []).append(listing)
     symbols = sorted({listing.symbol for listing in data.listings})
+    footprint = Footprint(venues.fade, seed) if venues.fade is not None else None
+    fading: list[FadingFills] = []
     for name, listings in sorted(by_venue.items()):
+        if footprint is not None:
+            fading.append(FadingFills(footprint))
         engine.add_venue(
             venue=Venue(name),
             oms_type=OmsType.NETTING,
@@ -87,11 +94,13 @@ def build_engine(
                 Money(amount, Currency.from_str(code)) for code, amount in opening_balances(symbols).items()
             ],
             book_type=BookType.L2_MBP,
-            fill_model=FillModel(random_seed=seed & 0xFFFFFFFF),
+            fill_model=fading[-1] if fading else FillModel(random_seed=seed & 0xFFFFFFFF),
             fee_model=BpsFee(listings),
             latency_model=LatencyModel(base_latency_nanos=venues.latency_ns[name]),
-            liquidity_consumption=True,
+            liquidity_consumption=True,  # the fade model keeps its own; the engine then only ends what it leaves empty
         )
+    if fading:
+        engine.add_actor(FadeBooks([instrument.id for instrument in data.instruments], fading))
     for instrument in data.instruments:
         engine.add_instrument(instrument)
     lps = [_add_lp(engine, params, symbols, seed) for params in venues.lps]

@@ -1,0 +1,116 @@
+"""`kerb study`: policies compared in the simulator, wins and losses alike. Nothing heavy is imported before a command is called."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sim.cli import DURATION
+
+if TYPE_CHECKING:
+    from sim.studies.study import Study
+
+
+@click.group()
+def study() -> None:
+    """Compare policies on recorded tapes: same orders, same seeds, paired differences."""
+
+
+def _common(seeds: int, window: float) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Options of every study."""
+
+    def add(command: Callable[..., Any]) -> Callable[..., Any]:
+        for option in reversed(
+            (
+                click.option(
+                    "--tape",
+                    required=True,
+                    type=click.Path(path_type=Path),
+                    help="A recorded feed, or a folder of them.",
+                ),
+                click.option(
+                    "--seeds",
+                    type=click.IntRange(2, 10_000),
+                    default=seeds,
+                    show_default=True,
+                    help="Runs of each policy.",
+                ),
+                click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="The first of them."),
+                click.option(
+                    "--window",
+                    type=DURATION,
+                    default=window,
+                    show_default=True,
+                    help="Seeds take turns on pieces of the tape this long.",
+                ),
+                click.option(
+                    "--workers",
+                    type=click.IntRange(1, 256),
+                    default=os.cpu_count() or 1,
+                    show_default=True,
+                    help="Processes.",
+                ),
+                click.option(
+                    "--json", "json_file", type=click.File("w"), help="Write every figure to FILE (- for stdout)."
+                ),
+            )
+        ):
+            command = option(command)
+        return command
+
+    return add
+
+
+@study.command()
+@_common(seeds=24, window=120.0)
+@click.option("--lps/--no-lps", default=False, show_default=True, help="Offer simulated LP quotes to every policy.")
+@click.option("--fade/--no-fade", default=True, show_default=True, help="Let the market answer our orders (a model).")
+@click.option(
+    "--slippage-model", default="", help="One more arm: exact, with expected slippage (prior, or a file of kerb learn)."
+)
+def router(
+    tape: Path,
+    seeds: int,
+    seed: int,
+    window: float,
+    workers: int,
+    json_file: click.utils.LazyFile | None,
+    lps: bool,
+    fade: bool,
+    slippage_model: str,
+) -> None:
+    """The exact split against best-venue-only and pro-rata: cost of the same orders."""
+    from sim.studies.router import study as run
+    from sim.studies.windows import windows_of
+
+    found = run(
+        windows_of(tape, window),
+        range(seed, seed + seeds),
+        lps=lps,
+        fade=fade,
+        slippage_model=slippage_model,
+        workers=workers,
+        say=_say,
+    )
+    _tell(found, json_file)
+
+
+def _say(sentence: str) -> None:
+    click.echo(f"kerb: {sentence}", err=True)
+
+
+def _tell(found: Study, json_file: click.utils.LazyFile | None) -> None:
+    import json
+
+    from sim.studies.study import jsonable, lines
+
+    if json_file is not None:
+        json_file.write(json.dumps(jsonable(found), indent=2) + "\n")
+        if json_file.name == "-":
+            return
+    for line in lines(found):
+        click.echo(line)
