@@ -42,7 +42,7 @@ from risk.gate import Gate
 from risk.state import RiskState
 from router.sor import SmartOrderRouter
 
-SYNTHETIC_DECIMALS = 4  # of a synthetic book's prices beyond those of the instrument's tick
+SYNTHETIC_DECIMALS = 2  # of a synthetic book's prices beyond those of the instrument's tick
 
 
 @dataclass(slots=True)

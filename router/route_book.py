@@ -82,7 +82,7 @@ def fair_of(venues: Iterable[Venue]) -> Decimal | None:
     return median(mids) if mids else None
 
 
-def from_live(book: ConsolidatedBook, *, sigma: float, now_ns: int) -> RouteBook | None:
+def from_live(book: ConsolidatedBook, *, sigma: float, now_ns: int, depth: int = DEPTH) -> RouteBook | None:
     """The live venues of a desk's book (the synthetic one left out); None when there is none, or no fair value."""
     fair = book.fair(now_ns)
     names = book.direct if isinstance(book, CrossBook) else book.venues
@@ -92,7 +92,7 @@ def from_live(book: ConsolidatedBook, *, sigma: float, now_ns: int) -> RouteBook
     venues = []
     for name in live:
         terms = book.terms(name)
-        bids, asks = book.levels(name, DEPTH)
+        bids, asks = book.levels(name, depth)
         venues.append(
             Venue(
                 venue=name,

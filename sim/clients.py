@@ -19,7 +19,8 @@ from pathlib import Path
 import msgspec
 
 SIZE_RANGES: Mapping[str, tuple[float, float]] = {"BTC": (0.01, 3.0), "ETH": (0.1, 30.0)}
-VALUE_RANGE = (600.0, 180_000.0)  # quote currency: of a coin that is not in the table
+VALUE_RANGE = (600.0, 180_000.0)  # dollars: of a coin that is not in the table
+_DOLLARS = {"BTC": 60_000.0}  # about what a unit of another quote currency is worth
 DEFAULT_RATE_PER_S = 1.35
 
 
@@ -94,7 +95,8 @@ def _request(
     dice: random.Random, at_ns: int, who: ClientProfile, symbol: str, price: Decimal, lean: dict[str, float]
 ) -> ScriptedRfq:
     base, _, quote = symbol.partition("/")
-    low, high = SIZE_RANGES.get(base) or (VALUE_RANGE[0] / float(price), VALUE_RANGE[1] / float(price))
+    worth = float(price) * _DOLLARS.get(quote, 1.0)
+    low, high = SIZE_RANGES.get(base) or (VALUE_RANGE[0] / worth, VALUE_RANGE[1] / worth)
     size = math.exp(dice.uniform(math.log(low), math.log(high)))
     # `lean` is what the clients have bought, net, in units of the largest size: the more, the likelier the next one sells.
     side = "buy" if dice.random() < 0.5 - 0.25 * math.tanh(lean[symbol] / 2) else "sell"
@@ -111,7 +113,7 @@ def _request(
         client=who.client_id,
         instrument=symbol,
         side="two_way" if two_way else side,
-        quantity=_rounded(size * float(price), 2) if quote_sized else _rounded(size, 4),
+        quantity=_rounded(size * float(price), 2 if price >= 1 else 6) if quote_sized else _rounded(size, 4),
         currency=quote if quote_sized else base,
         accept_after_ms=delay_ms if accepts else None,
         accept_side=side,

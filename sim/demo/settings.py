@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from desk.clients.store import KeyStore
+from sim.crosses import crosses
 
 GENERATED = "# Written by `kerb demo` at each start. Remove this line to keep your own changes."
 TIERS = {"alpha": "gold", "beta": "silver", "gamma": "standard"}
@@ -116,6 +117,25 @@ def write_config(
             f'[risk.symbols."{symbol}"]',
             f'max_quantity = "{sizing.largest:f}"',
             f'max_child_quantity = "{sizing.largest:f}"',
+            "",
+        ]
+    prices = {item["symbol"]: item["price"] for item in instruments}
+    for cross in crosses(prices):
+        sizing = instrument_sizes(cross.legs[0], prices[cross.legs[0]])
+        lines += [
+            "[[instruments]]  # no venue lists it: priced through its two legs, and hedged in them",
+            f'symbol = "{cross.symbol}"',
+            f'synthetic = ["{cross.legs[0]}", "{cross.legs[1]}"]',
+            "direct = false",
+            f'price_tick = "{cross.price_tick:f}"',
+            "quote_precision = 8",
+            f'max_quantity = "{sizing.largest:f}"',
+            "",
+        ]
+        sizes += [
+            f'[risk.symbols."{cross.symbol}"]',
+            f'max_quantity = "{sizing.largest:f}"',
+            f'max_notional = "{2 * sizing.largest * cross.price:f}"',
             "",
         ]
     for name, exchange, fee in (("BINANCE", "binance", "4"), ("KRAKEN", "kraken", "5")):

@@ -26,6 +26,7 @@ import aiohttp
 from adapters.process import as_child
 from desk.client import DeskState, KerbClient
 from desk.errors import ConfigFault, KerbError, TemporaryFault
+from sim.crosses import crosses
 from sim.demo.crowd import Crowd
 from sim.demo.report import archive_rows, build_report
 from sim.demo.settings import desk_environment, write_access, write_config
@@ -119,7 +120,9 @@ class Supervisor:
         options = self.options
         operator = access["operator"]
         async with KerbClient(url, operator["key"], operator["secret"]) as desk:
-            crowd = Crowd(url, access["clients"], instruments, options.seed)
+            offered = {item.symbol for item in await desk.instruments()}
+            asked = [item for item in (*instruments, *_crosses(instruments)) if item["symbol"] in offered]
+            crowd = Crowd(url, access["clients"], asked or instruments, options.seed)
             flow = asyncio.create_task(crowd.run(), name="clients")
             watch = asyncio.create_task(self._watch(), name="watch")
             ends = [interrupted, watch]
@@ -333,6 +336,14 @@ def _instruments(venues: dict[str, Any]) -> list[dict[str, Any]]:
     return [
         {"symbol": item["symbol"], "price_tick": Decimal(item["price_tick"]), "price": Decimal(item["price"])}
         for item in venues["instruments"]
+    ]
+
+
+def _crosses(instruments: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What the desk may offer beside what its venues list."""
+    return [
+        {"symbol": cross.symbol, "price": cross.price}
+        for cross in crosses({item["symbol"]: item["price"] for item in instruments})
     ]
 
 

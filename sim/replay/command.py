@@ -11,9 +11,10 @@ from typing import Any
 import msgspec
 from nautilus_trader.model.data import QuoteTick
 
-from desk.config.model import DeskConfig
+from desk.config.model import DeskConfig, InstrumentSection
 from desk.errors import ConfigFault
 from sim.clients import ScriptedRfq, read_script, script
+from sim.crosses import crosses
 from sim.feed import binance_instrument_of
 from sim.instruments import BINANCE, KRAKEN, binance_instrument
 from sim.replay import report as reports
@@ -90,7 +91,7 @@ def prepare(
         say(
             f"{data.clears} times a book could not be trusted and was cleared; the desk does not quote from it until it is whole"
         )
-    return Replay(tapes, data, settings, _script(clients, data, prices, seed), seed)
+    return Replay(tapes, data, settings, _script(clients, data, settings, prices, seed), seed)
 
 
 def replay(job: Replay, folder: Path | None = None) -> dict[str, Any]:
@@ -111,7 +112,8 @@ def prepare_generated(seconds: float, *, seed: int = 7, symbol: str = "BTC/USDT"
     data = generated(symbol, seed, seconds)
     tick = next(event for event in data.events if isinstance(event, QuoteTick))
     prices = {symbol: tick.bid_price.as_decimal()}
-    return Replay((), data, replay_config(None, [listing], prices, seed), _script(None, data, prices, seed), seed)
+    settings = replay_config(None, [listing], prices, seed)
+    return Replay((), data, settings, _script(None, data, settings, prices, seed), seed)
 
 
 def measure_ratio(source: Path | Replay, *, seed: int = 7, pairs: int = 3, end: str | None = None) -> Ratio:
@@ -129,7 +131,7 @@ def measure_ratio(source: Path | Replay, *, seed: int = 7, pairs: int = 3, end: 
 
 def _configured(tapes: Sequence[TapeInfo], config: DeskConfig, say: Callable[[str], None]) -> list[TapeInfo]:
     """Tapes whose instrument the desk trades; the others are said and left out."""
-    wanted = {item.symbol for item in config.instruments}
+    wanted = set(config.direct_symbols)
     for info in tapes:
         if info.symbol not in wanted:
             say(f"{info.path.name}: {info.symbol} is not among the configured instruments; it is left out")
@@ -147,7 +149,7 @@ def _narrowed(config: DeskConfig, symbols: set[str], say: Callable[[str], None])
         if section.enabled and section.venue not in (BINANCE, KRAKEN):
             say(f"{section.venue} cannot be simulated from a tape yet; it is left out")
     for item in config.instruments:
-        if item.symbol not in symbols:
+        if not _playable(item, symbols):
             say(f"there is no tape of {item.symbol}; it is left out")
     narrowed = [
         msgspec.structs.replace(section, symbols=tuple(s for s in config.venue_symbols(section) if s in symbols))
@@ -160,13 +162,24 @@ def _narrowed(config: DeskConfig, symbols: set[str], say: Callable[[str], None])
     ]
     return msgspec.structs.replace(
         config,
-        instruments=tuple(item for item in config.instruments if item.symbol in symbols),
+        instruments=tuple(
+            item if set(item.synthetic) <= symbols else msgspec.structs.replace(item, synthetic=())
+            for item in config.instruments
+            if _playable(item, symbols)
+        ),
         venues=tuple(section for section in narrowed if section.symbols),
         lps=tuple(section for section in lps if section.symbols),
     )
 
 
-def _script(path: Path | None, data: TapeData, prices: dict[str, Decimal], seed: int) -> Sequence[ScriptedRfq]:
+def _playable(item: InstrumentSection, symbols: set[str]) -> bool:
+    """Whether the tapes show the instrument, or the legs it is priced through."""
+    return set(item.synthetic) <= symbols if item.synthetic and not item.direct else item.symbol in symbols
+
+
+def _script(
+    path: Path | None, data: TapeData, config: DeskConfig, prices: dict[str, Decimal], seed: int
+) -> Sequence[ScriptedRfq]:
     if path is not None:
         try:
             return read_script(path)
@@ -177,10 +190,11 @@ def _script(path: Path | None, data: TapeData, prices: dict[str, Decimal], seed:
     duration_s = (data.last_ns - data.first_ns - CLIENTS_START_NS) / 1e9 - TAIL_S
     if duration_s <= 0:
         return ()
+    prices = prices | {cross.symbol: cross.price for cross in crosses(prices)}
     return tuple(
         script(
             seed,
-            sorted({item.symbol for item in data.listings}),
+            sorted(prices.keys() & {item.symbol for item in config.instruments}),
             prices=prices,
             rate_per_s=RATE_PER_S,
             duration_s=duration_s,

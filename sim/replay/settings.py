@@ -13,6 +13,7 @@ from desk.config.load import load
 from desk.config.model import Band, DeskConfig, HedgingSection, InstrumentSection, LpSection, VenueSection
 from desk.errors import ConfigFault
 from risk.limits import RiskLimits, SymbolLimits
+from sim.crosses import crosses
 from sim.demo.settings import instrument_sizes
 from sim.events import EventKind
 from sim.feed import binance_events, binance_instrument_of
@@ -49,6 +50,23 @@ def made_for(listings: Sequence[VenueInstrument], prices: dict[str, Decimal]) ->
         limits[listing.base] = sizing.limit
         levels[listing.symbol] = sizing.levels
         sizes[listing.symbol] = SymbolLimits(max_quantity=sizing.largest, max_child_quantity=sizing.largest)
+    for cross in crosses(prices):
+        sizing = instrument_sizes(cross.legs[0], prices[cross.legs[0]])
+        instruments.append(
+            InstrumentSection(
+                symbol=cross.symbol,
+                synthetic=cross.legs,
+                direct=False,
+                price_tick=cross.price_tick,
+                quote_precision=8,
+                max_quantity=sizing.largest,
+            )
+        )
+        sizes[cross.symbol] = SymbolLimits(
+            max_quantity=sizing.largest,
+            max_notional=2 * sizing.largest * cross.price,
+            max_child_quantity=sizing.largest,
+        )
     return DeskConfig(
         name="kerb replay",
         instruments=tuple(instruments),
