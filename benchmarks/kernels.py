@@ -15,10 +15,11 @@ from benchmarks.orders import order
 from benchmarks.row import Row, rows, side_by_side
 from pricing import sweep
 from pricing.book import apply_levels
+from pricing.charges import Charges, Client
 from pricing.consolidated import ConsolidatedBook, VenueTerms
 from pricing.ladder import price_quote
 from pricing.parameters import PricingParameters
-from pricing.rungs import ladder_kernel, terms
+from pricing.rungs import Ladder, ladder_kernel
 from pricing.scale import Scale
 from router.exact import Search
 from router.lots import Item, Part
@@ -96,28 +97,30 @@ def books(venues: int, depth: int, seed: int = 1) -> ConsolidatedBook:
     return book
 
 
+_TERMS = {
+    "ttl_ms": 2000,
+    "inventory": Decimal(3),
+    "band": Decimal(10),
+    "volatility": 2e-5,
+    "parameters": PricingParameters(),
+    "tick": Decimal("0.01"),
+}
+
+
 def ladder() -> list[Row]:
     """Ten rungs on both sides, in one kernel call; and one explained quote."""
     report: list[Row] = []
     for venues, depth in ((3, 20), (5, 50), (10, 100)):
         book = books(venues, depth)
-        shown = sweep.displayed(book.arena, 1, book.live_mask(NOW))
+        live = book.live_mask(NOW)
+        shown = sweep.displayed(book.arena, 1, live)
         sizes = np.array(
             [max(1, shown * share // 400) for share in (1, 2, 4, 8, 16, 30, 45, 60, 80, 100)], dtype=np.int64
         )
-        arguments = {
-            "ttl_ms": 2000,
-            "inventory": Decimal(3),
-            "band": Decimal(10),
-            "volatility": 2e-5,
-            "tier": "gold",
-            "parameters": PricingParameters(),
-            "tick": Decimal("0.01"),
-        }
-        costs = terms(book, fair=book.fair(NOW) or Decimal(60_000), **arguments)
-        out = np.zeros((10, 2), dtype=np.int64)
-        live = book.live_mask(NOW)
-        ours = partial(ladder_kernel, book.arena, live, sizes, costs, out)
+        rungs = Ladder(book, [book.scale.size(size) for size in sizes.tolist()])
+        fair = book.fair(NOW) or Decimal(60_000)
+        rungs.set_charges(Charges(book.scale, fair=fair, client=Client("gold"), **_TERMS))
+        ours = partial(ladder_kernel, book.arena, live, rungs.work)
         slopes, lots, fees = [], [], []
         for v, name in enumerate(book.venues):
             for ticks, size in book.side_levels(name, 1):
@@ -137,7 +140,7 @@ def ladder() -> list[Row]:
         mine, theirs = side_by_side([ours], {"numpy argsort, one side, no guards": [by_sort]}, 4000)
         question = f"ten rungs on both sides over {venues} books × {depth} levels, largest a quarter of the depth"
         report += rows(f"ladder {venues}x{depth}", question, mine, theirs)
-        quote = partial(price_quote, book, side="buy", quantity=Decimal("1.5"), now_ns=NOW, **arguments)
+        quote = partial(price_quote, book, side="buy", quantity=Decimal("1.5"), now_ns=NOW, tier="gold", **_TERMS)
         mine, _ = side_by_side([quote], {}, 400)
         report += rows(f"quote {venues}x{depth}", "one firm price with its waterfall, in decimals", mine, {})
     return report
@@ -189,23 +192,15 @@ def tick_to_price() -> list[Row]:
     book = books(5, 50)
     changes = _updates(book, 50, 4000)
     batches = [np.ascontiguousarray(changes[i : i + 20]) for i in range(0, 4000, 20)]
-    sizes = np.array([1000 * k for k in range(1, 11)], dtype=np.int64) * 100
-    arguments = {
-        "ttl_ms": 2000,
-        "inventory": Decimal(3),
-        "band": Decimal(10),
-        "volatility": 2e-5,
-        "tier": "gold",
-        "parameters": PricingParameters(),
-        "tick": Decimal("0.01"),
-    }
-    out = np.zeros((10, 2), dtype=np.int64)
+    rungs = Ladder(book, [Decimal(k) for k in range(1, 11)])
+    rungs.set_charges(Charges(book.scale, fair=book.fair(NOW) or Decimal(60_000), client=Client("gold"), **_TERMS))
 
     def tick(batch: np.ndarray) -> None:
         book.apply("V0", batch, False, NOW)
         fair = book.fair(NOW)
         if fair is not None:
-            ladder_kernel(book.arena, book.live_mask(NOW), sizes, terms(book, fair=fair, **arguments), out)
+            rungs.set_fair(fair)
+            rungs.price(NOW)
 
     mine, _ = side_by_side([partial(tick, batch) for batch in batches], {}, 5)
     question = "20 levels applied, fair value, ten rungs on both sides over 5 books × 50 (no parsing, no socket)"

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 
-import numpy as np
-
-from desk.config.model import DeskConfig
+from desk.config.model import DeskConfig, InstrumentSection
 from desk.market import Market
-from pricing.rungs import ladder_kernel, terms
+from pricing.charges import Charges, Client
+from pricing.rungs import Ladder
 
-HEADLINE_TIER = "standard"
+HEADLINE = Client(tier="standard")
 _FLAT = Decimal(0)
 
 
@@ -31,39 +30,41 @@ class Repricer:
         self._config = config
         self._market = market
         self._position = position
-        self._sizes = {symbol: sorted(sizes.get(symbol, ())) for symbol in market.books}
         self._instruments = {item.symbol: item for item in config.instruments}
-        self._lots = {
-            symbol: np.array([market.books[symbol].scale.lots_up(size) for size in wanted], dtype=np.int64)
-            for symbol, wanted in self._sizes.items()
-        }
-        self._prices = {symbol: np.zeros((len(wanted), 2), dtype=np.int64) for symbol, wanted in self._sizes.items()}
+        self._ladders = {symbol: Ladder(book, sorted(sizes.get(symbol, ()))) for symbol, book in market.books.items()}
+        self._charged: dict[str, tuple[Decimal, float]] = {}  # inventory and volatility that the charges stand for
 
     def reprice(self, symbol: str, now_ns: int) -> None:
-        """One kernel call over all live books, both sides, every headline size; zeros where nothing can be priced."""
-        book, prices, item = self._market.books[symbol], self._prices[symbol], self._instruments[symbol]
+        """One kernel call over all live books, both sides, every headline size; nothing where nothing can be priced."""
+        book, ladder, item = self._market.books[symbol], self._ladders[symbol], self._instruments[symbol]
         fair = book.fair(now_ns)
         if fair is None:
-            prices[:] = 0
+            ladder.clear()
             return
+        position, sigma = self._position(item.base), self._market.volatility[symbol].sigma
+        if self._charged.get(symbol) == (position, sigma):
+            ladder.set_fair(fair)
+        else:
+            self._charged[symbol] = (position, sigma)
+            ladder.set_charges(self._charges(item, fair, position, sigma))
+            most = self._config.risk.max_position.get(item.base, _FLAT)
+            ladder.set_room(most + position, most - position)
+        ladder.price(now_ns)
+
+    def _charges(self, item: InstrumentSection, fair: Decimal, position: Decimal, sigma: float) -> Charges:
         band = self._config.hedging.bands.get(item.base)
-        costs = terms(
-            book,
+        return Charges(
+            self._market.books[item.symbol].scale,
             fair=fair,
             ttl_ms=self._config.pricing.ttl_ms,
-            inventory=self._position(item.base),
+            inventory=position,
             band=band.hard if band else _FLAT,
-            volatility=self._market.volatility[symbol].sigma,
-            tier=HEADLINE_TIER,
+            volatility=sigma,
+            client=HEADLINE,
             parameters=self._config.pricing,
             tick=item.price_tick,
         )
-        ladder_kernel(book.arena, book.live_mask(now_ns), self._lots[symbol], costs, prices)
 
     def headline(self, symbol: str) -> list[tuple[Decimal, Decimal | None, Decimal | None]]:
         """(size, bid, ask) of the last repricing, sizes ascending; None where there is no price."""
-        scale = self._market.books[symbol].scale
-        return [
-            (size, scale.price(int(bid)) if bid else None, scale.price(int(ask)) if ask else None)
-            for size, (bid, ask) in zip(self._sizes[symbol], self._prices[symbol], strict=True)
-        ]
+        return self._ladders[symbol].prices()

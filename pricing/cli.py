@@ -32,9 +32,10 @@ def price(context: click.Context, source: IO[bytes], path: Path | None, explain:
     """Price a ladder of sizes for one client, each price with its waterfall."""
     import msgspec
 
+    from pricing.charges import plain as text
     from pricing.explain import NAMES, changes, counterfactuals, table
     from pricing.offers import RequestFault
-    from pricing.offline import NoFairValue, OfflinePricer, answer, text
+    from pricing.offline import NoFairValue, OfflinePricer, answer
     from pricing.price_request import parse
 
     try:

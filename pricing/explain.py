@@ -1,4 +1,4 @@
-"""A ladder in words: the waterfall of every price as a table, and what each step changed.
+"""A ladder in words: formulas, the waterfall of every price as a table with its inputs, and what each step changed.
 
 The counterfactual of a step is the whole ladder priced without it, least spread, rounding and monotony included: what
 the client would have been shown. It is not the step's amount: where the least spread or the tick binds, leaving a
@@ -10,13 +10,24 @@ from __future__ import annotations
 from collections.abc import Iterator
 from decimal import Decimal
 
+from pricing.charges import plain as text
 from pricing.ladder import NoPrice, Priced
-from pricing.offline import OfflineLadder, OfflinePricer, text
+from pricing.offline import OfflineLadder, OfflinePricer
 from pricing.scale import EXACT
 from pricing.waterfall import STEPS
 
 Counterfactuals = dict[str, OfflineLadder]
 NAMES = {"sell": "bid", "buy": "ask"}
+FORMULAS = {
+    "sweep": "all-in VWAP of the displayed depth and LP rungs − fair",
+    "impact": "VWAP of the real depth − displayed VWAP, + impact_bps × √(size / displayed)",
+    "volatility": "k × σ × √(TTL + hedge time) × fair",
+    "skew": "shift by inventory: linear, GLFT or Barzykin–Bergault–Guéant",
+    "adverse_selection": "(n × own markout + n₀ × tier's) / (n + n₀)",
+    "credit": "credit_bps + tenor × funding + use of the line × utilisation_bps",
+    "markup": "tier × size bucket or tuned, floor to ceiling, + ticket / size, + what the least spread asks",
+    "rounding": "to the tick, against the client",
+}
 
 
 def counterfactuals(pricer: OfflinePricer) -> Counterfactuals:
@@ -36,8 +47,10 @@ def changes(ladder: OfflineLadder, others: Counterfactuals, rung: int, side: str
 
 
 def table(pricer: OfflinePricer, ladder: OfflineLadder, others: Counterfactuals) -> Iterator[str]:
-    """Lines for a person, numbers aligned."""
+    """Lines for a person, numbers aligned: formulas, then each price step by step, and what it would be without each."""
     yield f"{pricer.request.instrument}: fair {text(ladder.fair)}, amounts in quote currency per unit of base"
+    for step in STEPS:
+        yield f"  {step:<18}{FORMULAS[step]}"
     for lp, name, side in ladder.quotes:
         yield f"quote {name} of {lp}: we may {side} from it"
     for i, rung in enumerate(ladder.rungs):
@@ -50,20 +63,31 @@ def table(pricer: OfflinePricer, ladder: OfflineLadder, others: Counterfactuals)
                 yield f"{heading}: none: {priced.message}"
                 continue
             yield f"{heading}: from {', '.join(priced.sources)}"
-            yield from _steps(ladder.fair, priced, changes(ladder, others, i, side))
+            changed = changes(ladder, others, i, side)
+            yield from _steps(ladder.fair, priced)
+            for step, change in changed.items():
+                yield f"    {_counterfactual(NAMES[side], step, priced, change)}"
 
 
-def _steps(fair: Decimal, priced: Priced, changed: dict[str, Decimal | None]) -> Iterator[str]:
+def _counterfactual(name: str, step: str, priced: Priced, change: Decimal | None) -> str:
+    what = step.replace("_", " ")
+    if change is None:
+        return f"without {what} there would be no {name}"
+    if not change:
+        return f"without {what} the {name} would be the same"
+    without = EXACT.subtract(priced.price, change)
+    return f"without {what} the {name} would be {text(without)} ({change / priced.fair * 10_000:+.3f} bps)"
+
+
+def _steps(fair: Decimal, priced: Priced) -> Iterator[str]:
     running = fair
-    rows = [("step", "amount", "bps", "price so far", "without it", "it changed"), ("fair", "", "", text(fair), "", "")]
-    for step, amount in priced.waterfall:
+    rows = [("step", "amount", "bps", "price so far", "inputs"), ("fair", "", "", text(fair), "")]
+    for (step, amount), inputs in zip(priced.waterfall, priced.inputs, strict=True):
         running = EXACT.add(running, amount)
-        change = changed[step]
-        without = "no price" if change is None else text(EXACT.subtract(priced.price, change))
-        bps = f"{amount / fair * 10_000:.3f}"
-        rows.append((step, text(amount), bps, text(running), without, "" if change is None else text(change)))
-    rows.append(("price", text(EXACT.subtract(priced.price, fair)), "", text(priced.price), "", ""))
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+        rows.append((step, text(amount), f"{amount / fair * 10_000:.3f}", text(running), inputs))
+    total = EXACT.subtract(priced.price, fair)
+    rows.append(("price", text(total), f"{total / fair * 10_000:.3f}", text(priced.price), ""))
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
     for row in rows:
-        cells = [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
+        cells = [row[0].ljust(widths[0]), *(row[i].rjust(widths[i]) for i in (1, 2, 3)), row[4]]
         yield "  " + "  ".join(cells).rstrip()

@@ -1,36 +1,35 @@
 """`price_quote`: a firm price for one side and one size, with its waterfall; or the reason why there is none.
 
-Never through: the ask is at least half the least spread above the skewed fair value and the bid as much below it, so
+Never through: the ask is at least half the least spread above the skewed centre and the bid as much below it, so
 bid < ask at any two sizes; at one moment a larger size is never cheaper per unit on books alone (sweep and impact grow
-with size). All-or-none LP rungs may make their own size cheaper than a smaller one: that is what they are for. Rounding
-is always against the client, by at most one tick.
+with size), unless its markup is configured to be smaller. All-or-none LP rungs may make their own size cheaper than a
+smaller one: that is what they are for. Rounding is always against the client, by at most one tick.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from enum import StrEnum
 from itertools import product
-from math import sqrt
 
 import msgspec
 import numpy as np
 
 from pricing import sweep as kernels
+from pricing.adverse import UNKNOWN, Estimate
+from pricing.book import Array
+from pricing.charges import FINE, Charges, Client
 from pricing.consolidated import FEE_ONE, ConsolidatedBook
+from pricing.haircut import VENUE_WORK, FillRatios, real_targets
 from pricing.parameters import PricingParameters
-from pricing.rungs import ladder, terms
+from pricing.rungs import ROUNDS, set_venues
 from pricing.scale import EXACT
-from pricing.skew import BPS, skew_shift
 from pricing.waterfall import build
-
-__all__ = ["NoPrice", "NoPriceReason", "Priced", "Rung", "ladder", "price_quote", "terms"]
+from pricing.winning import WinModel
 
 BASE_UNIT = Decimal("0.00000001")  # precision of a base quantity that is found from a quote-currency amount
-FINE = 4  # decimals of a step beyond those of the price scale
 MAX_PLANS = 512  # combinations of LP rungs tried for one price
-ROUNDS = 12  # of the fixed point price ↔ quantity for quote-currency sizes
 
 Rung = tuple[str, Decimal, Decimal, Decimal]  # (lp, quantity, bid, ask)
 
@@ -44,6 +43,7 @@ class NoPriceReason(StrEnum):
     NO_LIQUIDITY = "no_liquidity"
     DEVIATION = "deviation"
     TOO_LARGE = "too_large"
+    BAND = "band"
 
 
 class NoPrice(msgspec.Struct, frozen=True):
@@ -64,12 +64,15 @@ class Priced(msgspec.Struct, frozen=True, kw_only=True):
     fair: Decimal
     waterfall: tuple[tuple[str, Decimal], ...]  # fair + Σ = price
     sources: tuple[str, ...]  # venues and LPs the sweep uses
+    inputs: tuple[str, ...]  # what each step came from, in words
 
 
 class _Swept(msgspec.Struct, frozen=True):
-    """All-in sweep price of a size, rounded against the client to `FINE` decimals beyond the scale."""
+    """All-in averages of a size in quote currency, rounded against the client to fine ticks: as displayed, and as expected."""
 
-    vwap: Decimal
+    shown: Decimal
+    real: Decimal
+    share: tuple[int, int]  # lots swept on the books, lots displayed
     sources: tuple[str, ...]
 
 
@@ -90,6 +93,11 @@ def price_quote(
     rungs: Sequence[Rung] = (),
     fair: Decimal | None = None,
     without: str = "",
+    markout: Estimate = UNKNOWN,
+    utilisation: float = 0.0,
+    fill_ratios: FillRatios | None = None,
+    win: WinModel | None = None,
+    room: Decimal | None = None,
 ) -> Priced | NoPrice:
     """Price `quantity` of base, or as much base as `quote_amount` buys (sells for). `side` is the client's: "buy" |
     "sell".
@@ -97,6 +105,8 @@ def price_quote(
     `volatility`: σ per √s, relative. `inventory`, `band`: base. `rungs`: all-or-none LP liquidity, at most one per LP
     is used. `fair` overrides the book's fair value. Quote-sized: the quantity has 8 decimals and is rounded against the
     client by at most one unit. `without` names a step to leave out, for a what-if; the least spread still holds.
+    `markout`, `utilisation`: the client's, see `pricing.adverse` and `pricing.credit`; `fill_ratios`: learnt, by venue;
+    `win`: what `tune_markup` tunes by; `room`: the most base that may be traded this way before the hard band.
     """
     size = quantity if quantity is not None else quote_amount
     if side not in ("buy", "sell") or size is None or not size.is_finite() or size <= 0:
@@ -108,8 +118,20 @@ def price_quote(
     fair = book.fair(now_ns) if fair is None else fair
     if fair is None or fair <= 0:
         return NoPrice(NoPriceReason.NO_FAIR_VALUE, f"{book.symbol}: venues disagree, no fair value")
-    one = _Pricer(book, side, live, fair, ttl_ms, inventory, band, volatility, tier, parameters, tick, rungs)
-    one.without = without
+    charges = Charges(
+        book.scale,
+        fair=fair,
+        ttl_ms=ttl_ms,
+        inventory=inventory,
+        band=band,
+        volatility=volatility,
+        client=Client(tier, markout, utilisation),
+        parameters=parameters,
+        tick=tick,
+        win=win,
+    )
+    one = _Pricer(book, side, live, fair, charges, rungs, fill_ratios)
+    one.without, one.room = without, room
     return one.of_base(size) if quantity is not None else one.of_quote(size)
 
 
@@ -122,68 +144,66 @@ class _Pricer:
         side: str,
         live: int,
         fair: Decimal,
-        ttl_ms: int,
-        inventory: Decimal,
-        band: Decimal,
-        volatility: float,
-        tier: str,
-        parameters: PricingParameters,
-        tick: Decimal,
+        charges: Charges,
         rungs: Sequence[Rung],
+        learnt: FillRatios | None,
     ) -> None:
-        self.book, self.side, self.live, self.fair, self.tick = book, side, live, fair, tick
-        self.sign = Decimal(1) if side == "buy" else Decimal(-1)
-        self.rungs = rungs
+        self.book, self.side, self.live, self.fair, self.charges, self.rungs = book, side, live, fair, charges, rungs
+        self.sign = 1 if side == "buy" else -1
         self.without = ""
-        self.parameters = parameters
-        self.step = Decimal(1).scaleb(-(book.scale.price_decimals + FINE))
+        self.room: Decimal | None = None
+        self.fine = -(book.scale.price_decimals + FINE)
+        self.step = Decimal(1).scaleb(self.fine)
         self.book_side = 1 if side == "buy" else 0
         self.displayed = int(kernels.displayed(book.arena, self.book_side, live))
-        seconds = (max(ttl_ms, 0) + parameters.hedge_ms) / 1000.0
-        sigma = max(volatility, 0.0) * parameters.volatility_multiplier * sqrt(seconds)
-        self.volatility = self._cost(Decimal(sigma) * fair)
-        self.skew = skew_shift(inventory, band, fair, parameters.skew_bps_at_band).quantize(self.step, ROUND_HALF_EVEN)
-        self.adverse = self._bps(parameters.adverse_bps)
-        self.credit = self._bps(parameters.credit_bps)
-        self.markup = self._bps(parameters.markup(tier))
-        self.half_spread = abs(self._bps(parameters.min_spread_bps / 2))
+        self.work: Array = np.zeros(len(book.venues) * VENUE_WORK, dtype=np.int64)
+        self.ratios = set_venues(book, self.work, charges.parameters, learnt)
 
-    def _cost(self, amount: Decimal) -> Decimal:
-        return self.sign * amount.quantize(self.step, ROUND_CEILING)
+    def _cost(self, fine: int) -> Decimal:
+        return Decimal(self.sign * fine).scaleb(self.fine)
 
-    def _bps(self, bps: Decimal) -> Decimal:
-        return self._cost(self.fair * bps * BPS)
-
-    def of_base(self, quantity: Decimal) -> Priced | NoPrice:
+    def of_base(self, quantity: Decimal, nominal: Decimal | None = None) -> Priced | NoPrice:
+        """Price a base quantity; `nominal`: the size that markup and skew go by (default: the quantity)."""
+        if self.room is not None and quantity > self.room:
+            left = max(self.room, Decimal(0))
+            return NoPrice(NoPriceReason.BAND, f"{self.book.symbol}: {quantity} asked, {left} left to the hard band")
         swept = self._sweep(quantity)
         if isinstance(swept, NoPrice):
             return swept
-        share = min(1.0, float(quantity.scaleb(self.book.scale.size_decimals)) / max(self.displayed, 1))
-        impact = self._cost(self.fair * self.parameters.impact_bps * BPS * Decimal(sqrt(share)))
+        charges, nominal = self.charges, nominal or quantity
+        skew = charges.skews((nominal,))
+        markup = charges.markup(nominal)
+        shift = charges.shift((skew.asks if self.side == "buy" else skew.bids)[0])
         steps = {
-            "sweep": EXACT.subtract(swept.vwap, self.fair),
-            "impact": impact,
-            "volatility": self.volatility,
-            "skew": self.skew,
-            "adverse_selection": self.adverse,
-            "credit": self.credit,
-            "markup": self.markup,
+            "sweep": EXACT.subtract(swept.shown, self.fair),
+            "impact": EXACT.add(EXACT.subtract(swept.real, swept.shown), self._cost(charges.impact_of(*swept.share))),
+            "volatility": self._cost(charges.volatility),
+            "skew": Decimal(shift).scaleb(self.fine),
+            "adverse_selection": self._cost(charges.adverse),
+            "credit": self._cost(charges.credit),
+            "markup": self._cost(charges.markup_fine(markup)),
         }
+        centre = charges.shift(skew.centre)
         if self.without in steps:
             steps[self.without] = Decimal(0)
-        edge = self.sign * (sum(steps.values()) - steps["skew"])
-        if edge < self.half_spread:
-            steps["markup"] += self.sign * (self.half_spread - edge)
-        price, waterfall = build(self.fair, steps, self.side, self.tick)
+            centre = 0 if self.without == "skew" else centre
+        fair = Decimal(charges.fair).scaleb(self.fine)
+        least = EXACT.add(fair, Decimal(centre + self.sign * charges.half_spread).scaleb(self.fine))
+        short = self.sign * EXACT.subtract(least, EXACT.add(self.fair, sum(steps.values())))
+        if short > 0:
+            steps["markup"] += self.sign * short
+        if self.without != "markup":
+            steps["markup"] += self._cost(charges.ticket_of(quantity))
+        price, waterfall = build(self.fair, steps, self.side, charges.tick)
         if self.without == "rounding":
             price, waterfall = EXACT.subtract(price, waterfall[-1][1]), (*waterfall[:-1], ("rounding", Decimal(0)))
-        deviation = abs(price - self.fair)
-        if price <= 0 or deviation > self.fair * self.parameters.max_deviation_bps * BPS:
-            bps = deviation / self.fair / BPS
+        deviation = abs(EXACT.subtract(price, fair))
+        if price <= 0 or deviation > Decimal(charges.collar).scaleb(self.fine):
+            bps = deviation / self.fair * 10_000
+            most = charges.parameters.max_deviation_bps
             return NoPrice(
                 NoPriceReason.DEVIATION,
-                f"{self.book.symbol}: {price} is {bps:.1f} bps from fair {self.fair}, over "
-                f"{self.parameters.max_deviation_bps}",
+                f"{self.book.symbol}: {price} is {bps:.1f} bps from fair {self.fair}, over {most}",
             )
         return Priced(
             side=self.side,
@@ -193,37 +213,33 @@ class _Pricer:
             fair=self.fair,
             waterfall=waterfall,
             sources=swept.sources,
+            inputs=charges.inputs(
+                f"{quantity:f} from {' '.join(swept.sources)}", self.ratios, swept.share, skew.centre, markup, short > 0
+            ),
         )
 
     def of_quote(self, amount: Decimal) -> Priced | NoPrice:
         """The quantity whose price × quantity comes closest to `amount`: not above it for a buy, not below it for a
-        sell."""
-        price = self.fair
-        worst: Decimal | None = None
-        seen: set[Decimal] = set()
+        sell. When two prices imply each other, the one worse for the client is honest at its own, smaller size."""
+        nominal = amount / self.fair
+        price, before = self.fair, Decimal(0)
+        limit: Decimal | None = None
+        worse = max if self.side == "buy" else min
         for _ in range(ROUNDS):
             quantity = self._base_of(amount, price)
             if quantity <= 0:
                 return NoPrice(NoPriceReason.BAD_SIZE, f"{amount} buys less than one unit of base at {price}")
-            priced = self.of_base(quantity)
-            if isinstance(priced, NoPrice):
+            priced = self.of_base(quantity, nominal)
+            if isinstance(priced, NoPrice) or priced.price == price:
                 return priced
-            if priced.price == price:
-                return priced
-            if (
-                priced.price in seen
-            ):  # two prices imply each other: the one worse for the client is honest at its own, smaller size
-                worse = max if self.side == "buy" else min
-                worst = priced.price if worst is None else worse(worst, priced.price)
-                quantity = self._base_of(amount, worst)
-                settled = self.of_base(quantity)
-                if isinstance(settled, NoPrice):
-                    return settled
-                if self.sign * settled.price <= self.sign * worst:
-                    return self._at(settled, worst)
-                worst = settled.price
-            seen.add(priced.price)
-            price = priced.price if worst is None else worst
+            if limit is not None:
+                if worse(priced.price, limit) == limit:
+                    return self._at(priced, limit)
+                limit = price = priced.price
+            elif priced.price == before:
+                limit = price = worse(price, priced.price)
+            else:
+                before, price = price, priced.price
         return NoPrice(NoPriceReason.NO_LIQUIDITY, f"{self.book.symbol}: no size settles to {amount}")
 
     def _base_of(self, amount: Decimal, price: Decimal) -> Decimal:
@@ -276,26 +292,30 @@ class _Pricer:
             ],
             dtype=np.int64,
         )
-        out = np.empty((len(plans), len(book.venues), 2), dtype=np.int64)
-        filled = int(kernels.sweep_targets(book.arena, self.book_side, self.live, targets, out))
-        best: tuple[Decimal, int] | None = None
-        sign = 1 if self.side == "buy" else -1
-        fees = book.fees()
-        for row, (_, money, _) in enumerate(plans[:filled]):
-            notional = sum(n * (FEE_ONE + sign * fee) for (_, n), fee in zip(out[row].tolist(), fees, strict=True))
-            cost = EXACT.add(
-                EXACT.scaleb(Decimal(notional), Decimal(-8 - scale.price_decimals - scale.size_decimals)), money
-            )
-            if best is None or sign * cost < sign * best[0]:
-                best = (cost, row)
-        if best is None:
+        shown = np.empty((len(plans), len(book.venues), 2), dtype=np.int64)
+        filled = int(kernels.sweep_targets(book.arena, self.book_side, self.live, targets, shown))
+        if filled == 0:
             return self._short(quantity)
-        cost, row = best
-        swept_lots = int(targets[row])
-        taken = plans[row][0] + scale.size(swept_lots)  # a base size finer than the scale is swept as the next lot up
-        vwap = (cost / taken).quantize(self.step, ROUND_CEILING if self.side == "buy" else ROUND_FLOOR)
-        venues = tuple(venue for venue, (lot, _) in zip(book.venues, out[row].tolist(), strict=True) if lot)
-        return _Swept(vwap, venues + plans[row][2])
+        real = np.empty_like(shown)
+        real_targets(book.arena, self.work, self.book_side, self.live, targets[:filled], real)
+        costs = [EXACT.add(self._money(real[row].tolist()), plans[row][1]) for row in range(filled)]
+        row = min(range(filled), key=lambda at: self.sign * costs[at])
+        size, money, lps = plans[row]
+        swept = int(targets[row])
+        taken = size + scale.size(swept)  # a base size finer than the scale is swept as the next lot up
+        per_venue = shown[row].tolist()
+        venues = tuple(venue for venue, (lots, _) in zip(book.venues, per_venue, strict=True) if lots)
+        first = self._average(EXACT.add(self._money(per_venue), money), taken)
+        return _Swept(first, self._average(costs[row], taken), (swept, self.displayed), venues + lps)
+
+    def _money(self, per_venue: list[list[int]]) -> Decimal:
+        """All-in cost of what each venue gives, exactly."""
+        scale, fees = self.book.scale, self.book.fees()
+        notional = sum(n * (FEE_ONE + self.sign * fee) for (_, n), fee in zip(per_venue, fees, strict=True))
+        return EXACT.scaleb(Decimal(notional), Decimal(-8 - scale.price_decimals - scale.size_decimals))
+
+    def _average(self, cost: Decimal, quantity: Decimal) -> Decimal:
+        return (cost / quantity).quantize(self.step, ROUND_CEILING if self.side == "buy" else ROUND_FLOOR)
 
     def _short(self, quantity: Decimal) -> NoPrice:
         shown = self.book.scale.size(self.displayed)

@@ -2,8 +2,9 @@
 
 The price of a size is `pricing.ladder.price_quote`'s, so fair + Σ steps = price exactly. Beyond it a ladder is monotone:
 when an LP quote would make a larger size cheaper per unit than a smaller one, the larger one costs the same, and the
-difference is booked as markup. Lots, minimums, balances, fixed costs and reject probabilities are rules of routing
-(`kerb split`): they are checked here, and a quote's fixed cost is part of its price, but they do not change the sweep.
+difference is booked as markup (the ticket of a trade is left out of the comparison). Lots, minimums, balances, fixed costs
+and reject probabilities are rules of routing (`kerb split`): they are checked here, and a quote's fixed cost is part of its
+price, but they do not change the sweep.
 """
 
 from __future__ import annotations
@@ -14,16 +15,19 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from pricing.adverse import adverse_bps
+from pricing.charges import plain as text
 from pricing.consolidated import ConsolidatedBook, VenueTerms
 from pricing.ladder import NoPrice, Priced, Rung, price_quote
 from pricing.offers import Level, Quote, RequestFault, Venue
-from pricing.price_request import PriceRequest
+from pricing.price_request import PRICED_BPS, PriceRequest
 from pricing.scale import EXACT, Scale, ScaleFault
-from pricing.waterfall import STEPS
+from pricing.waterfall import STEPS, round_against
 
 NOW = 1  # the one moment at which everything is fresh
 ZERO = Decimal(0)
 MAX_DECIMALS = 15
+FINE_SIZES, ROOMY = 8, 11  # decimals of a size, and digits before and after its point
 
 
 class OfflineRung(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,10 +72,12 @@ class OfflinePricer:
             for side in request.sides:
                 priced = self._price(side, quantity, without)
                 if isinstance(priced, Priced):
-                    bound = worst.get(side, priced.price)
-                    price = max(priced.price, bound) if side == "buy" else min(priced.price, bound)
-                    priced = _moved(priced, price)
-                    worst[side] = price
+                    ticket = self.request.parameters.min_ticket / priced.quantity * (1 if side == "buy" else -1)
+                    bound = worst.get(side, priced.price - ticket)
+                    worse = max if side == "buy" else min
+                    worst[side] = worse(priced.price - ticket, bound)
+                    if worst[side] != priced.price - ticket:
+                        priced = _moved(priced, round_against(worst[side] + ticket, request.tick, side))
                 sides[side] = priced
             found[quantity] = sides
         return OfflineLadder(
@@ -86,7 +92,8 @@ class OfflinePricer:
             return price_quote(
                 self.book,
                 side=side,
-                quantity=quantity,
+                quantity=None if request.money else quantity,
+                quote_amount=quantity if request.money else None,
                 now_ns=NOW,
                 ttl_ms=request.ttl_ms,
                 inventory=request.inventory,
@@ -95,9 +102,10 @@ class OfflinePricer:
                 tier=request.tier,
                 parameters=request.parameters,
                 tick=request.tick,
-                rungs=self._rungs(side, quantity),
+                rungs=self._rungs(side, quantity / self.fair if request.money else quantity),
                 fair=self.fair,
                 without=without,
+                utilisation=float(request.utilisation),
             )
         except ScaleFault as fault:
             raise RequestFault(f"quantities: {fault}") from None
@@ -141,6 +149,7 @@ def answer(pricer: OfflinePricer, ladder: OfflineLadder) -> dict[str, Any]:
         row: dict[str, Any] = {"quantity": text(rung.quantity)}
         waterfall: dict[str, list[dict[str, str]]] = {}
         reasons: dict[str, str] = {}
+        bought: dict[str, str] = {}
         for side, name in (("sell", "bid"), ("buy", "ask")):
             if (priced := rung.sides.get(side)) is None:
                 continue
@@ -149,9 +158,13 @@ def answer(pricer: OfflinePricer, ladder: OfflineLadder) -> dict[str, Any]:
             else:
                 row[name] = format(priced.price, "f")  # with the decimals of its tick
                 waterfall[name] = [{"step": step, "amount": text(amount)} for step, amount in priced.waterfall]
+                if request.money:
+                    bought[name] = text(priced.quantity)
         row["waterfall"] = waterfall
         if reasons:
             row["reasons"] = reasons
+        if bought:
+            row["base"] = bought
         rungs.append(row)
     model = request.parameters
     parameters = {
@@ -162,26 +175,18 @@ def answer(pricer: OfflinePricer, ladder: OfflineLadder) -> dict[str, Any]:
         "inventory": text(request.inventory),
         "band": text(request.band),
         "tier": request.tier,
+        "utilisation": text(request.utilisation),
         "markup_bps": text(model.markup(request.tier)),
-        "markout_bps": text(model.adverse_bps),
-        "impact_bps": text(model.impact_bps),
-        "skew_bps_at_band": text(model.skew_bps_at_band),
-        "credit_bps": text(model.credit_bps),
-        "min_spread_bps": text(model.min_spread_bps),
-        "max_deviation_bps": text(model.max_deviation_bps),
+        "markout_bps": text(adverse_bps(model, request.tier)),
+        "fill_ratio": text(Decimal(str(model.fill_ratio))),
+        "skew_model": model.skew_model,
+        "min_ticket": text(model.min_ticket),
+        **{name: text(getattr(model, name)) for name in PRICED_BPS},
     }
     body: dict[str, Any] = {"fair": text(ladder.fair), "rungs": rungs, "parameters": parameters}
     if ladder.quotes:
         body["quotes"] = [{"lp": lp, "quote_id": name, "side": side} for lp, name, side in ladder.quotes]
     return body
-
-
-def text(value: Decimal) -> str:
-    """Plain decimal text without an exponent and without trailing zeros after the point."""
-    plain = format(value, "f")
-    if "." in plain:
-        plain = plain.rstrip("0").rstrip(".")
-    return "0" if plain in ("-0", "") else plain
 
 
 def _moved(priced: Priced, price: Decimal) -> Priced:
@@ -206,6 +211,10 @@ def _book(request: PriceRequest) -> ConsolidatedBook:
     levels = [level for venue in request.venues for level in (*venue.asks, *venue.bids)]
     price_decimals = max((_decimals(price) for price, _ in levels), default=0)
     size_decimals = max((_decimals(size) for _, size in levels), default=0)
+    largest = max((size.adjusted() for _, size in levels), default=0)
+    size_decimals = max(
+        size_decimals, min(FINE_SIZES, ROOMY - largest)
+    )  # a part of a level is told finely, where it fits
     scale = Scale(request.instrument, price_decimals, size_decimals)
     depth = max((len(side) for venue in request.venues for side in (venue.asks, venue.bids)), default=0)
     terms = [

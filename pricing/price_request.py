@@ -8,11 +8,12 @@ negative markout (the market moves our way after this client) costs nothing, it 
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import get_args
 
 import msgspec
 
 from pricing.offers import Quote, QuoteJson, RequestFault, Venue, VenueJson, decode, number, quotes, venues
-from pricing.parameters import PricingParameters
+from pricing.parameters import PricingParameters, SkewModel
 from pricing.volatility import Volatility
 
 MAX_RUNGS = 200
@@ -20,7 +21,10 @@ MAX_MS = 86_400_000  # a day
 MAX_BPS = Decimal(10_000)
 MAX_VENUES = 60
 MAX_QUOTES = 64
-PRICED_BPS = ("impact_bps", "skew_bps_at_band", "credit_bps", "min_spread_bps", "max_deviation_bps")
+PRICED_BPS = (
+    *("impact_bps", "skew_bps_at_band", "skew_max_bps", "credit_bps", "utilisation_bps", "min_spread_bps"),
+    *("markup_floor_bps", "markup_ceiling_bps", "max_deviation_bps"),
+)
 
 
 class PriceRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,6 +39,8 @@ class PriceRequest(msgspec.Struct, frozen=True, kw_only=True):
     inventory: Decimal
     band: Decimal
     tier: str
+    utilisation: Decimal
+    money: bool  # quantities are in quote currency
     venues: tuple[Venue, ...]
     quotes: tuple[tuple[Quote, str], ...]  # with the side we may deal on: "buy", "sell", "" = not said
     parameters: PricingParameters
@@ -53,13 +59,21 @@ class _ClientJson(msgspec.Struct, forbid_unknown_fields=True):
     tier: str = "standard"
     markup_bps: str | None = None
     markout_bps: str | None = None
+    utilisation: str = "0"
 
 
 class _ParametersJson(msgspec.Struct, forbid_unknown_fields=True):
     volatility_multiplier: str | None = None
+    fill_ratio: str | None = None
     impact_bps: str | None = None
+    skew_model: str | None = None
     skew_bps_at_band: str | None = None
+    skew_max_bps: str | None = None
     credit_bps: str | None = None
+    utilisation_bps: str | None = None
+    markup_floor_bps: str | None = None
+    markup_ceiling_bps: str | None = None
+    min_ticket: str | None = None
     min_spread_bps: str | None = None
     max_deviation_bps: str | None = None
 
@@ -69,6 +83,7 @@ class _RequestJson(msgspec.Struct, forbid_unknown_fields=True):
     tick: str
     side: str
     quantities: list[str]
+    currency: str | None = None
     ttl_ms: int | None = None
     hedge_ms: int | None = None
     volatility_per_sqrt_s: str | None = None
@@ -110,10 +125,22 @@ def parse(text: bytes | str, configured: PricingParameters) -> PriceRequest:
         inventory=number(wire.inventory, "inventory", signed=True),
         band=number(wire.band, "band"),
         tier=wire.client.tier,
+        utilisation=_below(number(wire.client.utilisation, "client.utilisation"), "client.utilisation", Decimal(1)),
+        money=_money(wire),
         venues=venues(wire.venues),
         quotes=tuple(zip(quotes(wire.quotes), sides, strict=True)),
         parameters=_parameters(wire, configured),
     )
+
+
+def _money(wire: _RequestJson) -> bool:
+    """Whether quantities are in quote currency."""
+    base, _, quote = wire.instrument.partition("/")
+    if wire.currency in (None, base):
+        return False
+    if not quote or wire.currency != quote.partition(":")[0]:
+        raise RequestFault(f"currency: {wire.currency!r} is neither side of {wire.instrument}")
+    return True
 
 
 def _parameters(wire: _RequestJson, configured: PricingParameters) -> PricingParameters:
@@ -123,15 +150,27 @@ def _parameters(wire: _RequestJson, configured: PricingParameters) -> PricingPar
         changed["hedge_ms"] = _ms(wire.hedge_ms, "hedge_ms")
     if (markup := wire.client.markup_bps) is not None:
         bps = _bps(markup, "client.markup_bps")
-        changed["markup_bps"] = {**configured.markup_bps, wire.client.tier: bps}
+        changed |= {"markup_bps": {**configured.markup_bps, wire.client.tier: bps}, "size_buckets": ()}
+        changed |= {"markup_floor_bps": min(bps, configured.markup_floor_bps), "tune_markup": False}
+        changed["markup_ceiling_bps"] = max(bps, configured.markup_ceiling_bps)
     if (markout := wire.client.markout_bps) is not None:
         changed["adverse_bps"] = max(Decimal(0), _bps(markout, "client.markout_bps", signed=True))
+        changed["adverse_tier_bps"] = {}
     for name in PRICED_BPS:
         if (text := getattr(wire.parameters, name)) is not None:
             changed[name] = _bps(text, f"parameters.{name}")
     if (multiplier := wire.parameters.volatility_multiplier) is not None:
         where = "parameters.volatility_multiplier"
         changed["volatility_multiplier"] = float(_below(number(multiplier, where), where, Decimal(100)))
+    if (ratio := wire.parameters.fill_ratio) is not None:
+        where = "parameters.fill_ratio"
+        changed["fill_ratio"] = float(_below(number(ratio, where, positive=True), where, Decimal(1)))
+    if (ticket := wire.parameters.min_ticket) is not None:
+        changed["min_ticket"] = number(ticket, "parameters.min_ticket")
+    if (model := wire.parameters.skew_model) is not None:
+        if model not in get_args(SkewModel):
+            raise RequestFault(f"parameters.skew_model: {model!r} is none of {', '.join(get_args(SkewModel))}")
+        changed["skew_model"] = model
     try:
         return msgspec.structs.replace(configured, **changed)
     except ValueError as fault:

@@ -1,9 +1,15 @@
-"""`ladder`: ask and bid for many sizes in one kernel call, for streams and scans; `price_quote` is the one that
-explains itself.
+"""`Ladder`: bid and ask of many sizes in one kernel call, for screens and scans; `price_quote` is the one that explains itself.
 
-Integers of ticks out. The sweep is exact; the terms are floats in ticks, and rounding to the tick is against the
-client. Guards, per side from the smallest size up: a larger size is never cheaper than a smaller one, and ask − bid is
-never below the least spread.
+One int64 array holds the request and the answer (words `L_*`, then the venues' words of `pricing.haircut`, then `R_*` for each
+size), so that a call has three arguments. Whole numbers throughout: an average is divided exactly, charges are those of
+`pricing.charges`. Per side, from the smallest size up:
+
+    price = average of the real depth + impact·√(size/displayed) + fixed charges + markup, at least half the least spread
+            from the skewed centre; no better per unit than the size before; + ticket; on the tick, against the client
+
+0 where there is no price: the books end, the price would be further from fair than the collar, or the trade would take the
+desk over its hard band (`room`). A size in quote currency (`L_MONEY`) is priced at the quantity of base that it buys, found
+as `price_quote` finds it.
 """
 
 from __future__ import annotations
@@ -16,92 +22,258 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from pricing.book import H_VENUES, HEADER, PPM, V_FEE_PPM, V_NOTIONAL, V_TAKEN, VENUE_WORDS, Array
+from pricing.book import H_VENUES, Array
+from pricing.charges import FINE, FINE_ONE, RATIO_ONE, SLACK, Charges
 from pricing.consolidated import ConsolidatedBook
+from pricing.haircut import (
+    MOST_LOTS,
+    VENUE_WORK,
+    W_FEE,
+    W_RATIO,
+    FillRatios,
+    average,
+    displayed,
+    fill_ratio,
+    start,
+    take,
+    worst,
+)
 from pricing.parameters import PricingParameters
-from pricing.sweep import displayed, start, sweep_to
 
 Floats = npt.NDArray[np.float64]
-T_FAIR, T_COST, T_SKEW, T_IMPACT, T_HALF, T_TICK, T_COLLAR = 0, 1, 2, 3, 4, 5, 6
-TERMS = 7  # fair, fixed costs, skew, impact at full depth, least half-spread, tick, collar: all in ticks of the scale
 
-__all__ = ["TERMS", "ladder", "ladder_kernel", "terms"]
+L_RUNGS, L_MONEY, L_FAIR, L_FIXED, L_IMPACT, L_HALF, L_CENTRE, L_TICK, L_COLLAR = 0, 1, 2, 3, 4, 5, 6, 7, 8
+L_ROOM = 9  # +0: lots that clients may sell to us, +1: that they may buy
+L_TICKET = 11  # fine ticks × lots, per trade
+L_LIMIT = 12  # scratch: the price a size in quote currency settled at when no price implies itself
+HEAD = 13
+R_SIZE, R_MARKUP, R_SKEW, R_PRICE, R_LOTS = 0, 1, 2, 4, 6  # skew, price, lots: +0 bid, +1 ask
+RUNG = 8  # words a size
+B_FIXED, B_IMPACT, B_HALF, B_COLLAR, B_CENTRE, B_RUNGS = 0, 3, 4, 5, 6, 7  # `Charges.bps`, centre, 3 words a size
+ROUNDS = 12  # of the fixed point price ↔ quantity for sizes in quote currency
+MOST_PRICE = 1 << 49  # fine ticks, of a price that sizes in quote currency are divided by
+MOST_MONEY = 1 << 62  # ticks × lots
 
 
 @njit(cache=True, nogil=True)
-def ladder_kernel(arena: Array, live: int, sizes: Array, costs: Floats, out: Array) -> int:
-    """Fill `out` (n × 2: bid, ask in ticks of the scale; 0 = no price) for ascending `sizes` in lots. Returns how many
-    asks and bids there are."""
+def _price(
+    arena: Array, work: Array, side: int, row: int, lots: int, used: int, total: int, end: int, end_ticks: int
+) -> int:
+    """Unrounded price of `lots` in fine ticks without ticket, `used` of them real; -1 when there is none."""
+    swept = average(arena, work, HEAD, side, lots, lots - used, end, end_ticks)
+    if swept < 0:
+        return -1
+    sign = 1 if side == 1 else -1
+    share = min(1.0, lots / total)
+    edge = ceil(work[L_IMPACT] * sqrt(share) - SLACK) + work[L_FIXED] + work[row + R_MARKUP]
+    raw = swept + sign * edge + work[row + R_SKEW + side]
+    least = work[L_FAIR] + work[L_CENTRE] + sign * work[L_HALF]
+    return max(raw, least) if side == 1 else max(min(raw, least), 0)
+
+
+@njit(cache=True, nogil=True)
+def _shown(work: Array, side: int, price: int, lots: int) -> int:
+    """The price with its ticket on the tick, against the client."""
+    tick = work[L_TICK]
+    ticket = -(-work[L_TICKET] // lots)
+    if side == 1:
+        return -(-(price + ticket) // tick) * tick
+    return (price - ticket) // tick * tick
+
+
+@njit(cache=True, nogil=True)
+def _divided(money: int, price: int, side: int) -> int:
+    """Money (ticks × lots) / price (fine ticks) in lots: down for a client's buy, up for a sell; exact below `MOST_PRICE`."""
+    whole = money // price
+    rest = (money - whole * price) * FINE_ONE
+    return whole * FINE_ONE + (rest // price if side == 1 else -(-rest // price))
+
+
+@njit(cache=True, nogil=True)
+def _lots_of(
+    arena: Array, live: int, work: Array, side: int, row: int, bound: int, total: int, end: int, end_ticks: int
+) -> int:
+    """Lots whose price × quantity comes closest to the money of a rung: not above it for a client's buy, not below it for a
+    sell; 0 when none settles. `bound`: the price of the size before, 0 for the first.
+
+    A larger price buys less, and less is no dearer: the prices tried approach the one that implies itself from both sides.
+    When two imply each other, the one worse for the client is honest at its own, smaller size (`L_LIMIT`).
+    """
+    money = work[row + R_SIZE]
+    price, before, limit = work[L_FAIR], 0, 0
+    work[L_LIMIT] = 0
+    for _ in range(ROUNDS):
+        if price <= 0 or price >= MOST_PRICE:
+            return 0
+        lots = _divided(money, price, side)
+        if lots <= 0 or lots > total or lots > MOST_LOTS:
+            return 0
+        start(arena, work, HEAD, side, live)
+        used = take(arena, work, HEAD, side, 0, lots)
+        raw = _price(arena, work, side, row, lots, used, total, end, end_ticks)
+        if raw < 0:
+            return 0
+        if bound != 0:
+            raw = max(raw, bound) if side == 1 else min(raw, bound)
+        shown = _shown(work, side, raw, lots)
+        if shown == price:
+            return lots
+        worse = max(shown, price) if side == 1 else min(shown, price)
+        if limit != 0:
+            if worse == limit:
+                work[L_LIMIT] = limit
+                return lots
+            limit = shown
+            price = shown
+        elif shown == before:
+            limit = worse
+            price = worse
+        else:
+            before = price
+            price = shown
+    return 0
+
+
+@njit(cache=True, nogil=True)
+def ladder_kernel(arena: Array, live: int, work: Array) -> int:
+    """Fill prices (fine ticks) and lots of all rungs, sizes ascending; returns how many prices there are."""
     priced = 0
-    venues = arena[H_VENUES]
-    tick = costs[T_TICK]
+    first = HEAD + arena[H_VENUES] * VENUE_WORK
     for side in range(2):
-        sign = 1.0 if side == 1 else -1.0
         total = displayed(arena, side, live)
-        start(arena, side, live)
-        used = 0
-        worst = 0.0
-        for t in range(sizes.shape[0]):
-            out[t, side] = 0
-            used = sweep_to(arena, side, used, sizes[t])
-            if used < sizes[t] or used == 0:
+        end, end_ticks = worst(arena, side, live)
+        start(arena, work, HEAD, side, live)
+        used = bound = 0
+        for rung in range(work[L_RUNGS]):
+            row = first + rung * RUNG
+            work[row + R_PRICE + side] = 0
+            work[row + R_LOTS + side] = 0
+            lots = work[row + R_SIZE]
+            if work[L_MONEY] == 1:
+                lots = _lots_of(arena, live, work, side, row, bound, total, end, end_ticks)
+                start(arena, work, HEAD, side, live)
+                used = 0
+            if lots <= 0 or lots > total or lots > MOST_LOTS:
                 continue
-            cost = 0.0
-            for venue in range(venues):
-                head = HEADER + venue * VENUE_WORDS
-                if arena[head + V_TAKEN] > 0:
-                    cost += arena[head + V_NOTIONAL] * (PPM + sign * arena[head + V_FEE_PPM]) / PPM
-            edge = sign * (cost / sizes[t] - costs[T_FAIR]) + costs[T_COST]
-            edge += costs[T_IMPACT] * sqrt(min(1.0, sizes[t] / total))
-            edge = max(edge, costs[T_HALF])
-            price = costs[T_FAIR] + costs[T_SKEW] + sign * edge
-            price = ceil(price / tick) * tick if side == 1 else floor(price / tick) * tick
-            if worst != 0.0:
-                price = max(price, worst) if side == 1 else min(price, worst)
-            worst = price
-            if price > 0.0 and abs(price - costs[T_FAIR]) <= costs[T_COLLAR]:
-                out[t, side] = int(price)
+            used = take(arena, work, HEAD, side, used, lots)
+            price = _price(arena, work, side, row, lots, used, total, end, end_ticks)
+            if price < 0:
+                continue
+            if bound != 0:
+                price = max(price, bound) if side == 1 else min(price, bound)
+            bound = price
+            price = _shown(work, side, price, lots)
+            if work[L_MONEY] == 1 and work[L_LIMIT] != 0:
+                price = work[L_LIMIT]
+            if price > 0 and abs(price - work[L_FAIR]) <= work[L_COLLAR] and lots <= work[L_ROOM + side]:
+                work[row + R_PRICE + side] = price
+                work[row + R_LOTS + side] = lots
                 priced += 1
     return priced
 
 
-def terms(
-    book: ConsolidatedBook,
-    *,
-    fair: Decimal,
-    ttl_ms: int,
-    inventory: Decimal,
-    band: Decimal,
-    volatility: float,
-    tier: str,
-    parameters: PricingParameters,
-    tick: Decimal,
-) -> Floats:
-    """The size-independent part of a ladder, once for all its rungs (row `T_*`, in ticks of the book's scale)."""
-    unit = 10.0**book.scale.price_decimals
-    centre = float(fair) * unit
-    bps = centre * 1e-4
-    seconds = (max(ttl_ms, 0) + parameters.hedge_ms) / 1000.0
-    share = max(-1.0, min(1.0, float(inventory / band))) if band > 0 else 0.0
-    fixed = float(parameters.adverse_bps + parameters.credit_bps + parameters.markup(tier)) * bps
-    out = np.zeros(TERMS)
-    out[T_FAIR] = centre
-    out[T_COST] = fixed + max(volatility, 0.0) * parameters.volatility_multiplier * sqrt(seconds) * centre
-    out[T_SKEW] = -share * float(parameters.skew_bps_at_band) * bps
-    out[T_IMPACT] = float(parameters.impact_bps) * bps
-    out[T_HALF] = float(parameters.min_spread_bps) * bps / 2
-    out[T_TICK] = float(tick) * unit
-    out[T_COLLAR] = float(parameters.max_deviation_bps) * bps
-    return out
+@njit(cache=True, nogil=True)
+def scale_kernel(bps: Floats, fair: int, work: Array, first: int) -> None:
+    """Charges in bps (words `B_*`, then markup, bid's and ask's skew of each size) → fine ticks at `fair`: costs rounded up,
+    skews to the nearest."""
+    bp = fair * 1e-4
+    work[L_FAIR] = fair
+    fixed = 0
+    for charge in range(B_FIXED, B_FIXED + 3):
+        fixed += ceil(bps[charge] * bp - SLACK)
+    work[L_FIXED] = fixed
+    work[L_IMPACT] = ceil(bps[B_IMPACT] * bp - SLACK)
+    work[L_HALF] = ceil(bps[B_HALF] * bp - SLACK)
+    work[L_COLLAR] = floor(bps[B_COLLAR] * bp)
+    work[L_CENTRE] = int(np.rint(bps[B_CENTRE] * bp))
+    for rung in range(work[L_RUNGS]):
+        row, at = first + rung * RUNG, B_RUNGS + 3 * rung
+        work[row + R_MARKUP] = ceil(bps[at] * bp - SLACK)
+        work[row + R_SKEW] = int(np.rint(bps[at + 1] * bp))
+        work[row + R_SKEW + 1] = int(np.rint(bps[at + 2] * bp))
 
 
-def ladder(book: ConsolidatedBook, sizes: Sequence[Decimal], costs: Floats, now_ns: int) -> Array:
-    """Bids and asks (n × 2, ticks of the scale, 0 where there is no price) for ascending `sizes` over the live
-    venues."""
-    lots = np.array([book.scale.lots_up(size) for size in sizes], dtype=np.int64)
-    if np.any(np.diff(lots) < 0) or np.any(lots <= 0):
-        raise ValueError("ladder: sizes must be positive and ascending")
-    out = np.zeros((len(lots), 2), dtype=np.int64)
-    if book.scale.fits(int(lots[-1]), int(costs[T_FAIR]) * 4):
-        ladder_kernel(book.arena, book.live_mask(now_ns), lots, costs, out)
-    return out
+class Ladder:
+    """A ladder of one book: its sizes, and the array the kernel works on.
+
+    `sizes`: ascending, in base; `money`: they are in quote currency. `set_charges` when fair, inventory, client or parameters
+    changed; `set_room` for the hard band; `price` after each book change.
+    """
+
+    def __init__(self, book: ConsolidatedBook, sizes: Sequence[Decimal], *, money: bool = False) -> None:
+        if any(size <= 0 for size in sizes) or sorted(sizes) != list(sizes):
+            raise ValueError("ladder: sizes must be positive and ascending")
+        self.book, self.sizes, self.money = book, tuple(sizes), money
+        self._first = HEAD + len(book.venues) * VENUE_WORK
+        self.work = np.zeros(self._first + len(sizes) * RUNG, dtype=np.int64)
+        self.work[L_RUNGS], self.work[L_MONEY] = len(sizes), int(money)
+        self.work[L_ROOM : L_ROOM + 2] = MOST_LOTS
+        self._bps = np.zeros(B_RUNGS + 3 * len(sizes))
+        scale = book.scale
+        unit = Decimal(10) ** (scale.price_decimals + scale.size_decimals)
+        for i, size in enumerate(sizes):
+            words = int(size * unit) if money else scale.lots_up(size)
+            self.work[self._first + i * RUNG + R_SIZE] = words if words < MOST_MONEY else 0  # too large: no price
+
+    def set_charges(self, charges: Charges, fill_ratios: FillRatios | None = None) -> None:
+        """Charges of the client whom the ladder is for, and what part of each venue's depth is real."""
+        unit = 10.0**self.book.scale.size_decimals
+        sizes = [float(size) / charges.price if self.money else float(size) for size in self.sizes]
+        skews = charges.skews(sizes)
+        bps = self._bps
+        bps[: len(charges.bps)] = charges.bps
+        bps[B_CENTRE] = skews.centre
+        rows = bps[B_RUNGS:].reshape(-1, 3)
+        rows[:, 0] = [charges.markup(size).bps for size in sizes]
+        rows[:, 1] = skews.bids
+        rows[:, 2] = skews.asks
+        self.work[L_TICK] = charges.fine_tick
+        self.work[L_TICKET] = ceil(charges.ticket * unit - SLACK)
+        set_venues(self.book, self.work[HEAD:], charges.parameters, fill_ratios)
+        scale_kernel(bps, charges.fair, self.work, self._first)
+
+    def set_fair(self, fair: Decimal) -> None:
+        """Only the fair value moved: the same charges in bps of the new one."""
+        scale_kernel(self._bps, round(fair.scaleb(self.book.scale.price_decimals + FINE)), self.work, self._first)
+
+    def set_room(self, buy: Decimal, sell: Decimal) -> None:
+        """The most (base) that a client may still buy from us and sell to us before the hard band; below zero: nothing."""
+        for side, room in ((1, buy), (0, sell)):
+            lots = int(max(room, Decimal(0)).scaleb(self.book.scale.size_decimals))
+            self.work[L_ROOM + side] = min(lots, MOST_LOTS)
+
+    def price(self, now_ns: int) -> int:
+        """Price all sizes from the books as they are; returns how many prices there are."""
+        return int(ladder_kernel(self.book.arena, self.book.live_mask(now_ns), self.work))
+
+    def clear(self) -> None:
+        """There is nothing to price from."""
+        self._rows()[:, R_PRICE:] = 0
+
+    def prices(self) -> list[tuple[Decimal, Decimal | None, Decimal | None]]:
+        """(size, bid, ask) of the last pricing; None where there is no price."""
+        scale = Decimal(1).scaleb(-self.book.scale.price_decimals) / FINE_ONE
+        return [
+            (size, bid * scale if bid else None, ask * scale if ask else None)
+            for size, (bid, ask) in zip(self.sizes, self._rows()[:, R_PRICE : R_PRICE + 2].tolist(), strict=True)
+        ]
+
+    def quantities(self) -> list[tuple[Decimal, Decimal]]:
+        """Base quantity behind each bid and ask; 0 where there is no price."""
+        scale = self.book.scale
+        rows = self._rows()[:, R_LOTS : R_LOTS + 2].tolist()
+        return [(scale.size(bid), scale.size(ask)) for bid, ask in rows]
+
+    def _rows(self) -> Array:
+        return self.work[self._first :].reshape(-1, RUNG)
+
+
+def set_venues(book: ConsolidatedBook, work: Array, parameters: PricingParameters, learnt: FillRatios | None) -> str:
+    """Fees and fill ratios of a book's venues, where the kernels of `pricing.haircut` look for them; the ratios in words."""
+    said = []
+    for i, (venue, fee) in enumerate(zip(book.venues, book.fees(), strict=True)):
+        ratio = fill_ratio(parameters, venue, learnt)
+        work[i * VENUE_WORK + W_FEE] = fee
+        work[i * VENUE_WORK + W_RATIO] = round(ratio * RATIO_ONE)
+        said.append(f"{venue} {ratio:.3g}")
+    return ", ".join(said)

@@ -12,10 +12,12 @@ from decimal import Decimal
 
 import numpy as np
 
+from pricing.charges import Charges, Client
 from pricing.consolidated import BookStatus, ConsolidatedBook, VenueTerms
+from pricing.inventory import solve
 from pricing.ladder import Priced, price_quote
-from pricing.parameters import PricingParameters
-from pricing.rungs import ladder, terms
+from pricing.parameters import Flow, PricingParameters, TierFlow
+from pricing.rungs import Ladder
 from pricing.scale import Scale
 
 Progress = Callable[[str], None]
@@ -68,6 +70,7 @@ def warm(progress: Progress | None = None) -> None:
     say("pricing: sweep and ladder")
     parameters = PricingParameters(
         volatility_multiplier=0.0,
+        fill_ratio=1.0,
         impact_bps=Decimal(0),
         skew_bps_at_band=Decimal(0),
         adverse_bps=Decimal(0),
@@ -91,16 +94,36 @@ def warm(progress: Progress | None = None) -> None:
     # 0.4 × 100.1 × 1.001 + 1.6 × 101 = 201.68004 for 2
     check("price", quoted.price if isinstance(quoted, Priced) else quoted, Decimal("100.9"))
     check("sweep", quoted.waterfall[0] if isinstance(quoted, Priced) else quoted, ("sweep", Decimal("0.84002")))
-    costs = terms(
-        book,
+    charges = Charges(
+        book.scale,
         fair=Decimal(100),
         ttl_ms=0,
         inventory=Decimal(0),
         band=Decimal(1),
         volatility=0.0,
-        tier="standard",
+        client=Client(),
         parameters=parameters,
         tick=Decimal("0.1"),
     )
-    got = ladder(book, [Decimal("0.4"), Decimal("2"), Decimal("90")], costs, NOW).tolist()
-    check("ladder", got, [[990, 1003], [989, 1009], [0, 0]])
+    rungs = Ladder(book, [Decimal("0.4"), Decimal("2"), Decimal("90")])
+    rungs.set_charges(charges)
+    rungs.price(NOW)
+    prices = [
+        (Decimal("0.4"), Decimal("99.0"), Decimal("100.3")),
+        (Decimal("2"), Decimal("98.9"), Decimal("100.9")),
+        (Decimal("90"), None, None),
+    ]
+    check("ladder", rungs.prices(), prices)
+    rungs.set_charges(charges, {"A": (0.5, float("inf"))})
+    rungs.price(NOW)
+    # half of A's asks: 0.2 × 100.1 × 1.001 + 1.8 × 101 = 201.84002 for 2
+    check("haircut", rungs.prices()[1], (Decimal("2"), Decimal("98.9"), Decimal("101.0")))
+    rungs = Ladder(book, [Decimal("100")], money=True)
+    rungs.set_charges(charges)
+    rungs.price(NOW)
+    check("ladder in quote currency", rungs.quantities(), [(Decimal("1.02"), Decimal("0.99"))])
+    say("pricing: inventory control")
+    # the currency dealer of arXiv:2106.06974, section 4: its smallest size is quoted 0.32 bps wide
+    dealer = TierFlow(tier="dealer", alpha=-1.0, beta_per_bps=10.0)
+    flow = Flow(tiers=(dealer,), risk_aversion=0.05, hedge_cost_bps=0.2, hedge_impact=1e-3, permanent_impact_bps=0.5)
+    check("inventory control", round(2 * solve(flow, 50.0).distance("dealer", 0.01, 0.0, 1), 2), 0.32)

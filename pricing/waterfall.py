@@ -1,16 +1,16 @@
 """The waterfall: from fair value to price in eight named steps, in quote currency per unit of base.
 
-    sweep              fee-adjusted sweep VWAP − fair
-    impact             displayed depth is not all real: impact_bps × √(size / displayed)
-    volatility         k·σ·√(TTL + hedge time)·fair: the option a firm quote gives away
-    skew               −slope × inventory: the same on both sides
-    adverse_selection  expected markout of this flow
-    credit             settlement tenor and counterparty
-    markup             the client's tier, and what the least spread asks on top
+    sweep              fee-adjusted VWAP of the displayed depth and LP rungs − fair                        `pricing.sweep`
+    impact             VWAP of the depth that is real − VWAP displayed, + impact_bps·√(size/displayed)     `pricing.haircut`
+    volatility         k·σ·√(TTL + hedge time)·fair: the option a firm quote gives away                    `pricing.charges`
+    skew               inventory: linear, Guéant–Lehalle–Fernandez-Tapia, Barzykin–Bergault–Guéant         `pricing.skew`
+    adverse_selection  expected markout of this client's flow, shrunk to its tier's                        `pricing.adverse`
+    credit             fixed + tenor × funding + use of the credit line                                    `pricing.credit`
+    markup             tier × size bucket or tuned, floor and ceiling, ticket/size, what the least spread asks on top
     rounding           to the tick, against the client
 
 Identity, exact in decimals: fair + Σ steps = price. Steps are signed as they move the price: costs up for a client's
-buy, down for a sell.
+buy, down for a sell. Formulas and their papers stand in the modules named.
 """
 
 from __future__ import annotations

@@ -1,28 +1,69 @@
-"""From a request to firm prices: the desk's books, LP ladders, inventory, volatility and tier go into `pricing.ladder.price_quote`."""
+"""From a request to firm prices: the desk's books, LP ladders, inventory, volatility, tier and what is known of the client go
+into `pricing.ladder.price_quote`.
+
+What the desk learns while it runs is read when a price is made: client markouts (`pricing.adverse.Markouts`), venues' fill
+ratios, clients' use of their credit, room to the hard band. Without a source each falls back on the configuration.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from decimal import ROUND_HALF_EVEN, Decimal
+from pathlib import Path
 
 from desk.config.model import DeskConfig, InstrumentSection
 from desk.ids import IdSource
 from desk.market import Market
 from desk.rfq.records import QuoteRecord, Step
+from pricing.adverse import UNKNOWN, Estimate, Markouts
 from pricing.ladder import NoPrice, Priced, price_quote
+from pricing.winning import WinModel, loads
+from risk.limits import RiskLimits
+from risk.state import RiskState
 
 LADDER_MAX_AGE_NS = 2_000_000_000
 _FLAT = Decimal(0)
 
 
+class CreditUse:
+    """How much of its line a client uses, and how much of the hard band is left, as the gate sees both."""
+
+    def __init__(self, limits: RiskLimits, state: RiskState) -> None:
+        self._limits, self._state = limits, state
+
+    def utilisation(self, client_id: str, currency: str) -> float:
+        """Net unsettled trades and open quotes, the larger way, over the client's limit: 0 to 1."""
+        key, ahead = (client_id, currency), self._state.client_notional.ahead
+        net = self._state.exposure.get(key, _FLAT)
+        worst = max(abs(net + ahead(key, Decimal(1))), abs(net - ahead(key, Decimal(-1))))
+        return min(1.0, float(worst / self._limits.of_client(client_id)))
+
+    def room(self, currency: str, side: str) -> Decimal:
+        """Base a client may still buy (sell) before the gate refuses for `max_position`, promises and open quotes included."""
+        state, move = self._state, Decimal(-1 if side == "buy" else 1)  # the desk's inventory
+        ahead = state.firm.ahead(currency, move) + state.quoted.ahead(currency, move)
+        return self._limits.max_position.get(currency, _FLAT) - move * state.position(currency) - ahead
+
+
 class Pricer:
     """Prices one side of one request. `position(currency)` is the desk's inventory in units of that currency."""
 
-    def __init__(self, config: DeskConfig, market: Market, ids: IdSource, position: Callable[[str], Decimal]) -> None:
+    def __init__(
+        self,
+        config: DeskConfig,
+        market: Market,
+        ids: IdSource,
+        position: Callable[[str], Decimal],
+        credit: CreditUse | None = None,
+    ) -> None:
         self._config = config
         self._market = market
         self._ids = ids
         self._position = position
+        self._credit = credit
+        self._win = _win_model(config)
+        self.markouts: Markouts | None = None
+        self.filled: Callable[[str], Estimate] | None = None  # venue → (filled share of what was displayed, orders)
 
     def price(
         self,
@@ -34,8 +75,10 @@ class Pricer:
         ttl_ms: int,
         tier: str,
         now_ns: int,
+        client_id: str = "",
+        room: Decimal | None = None,
     ) -> Priced | NoPrice:
-        """All-in price for `base` units, or for a quote-currency `amount`; `side` is the client's."""
+        """All-in price for `base` units, or for a quote-currency `amount`; `side` is the client's. `room`: no price for more."""
         book = self._market.books[instrument.symbol]
         band = self._config.hedging.bands.get(instrument.base)
         return price_quote(
@@ -52,6 +95,11 @@ class Pricer:
             parameters=self._config.pricing,
             tick=instrument.price_tick,
             rungs=self._market.rungs(instrument.symbol, now_ns, LADDER_MAX_AGE_NS),
+            markout=self.markouts.estimate(client_id, instrument.symbol) if self.markouts else UNKNOWN,
+            utilisation=self._credit.utilisation(client_id, instrument.quote) if self._credit else 0.0,
+            fill_ratios={venue: self.filled(venue) for venue in book.venues} if self.filled else None,
+            win=self._win,
+            room=room,
         )
 
     def ladder(
@@ -64,11 +112,21 @@ class Pricer:
         tier: str,
         now_ns: int,
     ) -> list[QuoteRecord]:
-        """Streamed quotes for both sides of each size, without those that cannot be priced now."""
+        """Streamed quotes for both sides of each size, without those that cannot be priced now or that the gate would refuse
+        for the hard band."""
         quotes: list[QuoteRecord] = []
         for quantity in quantities:
             for side in ("buy", "sell"):
-                priced = self.price(instrument, side, base=quantity, ttl_ms=ttl_ms, tier=tier, now_ns=now_ns)
+                priced = self.price(
+                    instrument,
+                    side,
+                    base=quantity,
+                    ttl_ms=ttl_ms,
+                    tier=tier,
+                    now_ns=now_ns,
+                    client_id=client_id,
+                    room=self._credit.room(instrument.base, side) if self._credit else None,
+                )
                 if isinstance(priced, Priced):
                     quotes.append(
                         self.record(
@@ -105,8 +163,14 @@ class Pricer:
             quantity=priced.quantity,
             amount=priced.amount.quantize(Decimal(1).scaleb(-instrument.quote_precision), rounding=ROUND_HALF_EVEN),
             fair=priced.fair,
-            waterfall=tuple(Step(step, amount) for step, amount in priced.waterfall),
+            waterfall=tuple(Step(*step, inputs) for step, inputs in zip(priced.waterfall, priced.inputs, strict=True)),
             valid_until_ns=now_ns + ttl_ms * 1_000_000,
             created_ns=now_ns,
             streamed=streamed,
         )
+
+
+def _win_model(config: DeskConfig) -> WinModel | None:
+    """The fitted win probabilities that the configuration names; `OSError` or `msgspec.ValidationError` when it cannot be read."""
+    path = config.pricing.win_model
+    return loads(Path(path).read_bytes()) if path else None

@@ -24,10 +24,11 @@ class RfqState(StrEnum):
 
 
 class Step(msgspec.Struct, frozen=True):
-    """One step of a price build-up, in quote currency per unit of base, signed as it moves the price."""
+    """One step of a price build-up, in quote currency per unit of base, signed as it moves the price; and from what it came."""
 
     step: str
     amount: Decimal
+    inputs: str = ""
 
 
 class QuoteRecord(msgspec.Struct, frozen=True, kw_only=True):

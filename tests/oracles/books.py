@@ -1,9 +1,6 @@
-"""Plain-Python twins of the pricing kernels: books as dictionaries, sweeps as a sort, the ladder as arithmetic on them.
-Slow and obvious."""
+"""Plain-Python twins of the pricing kernels: books as dictionaries, sweeps as a sort. Slow and obvious."""
 
 from __future__ import annotations
-
-from math import ceil, floor, sqrt
 
 
 class DictBook:
@@ -55,32 +52,3 @@ def sweep(books: list[DictBook], fees_ppm: list[int], side: int, lots: int) -> l
         taken[v] = (taken[v][0] + take, taken[v][1] + take * price)
         lots -= take
     return taken if lots == 0 else None
-
-
-def ladder(books: list[DictBook], fees_ppm: list[int], sizes: list[int], terms: list[float]) -> list[list[int]]:
-    """Bids and asks in ticks, 0 where there is no price: the guards and the order of operations of the kernel."""
-    fair, fixed, skew, impact, half, tick, collar = terms
-    out = [[0, 0] for _ in sizes]
-    for side in range(2):
-        sign = 1.0 if side == 1 else -1.0
-        shown = sum(size for book in books for _, size in book.side(side))
-        worst = 0.0
-        for t, size in enumerate(sizes):
-            swept = sweep(books, fees_ppm, side, size)
-            if swept is None or size == 0:
-                continue
-            cost = 0.0
-            for (taken, notional), fee in zip(swept, fees_ppm, strict=True):
-                if taken:
-                    cost += notional * (1_000_000 + sign * fee) / 1_000_000
-            edge = sign * (cost / size - fair) + fixed
-            edge += impact * sqrt(min(1.0, size / shown))
-            edge = max(edge, half)
-            price = fair + skew + sign * edge
-            price = ceil(price / tick) * tick if side == 1 else floor(price / tick) * tick
-            if worst:
-                price = max(price, worst) if side == 1 else min(price, worst)
-            worst = price
-            if price > 0 and abs(price - fair) <= collar:
-                out[t][side] = int(price)
-    return out

@@ -68,19 +68,20 @@ def test_every_step_of_one_rung_by_hand() -> None:
     body = answer(changed(quantities=["1"], side="buy"))
     (rung,) = body["rungs"]
     assert body["fair"] == "60000" and "bid" not in rung
-    # sweep: (0.5 × 60000.01 + 0.5 × 60001.20) × 1.0001 − 60000; impact: 2 bp × √(1 / 20.5)
+    # sweep: (0.5 × 60000.01 + 0.5 × 60001.20) × 1.0001 − 60000
+    # impact: only 0.45 of the best level are real, so 0.05 × 1.19 × 1.0001 more, + 1 bp × √(1 / 20.5)
     # volatility: 0.4 × 0.00002 × √2.8 × 60000; skew: −0.32 × 3 bp; adverse 0.2, credit 0.1, markup 1.5 bp
     assert rung["waterfall"]["ask"] == [
         {"step": "sweep", "amount": "6.605061"},
-        {"step": "impact", "amount": "2.650357"},
+        {"step": "impact", "amount": "1.384685"},
         {"step": "volatility", "amount": "0.803194"},
         {"step": "skew", "amount": "-5.76"},
         {"step": "adverse_selection", "amount": "1.2"},
         {"step": "credit", "amount": "0.6"},
         {"step": "markup", "amount": "9"},
-        {"step": "rounding", "amount": "0.001388"},
+        {"step": "rounding", "amount": "0.00706"},
     ]
-    assert rung["ask"] == "60015.10"
+    assert rung["ask"] == "60013.84"
 
 
 def test_what_is_left_out_is_echoed_under_parameters() -> None:
@@ -94,15 +95,23 @@ def test_what_is_left_out_is_echoed_under_parameters() -> None:
         "inventory": "0",
         "band": "0",
         "tier": "standard",
+        "utilisation": "0",
         "markup_bps": "2",
         "markout_bps": "0.2",
-        "impact_bps": "2",
+        "fill_ratio": "0.9",
+        "impact_bps": "1",
+        "skew_model": "linear",
         "skew_bps_at_band": "3",
+        "skew_max_bps": "25",
         "credit_bps": "0.1",
+        "utilisation_bps": "0.5",
+        "markup_floor_bps": "0",
+        "markup_ceiling_bps": "50",
+        "min_ticket": "0",
         "min_spread_bps": "0.5",
         "max_deviation_bps": "150",
     }
-    said = answer({**bare, "parameters": {"impact_bps": "0", "credit_bps": "7"}})
+    said = answer({**bare, "parameters": {"impact_bps": "0", "fill_ratio": "1", "credit_bps": "7"}})
     assert (said["parameters"]["impact_bps"], said["parameters"]["credit_bps"]) == ("0", "7")
     assert said["rungs"][0]["waterfall"]["bid"][1] == {"step": "impact", "amount": "0"}
 
@@ -117,6 +126,23 @@ def test_parameters_come_from_the_configuration_of_the_command_line(tmp_path: Pa
     assert code == 0, err
     parameters = json.loads(out)["parameters"]
     assert (parameters["impact_bps"], parameters["hedge_ms"]) == ("9", 50)
+
+
+def test_quantities_may_be_in_quote_currency() -> None:
+    rungs = answer(changed(currency="USDT", quantities=["1000", "100000"]))["rungs"]
+    for amount, rung in zip((1000, 100_000), rungs, strict=True):
+        ask, bid = (Decimal(rung[side]) * Decimal(rung["base"][side]) for side in ("ask", "bid"))
+        unit = Decimal(rung["ask"]) * Decimal("0.00000001")
+        assert amount - unit < ask <= amount <= bid < amount + unit
+    assert answer(changed(currency="BTC"))["rungs"] == answer(REQUEST)["rungs"]
+
+
+def test_credit_in_use_and_a_ticket_cost() -> None:
+    used = answer(changed(client={"tier": "gold", "utilisation": "0.5"}))["rungs"][1]["waterfall"]["ask"]
+    free = answer(changed(client={"tier": "gold"}, parameters={"min_ticket": "12"}))["rungs"]
+    assert used[5] == {"step": "credit", "amount": "2.1"}  # 0.1 + half of 0.5 bp
+    markups = [Decimal(rung["waterfall"]["ask"][6]["amount"]) for rung in free]
+    assert markups == [Decimal("123.6"), Decimal("15.6"), Decimal("6")]  # 0.6 bp, and 12 USDT a trade
 
 
 def test_a_negative_markout_costs_nothing_and_gives_nothing_back() -> None:
@@ -149,8 +175,11 @@ def test_levels_at_one_price_are_added_up() -> None:
 def test_explain_says_what_each_step_changed() -> None:
     code, out, err = run(REQUEST, "--explain")
     assert code == 0 and json.loads(out) == answer(REQUEST)
-    lines = [line for line in err.splitlines() if line.startswith("  markup")]
-    assert len(lines) == 6 and all(len(line) == len(lines[0]) for line in lines[:1])
+    lines = [line.split() for line in err.splitlines() if line.startswith("  markup")]
+    assert len(lines) == 7 and all(line[4:] == ["gold", "1.5", "bps"] for line in lines[1:])
+    assert all("ttl" not in line.lower() for line in err.splitlines()[10:]) and "√2.8 s" in err
+    flat = answer(changed(inventory="0", quantities=["0.1"]))["rungs"][0]
+    assert f"without skew the ask would be {flat['ask']} (-0.960 bps)" in err
     body = answer(REQUEST, "--explain", "--json")
     plain = answer(changed(client={"tier": "gold", "markup_bps": "0", "markout_bps": "0.2"}))
     for with_markup, without in zip(body["rungs"], plain["rungs"], strict=True):
@@ -244,6 +273,11 @@ def test_ladders_add_up_stay_monotone_and_never_cross(data: st.DataObject) -> No
         (changed(client={"tier": "gold", "markup_bps": "99999"}), "markup_bps"),
         (changed(client={"tier": "gold", "mood": "good"}), "mood"),
         (changed(client="gold"), "client"),
+        (changed(client={"utilisation": "1.5"}), "utilisation"),
+        (changed(currency="EUR"), "currency"),
+        (changed(parameters={"fill_ratio": "0"}), "fill_ratio"),
+        (changed(parameters={"skew_model": "magic"}), "skew_model"),
+        (changed(parameters={"markup_floor_bps": "60"}), "markup_floor_bps"),
         (changed(parameters={"credit_bps": "-2"}), "credit_bps"),
         (changed(parameters={"max_deviation_bps": "0"}), "max_deviation_bps"),
         (changed(hurry=True), "hurry"),

@@ -1,0 +1,147 @@
+"""Winning: how likely a client trades on a quote, by how far it is from fair; and the markup that earns most by it.
+
+For each tier, with d = (price − fair on the client's side)/(fair × volatility) and s = ln(1 + notional/10⁴):
+
+    P(trade) = 1 / (1 + e^−(b₀ + b₁·d + b₂·s)),      b₁ ≤ 0: a worse price is never likelier to trade
+
+Three coefficients by ridge-penalised maximum likelihood, found by Newton's method (iteratively reweighted least squares, as in
+Hastie–Tibshirani–Friedman 4.4.1) with halved steps; the distance of a quote is known when it is made, so nothing looks ahead.
+With costs c and markup m the expected profit is P(c + m)·m, whose maximum over m is in closed form (the H of
+`pricing.inventory`): m* = (1 + W(e^(a − 1)))/β, β = −b₁/volatility in bps, a = the log odds at m = 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import Decimal
+from math import exp, isfinite, log1p
+
+import msgspec
+import numpy as np
+
+from pricing.inventory import omega
+
+RIDGE = 1.0  # pseudo-observations that pull the slopes to nothing; the intercept is free
+LEAST = 50  # quotes a tier needs before anything is tuned by it
+NOTIONAL = 10_000.0  # quote currency: sizes far below it are all alike
+STEPS = 100
+SETTLED = 1e-10
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """One quote and whether it was traded on. `distance_bps`: how much worse than fair it was for the client;
+    `volatility_bps`: σ√(life + hedge time) when it was made; `notional` in quote currency."""
+
+    tier: str
+    distance_bps: float
+    volatility_bps: float
+    notional: float
+    won: bool
+
+
+class WinCurve(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A tier's fitted curve: log odds = intercept + distance × d + size × s; from `n` quotes of which `won` traded."""
+
+    tier: str
+    intercept: float
+    distance: float
+    size: float
+    n: int
+    won: int
+
+    def odds(self, distance_bps: float, volatility_bps: float, notional: float) -> float:
+        """Log odds of a trade."""
+        return self.intercept + self.distance * distance_bps / volatility_bps + self.size * log1p(notional / NOTIONAL)
+
+    def probability(self, distance_bps: float, volatility_bps: float, notional: float) -> float:
+        """Chance of a trade, 0 to 1."""
+        return 1.0 / (1.0 + exp(-max(-700.0, min(700.0, self.odds(distance_bps, volatility_bps, notional)))))
+
+
+class WinModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Curves by tier; a tier that had too few quotes has none. As JSON it is the file that `win_model` names."""
+
+    curves: tuple[WinCurve, ...] = ()
+
+    def of(self, tier: str) -> WinCurve | None:
+        """A tier's curve, or None."""
+        return next((curve for curve in self.curves if curve.tier == tier), None)
+
+
+class Tuned(msgspec.Struct, frozen=True):
+    """A markup (bps) and the chance to win with it."""
+
+    bps: float
+    probability: float
+
+
+def fit(outcomes: Iterable[Outcome], ridge: float = RIDGE, least: int = LEAST) -> WinModel:
+    """Curves of all tiers with at least `least` quotes, some won and some lost, whose odds fall with distance. Quotes whose
+    numbers are not finite, or whose volatility is not positive, are left out."""
+    by_tier: dict[str, list[Outcome]] = {}
+    for one in outcomes:
+        if isfinite(one.distance_bps) and isfinite(one.notional) and 0 < one.volatility_bps < float("inf"):
+            by_tier.setdefault(one.tier, []).append(one)
+    curves = []
+    for tier, rows in sorted(by_tier.items()):
+        won = sum(row.won for row in rows)
+        if len(rows) < least or won in (0, len(rows)):
+            continue
+        features = np.array(
+            [(1.0, row.distance_bps / row.volatility_bps, log1p(max(row.notional, 0.0) / NOTIONAL)) for row in rows]
+        )
+        b = newton(features, np.array([row.won for row in rows], dtype=np.float64), ridge)
+        if b[1] < 0:
+            curve = WinCurve(
+                tier=tier, intercept=float(b[0]), distance=float(b[1]), size=float(b[2]), n=len(rows), won=won
+            )
+            curves.append(curve)
+    return WinModel(curves=tuple(curves))
+
+
+def newton(features: np.ndarray, won: np.ndarray, ridge: float) -> np.ndarray:
+    """argmin_b Σ ln(1 + e^(xb)) − y·xb + ½·ridge·Σ_{j>0} b_j²; the first column of `features` is the intercept's ones."""
+    penalty = np.full(features.shape[1], ridge)
+    penalty[0] = 0.0
+
+    def loss(b: np.ndarray) -> float:
+        z = features @ b
+        return float(np.sum(np.logaddexp(0.0, z) - won * z) + 0.5 * np.sum(penalty * b * b))
+
+    b = np.zeros(features.shape[1])
+    for _ in range(STEPS):
+        p = 1.0 / (1.0 + np.exp(-np.clip(features @ b, -700, 700)))
+        gradient = features.T @ (p - won) + penalty * b
+        curvature = (features * (p * (1 - p))[:, None]).T @ features + np.diag(penalty + 1e-12)
+        step = np.linalg.solve(curvature, gradient)
+        before, length = loss(b), 1.0
+        while length > 1e-8 and loss(b - length * step) > before:
+            length /= 2
+        b = b - length * step
+        if np.max(np.abs(length * step)) < SETTLED * (1.0 + np.max(np.abs(b))):
+            break
+    return b
+
+
+def best_markup(
+    curve: WinCurve, *, cost_bps: float, volatility_bps: float, notional: float, floor: float, ceiling: float
+) -> Tuned:
+    """The markup between `floor` and `ceiling` (bps) that maximises P(cost + m)·m; the profit has one peak, so the nearer
+    bound is best when the peak is outside."""
+    beta = -curve.distance / volatility_bps
+    free = (1.0 + omega(curve.odds(cost_bps, volatility_bps, notional) - 1.0)) / beta
+    bps = min(max(free, floor), ceiling)
+    return Tuned(bps, curve.probability(cost_bps + bps, volatility_bps, notional))
+
+
+def loads(text: bytes) -> WinModel:
+    """A model from its file; `msgspec.ValidationError` when it is none."""
+    model = msgspec.json.decode(text, type=WinModel)
+    if any(curve.distance >= 0 or not isfinite(curve.intercept + curve.size) for curve in model.curves):
+        raise msgspec.ValidationError("win_model: a curve whose odds do not fall with distance")
+    return model
+
+
+def decimal_bps(value: float) -> Decimal:
+    """Basis points as they are shown and charged."""
+    return Decimal(value).quantize(Decimal("0.0001"))
