@@ -447,10 +447,13 @@ class SmartOrderRouter(Children):
             self.at_ns(f"plan:{parent.parent_id}", at, lambda _: self._attempt(run))
 
     def _pause(self, run: Run) -> int:
-        """How long an algo waits after something happened: longer with each plan in a row that filled nothing. In ns."""
+        """How long an algo waits after something happened, in ns: longer with each plan in a row that found nothing to send.
+
+        A venue that did not do what was planned has its own patience (`Backoff`): the others are tried at once.
+        """
         if run.tried:
             run.tried = False
-            run.fruitless = 0 if run.work.parent.filled > run.filled_before else run.fruitless + 1
+            run.fruitless = 0 if run.sent else run.fruitless + 1
             if run.fruitless:
                 first, most = self.parameters.retry_backoff_ms, self.parameters.max_backoff_ms
                 return min(first << min(run.fruitless - 1, 16), max(first, most)) * MS

@@ -16,8 +16,16 @@ from nautilus_trader.common.actor import Actor
 from nautilus_trader.config import ActorConfig, LoggingConfig
 from nautilus_trader.execution.client import ExecutionClient
 from nautilus_trader.model.currencies import BTC, USDT
-from nautilus_trader.model.data import BookOrder, OrderBookDelta, OrderBookDeltas
-from nautilus_trader.model.enums import AccountType, BookAction, BookType, LiquiditySide, OmsType, OrderSide
+from nautilus_trader.model.data import BookOrder, OrderBookDelta, OrderBookDeltas, TradeTick
+from nautilus_trader.model.enums import (
+    AccountType,
+    AggressorSide,
+    BookAction,
+    BookType,
+    LiquiditySide,
+    OmsType,
+    OrderSide,
+)
 from nautilus_trader.model.identifiers import AccountId, ClientId, InstrumentId, Symbol, TradeId, Venue, VenueOrderId
 from nautilus_trader.model.instruments import CurrencyPair
 from nautilus_trader.model.objects import AccountBalance, Money, Price, Quantity
@@ -33,7 +41,9 @@ from pricing.scale import Scale
 from risk.gate import Gate
 from risk.limits import RiskLimits
 from risk.state import RiskState
-from router.messages import ParentRequest
+from router.algos.profile import VolumeProfile
+from router.algos.spec import AlgoSpec
+from router.messages import CommandKind, CommandRefused, CommandTaken, ParentCommand, ParentRequest
 from router.orders import ChildOrder, ChildState, ParentOrder
 from router.parameters import RouterParameters
 from router.sor import SmartOrderRouter
@@ -271,6 +281,9 @@ class Rig:
         journal: MemoryJournal | None = None,
         balances: tuple[str, str] = ("10000000", "1000"),
         epoch: str = "lq0",
+        seed: int = 0,
+        profiles: Mapping[str, VolumeProfile] | None = None,
+        volatility: float | None = None,
     ) -> None:
         self.engine = BacktestEngine(
             BacktestEngineConfig(trader_id="T-1", logging=LoggingConfig(bypass_logging=True), run_analysis=False)
@@ -313,11 +326,11 @@ class Rig:
                 self.clients[venue] = client
                 self.engine.kernel.exec_engine.register_client(client)
         for venue, (bids, asks) in books.items():
-            rows = [(1, *row) for row in bids] + [(-1, *row) for row in asks]
-            levels = np.array([(s, int(D(p) * 100), int(D(q) * 10**8)) for s, p, q in rows], dtype=np.int64)
-            self.book.apply(venue, levels, True, START)
+            self._show(venue, bids, asks, START)
             if venue in simulated:
-                self.engine.add_data([_snapshot(venue, rows)])
+                self.engine.add_data([_snapshot(venue, bids, asks, START)])
+        self.simulated = simulated
+        self.answers: list[CommandTaken | CommandRefused] = []
         self.journal = MemoryJournal(left) if journal is None else journal
         self.state = RiskState()
         self.gate = Gate(limits or RiskLimits(), self.state, BookReferences(self.book), "t")
@@ -331,6 +344,10 @@ class Rig:
             journal=self.journal,
             lps=list(lps),
             epoch=epoch,
+            seed=seed,
+            profiles=profiles,
+            volatility=lambda symbol: volatility,
+            own_shown=False,
         )
         self.engine.add_actor(Pump({venue: LATENCY for venue in simulated}))
         for actor in (self.driver, *self.lps.values()):
@@ -350,6 +367,7 @@ class Rig:
         limit: str | None = None,
         for_ms: int = 20_000,
         parent_id: str = "p-1",
+        algo: AlgoSpec | None = None,
     ) -> None:
         """Send a parent."""
         request = ParentRequest(
@@ -360,8 +378,37 @@ class Rig:
             limit_price=None if limit is None else D(limit),
             deadline_ns=START + (at_ms + for_ms) * MS,
             reason="hedge",
+            algo=algo,
         )
         self.at(at_ms, lambda: self.driver.bus.send(topics.ROUTER_PARENT, request))
+
+    def command(self, at_ms: int, kind: CommandKind, parent_id: str = "p-1", **amended: Any) -> None:
+        """Send a command; its answer goes to `answers`."""
+        command = ParentCommand(parent_id=parent_id, kind=kind, reply=self.answers.append, **amended)
+        self.at(at_ms, lambda: self.driver.bus.send(topics.ROUTER_COMMAND, command))
+
+    def trade(self, at_ms: int, venue: str, price: str, quantity: str) -> None:
+        """A public trade of others."""
+        now, iid = START + at_ms * MS, InstrumentId.from_str(f"{SYMBOL}.{venue}")
+        trade_id = TradeId(f"pub-{at_ms}-{venue}")
+        size = Quantity(D(quantity), 5)
+        tick = TradeTick(iid, Price.from_str(price), size, AggressorSide.BUYER, trade_id, now, now)
+        if venue in self.simulated:
+            self.engine.add_data([tick])
+        else:
+            self.at(at_ms, lambda: self.engine.kernel.msgbus.send("DataEngine.process", tick))
+
+    def move(self, at_ms: int, venue: str, bids: list[tuple[str, str]], asks: list[tuple[str, str]]) -> None:
+        """The venue's book becomes another one."""
+        now = START + at_ms * MS
+        self.at(at_ms, lambda: self._show(venue, bids, asks, now))
+        if venue in self.simulated:
+            self.engine.add_data([_snapshot(venue, bids, asks, now)])
+
+    def _show(self, venue: str, bids: list[tuple[str, str]], asks: list[tuple[str, str]], now: int) -> None:
+        rows = [(1, *row) for row in bids] + [(-1, *row) for row in asks]
+        levels = np.array([(s, int(D(p) * 100), int(D(q) * 10**8)) for s, p, q in rows], dtype=np.int64)
+        self.book.apply(venue, levels, True, now)
 
     def run(self, for_ms: int = 30_000) -> Rig:
         """Run the engine, check what must hold in every run, and give the rig back."""
@@ -370,6 +417,7 @@ class Rig:
         self.engine.run(start=pd.Timestamp(START, tz="UTC"), end=pd.Timestamp(START + for_ms * MS, tz="UTC"))
         assert self.driver.faults == []
         assert self.router.fault_count() == 0
+        self._check_never_too_much()
         told = [(fill.venue, fill.symbol, fill.trade_id) for fill in self.driver.fills]
         assert len(told) == len(set(told))
         assert set(told) <= set(self.journal.fills)
@@ -378,6 +426,21 @@ class Rig:
             assert run is not None
             assert sum((child.filled for child in run.work.children.values()), D(0)) == parent.filled
         return self
+
+    def _check_never_too_much(self) -> None:
+        """At every transition that was told: filled + open + unknown ≤ quantity, unless a venue filled what it had called ended."""
+        children: dict[str, ChildOrder] = {}
+        parents = {parent.parent_id: parent.quantity for parent in self.driver.parents}
+        largest: dict[str, Decimal] = {}
+        for parent in self.driver.parents:
+            largest[parent.parent_id] = max(parent.quantity, largest.get(parent.parent_id, D(0)))
+        for child in self.driver.children:
+            children[child.child_id] = child
+            mine = [one for one in children.values() if one.parent_id == child.parent_id]
+            late = any("late" in one.reason or "excess" in one.reason for one in mine)
+            if child.parent_id in parents and not late:
+                promised = sum((one.filled + one.leaves for one in mine), D(0))
+                assert promised <= largest[child.parent_id], child
 
     def parent(self, parent_id: str = "p-1") -> ParentOrder:
         """Where a parent stands in the journal."""
@@ -503,16 +566,12 @@ def _instrument(venue: str) -> CurrencyPair:
     )
 
 
-def _snapshot(venue: str, rows: list[tuple[int, str, str]]) -> OrderBookDeltas:
+def _snapshot(venue: str, bids: list[tuple[str, str]], asks: list[tuple[str, str]], now: int) -> OrderBookDeltas:
     instrument_id = InstrumentId.from_str(f"{SYMBOL}.{venue}")
-    deltas = [OrderBookDelta.clear(instrument_id, 0, START, START)]
+    rows = [(OrderSide.BUY, *row) for row in bids] + [(OrderSide.SELL, *row) for row in asks]
+    deltas = [OrderBookDelta.clear(instrument_id, 0, now, now)]
     for i, (side, price, size) in enumerate(rows):
-        order = BookOrder(
-            OrderSide.BUY if side == 1 else OrderSide.SELL,
-            Price.from_str(price),
-            Quantity(D(size), 5),
-            0,
-        )
+        order = BookOrder(side, Price.from_str(price), Quantity(D(size), 5), 0)
         flags = 128 if i == len(rows) - 1 else 0
-        deltas.append(OrderBookDelta(instrument_id, BookAction.ADD, order, flags, i + 1, START, START))
+        deltas.append(OrderBookDelta(instrument_id, BookAction.ADD, order, flags, i + 1, now, now))
     return OrderBookDeltas(instrument_id, deltas)
