@@ -25,6 +25,7 @@ from desk.api.messages import AcceptRequest, DeskState, Instrument, RfqRequest
 from desk.api.messages import TradingState as Trading
 from desk.config.model import DeskConfig, InstrumentSection
 from desk.errors import ApiFault, Failed, Invalid, Limited, Rejected
+from desk.hedging.choice import LiveRoutes
 from desk.hedging.hedger import Hedger
 from desk.ids import IdSource
 from desk.latency import Histogram
@@ -36,7 +37,7 @@ from desk.rfq.booking import STREAM_TTL_MS, accepted_quantity, expired, filled, 
 from desk.rfq.checks import instrument_for, require_scope, require_size, size_of
 from desk.rfq.listing import listed
 from desk.rfq.machine import advance
-from desk.rfq.pricer import Pricer
+from desk.rfq.pricer import CreditUse, Pricer
 from desk.rfq.records import QuoteRecord, RfqRecord, RfqState, TradeRecord
 from desk.rfq.streamed import StreamedFates
 from desk.service import Caller, Page
@@ -88,7 +89,7 @@ class Desk(Safe, LoopSafe, Actor):
         self._waiting_trade: dict[tuple[str, str], list[TradeReply]] = {}
         self._answers = Answers(ledger)
         self._fates = StreamedFates()
-        self.pricer = Pricer(config, market, ids, self.position)
+        self.pricer = Pricer(config, market, ids, self.position, CreditUse(config.risk, gate.state))
         self.hedger = Hedger(
             config.hedging,
             list(config.instruments),
@@ -99,6 +100,8 @@ class Desk(Safe, LoopSafe, Actor):
             later=self._check_later,
             now_ns=lambda: self.clock.timestamp_ns(),
             alert=alert,
+            routes=LiveRoutes(config, market, lambda: self.clock.timestamp_ns()).choose,
+            currency=config.base_currency,
         )
 
     # ---- life ---------------------------------------------------------------------------------------------------------
@@ -221,7 +224,14 @@ class Desk(Safe, LoopSafe, Actor):
         now: int,
     ) -> QuoteRecord | ApiFault:
         priced = self.pricer.price(
-            instrument, side, base=base, amount=amount, ttl_ms=record.ttl_ms, tier=caller.tier, now_ns=now
+            instrument,
+            side,
+            base=base,
+            amount=amount,
+            ttl_ms=record.ttl_ms,
+            tier=caller.tier,
+            now_ns=now,
+            client_id=caller.client_id,
         )
         if isinstance(priced, NoPrice):
             return Rejected(
