@@ -40,6 +40,7 @@ from pricing.cross import CrossBook
 from pricing.scale import Scale
 from risk.gate import Gate
 from risk.state import RiskState
+from router.decay import Decayed
 from router.sor import SmartOrderRouter
 
 SYNTHETIC_DECIMALS = 2  # of a synthetic book's prices beyond those of the instrument's tick
@@ -125,6 +126,8 @@ def build_desk(
     desk = Desk(
         config, market=market, ledger=ledger, gate=gate, ids=ids, events=events, view=view.state, alert=alerts.raise_
     )
+    desk.pricer.markouts = tca.clients
+    desk.pricer.filled = lambda venue: _filled(tca.scorecards.card(venue).filled)
     orders = OrderDesk(config, desk=desk, market=market, ledger=ledger, gate=gate, ids=ids, events=events)
     router = SmartOrderRouter(
         config.router, books=market.books, gate=gate, journal=ledger, lps=lps, epoch=epoch, seed=config.seed
@@ -149,6 +152,10 @@ def build_desk(
         tca=tca,
         extra=[watcher, costs, *(extra or [])],
     )
+
+
+def _filled(share: Decayed) -> tuple[float, float]:
+    return share.mean, share.weight
 
 
 class Bookkeeper(Safe, Actor):

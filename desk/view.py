@@ -31,6 +31,7 @@ from desk.market import Market, MarketActor
 from desk.repricing import Repricer
 from desk.rfq.records import RfqRecord
 from pricing.cross import CrossBook
+from pricing.skew import inventory_share, skew
 from risk.gate import Gate
 
 if TYPE_CHECKING:
@@ -157,13 +158,17 @@ class StateView:
             band = self._config.hedging.bands.get(instrument.base)
             position = positions.get(instrument.base, Decimal(0))
             hard = band.hard if band else Decimal(0)
-            used = max(min(position / hard, Decimal(1)), Decimal(-1)) if hard else Decimal(0)
-            skew = -used * Decimal(str(self._config.pricing.skew_bps_at_band))
+            shift = skew(
+                self._config.pricing,
+                share=inventory_share(position, hard),
+                sigma=self._market.volatility[instrument.symbol].sigma,
+                tier="standard",
+            )
             views[instrument.base] = InventoryView(
                 position=text(position),
                 soft_band=text(band.soft if band else Decimal(0)),
                 band=text(hard),
-                skew_bps=text(skew.quantize(_CENT_BP)),
+                skew_bps=text(Decimal(shift.centre).quantize(_CENT_BP)),
             )
         return views
 

@@ -144,6 +144,9 @@ class HedgingSection(Section):
     """When and how fast inventory is hedged."""
 
     bands: dict[str, Band] = {}  # by currency
+    zone: Literal["soft", "bbg"] = (
+        "soft"  # hedge beyond the soft band, or beyond what pricing.flow finds best (of hard)
+    )
     deadline_ms: int = 8_000  # a hedge is given back when it is not done by then, and asked for anew
     max_slippage_bps: Decimal = Decimal(30)  # hedge limit price this far from fair
     retry_ms: int = 500  # pause before what is left is hedged again

@@ -54,6 +54,7 @@ class Hedger:
 
     `position(currency)`: inventory now. `fair(symbol)`: fair value or None (then nothing is sent: no price, no order).
     `send(request)`: to the router. `later(delay_ms, symbol)`: ask again. `routes`: the choice of a route, where there is one.
+    `zone(home symbol)`: the part of the hard band inside which waiting for clients is best; None: the configured soft bands.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class Hedger:
         alert: Callable[[str, str], None],
         routes: Routes = lambda symbol, side, quantity: None,
         currency: str = "USDT",
+        zone: Callable[[str], float] | None = None,
     ) -> None:
         self._section = section
         self._by_symbol = {item.symbol: item for item in instruments}
@@ -82,6 +84,7 @@ class Hedger:
         self._now_ns = now_ns
         self._alert = alert
         self._routes = routes
+        self._zone = zone
         self._working: dict[str, _Work] = {}  # currency -> its hedge
         self._failures: dict[str, int] = {}
         self.paused = False  # halted: nothing new is sent
@@ -143,6 +146,8 @@ class Hedger:
         home, band = self._home.get(currency), self._section.bands.get(currency)
         if home is None or band is None or currency in self._working:
             return None
+        if self._zone is not None:
+            band = internalisation_band(band, self._zone(home))
         quantity = hedge_quantity(self._position(currency) + self.pending(currency), band)
         if abs(quantity) < self._section.min_quantity.get(currency, _STEP):
             return None
@@ -245,6 +250,14 @@ def homes(instruments: list[InstrumentSection], currency: str) -> dict[str, str]
         if item.direct:
             found.setdefault(item.base, item.symbol)
     return found
+
+
+def internalisation_band(band: Band, zone: float) -> Band:
+    """The band of a desk that waits for clients up to `zone` × hard and hedges back to there: beyond it another unit of risk
+    costs more than hedging it (`pricing.inventory`)."""
+    return Band(
+        soft=(band.hard * Decimal(zone)).quantize(_STEP, rounding=ROUND_DOWN), hard=band.hard, target=Decimal(1)
+    )
 
 
 def hedge_quantity(position: Decimal, band: Band) -> Decimal:

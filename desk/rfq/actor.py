@@ -41,6 +41,7 @@ from desk.rfq.pricer import CreditUse, Pricer
 from desk.rfq.records import QuoteRecord, RfqRecord, RfqState, TradeRecord
 from desk.rfq.streamed import StreamedFates
 from desk.service import Caller, Page
+from pricing.inventory import control
 from pricing.ladder import NoPrice
 from risk.decision import Intent, Refused, Stage
 from risk.gate import Gate
@@ -102,6 +103,7 @@ class Desk(Safe, LoopSafe, Actor):
             alert=alert,
             routes=LiveRoutes(config, market, lambda: self.clock.timestamp_ns()).choose,
             currency=config.base_currency,
+            zone=self._zone if config.hedging.zone == "bbg" else None,
         )
 
     # ---- life ---------------------------------------------------------------------------------------------------------
@@ -144,6 +146,9 @@ class Desk(Safe, LoopSafe, Actor):
             self.quotes[quote.quote_id] = quote
         valid_until = max((quote.valid_until_ns for quote in record.quotes), default=now_ns)
         self.at_ns(f"expire-{record.rfq_id}", max(valid_until, now_ns) + 1, lambda _: self._expire(record))
+
+    def _zone(self, symbol: str) -> float:
+        return control(self.settings.pricing.flow, self.market.volatility[symbol].sigma).no_hedge_zone
 
     def position(self, currency: str) -> Decimal:
         """Inventory in a currency, from the ledger."""
