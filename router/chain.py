@@ -21,8 +21,10 @@ from router.arena import (
     ACTIVE,
     ADD,
     AMOUNT,
+    AT,
     BEFORE,
     BEST,
+    BLOCK,
     C_COUNT,
     C_FIRST,
     C_FROM,
@@ -46,17 +48,22 @@ from router.arena import (
     CLASS,
     CLASS_WORDS,
     CLASSES,
+    COUNT,
     DROP,
+    HEADER,
     HUGE,
+    I_BLOCK,
     ITEM,
     ITEMS,
     KIND,
     KIND_WORDS,
     KINDS,
+    KNEE,
     LEAST,
     LOTS,
     MOST,
     ORDER,
+    REST,
     STEP,
     UNIT,
     VALUES,
@@ -221,6 +228,34 @@ def _sampled(a: Array, row: int, t: int) -> int:
 
 
 @njit(cache=True, nogil=True)
+def _alike(a: Array, item: int, lot: int, more: bool) -> int:
+    """How many lots an item can give or take, at least one, each at the same cost as the first."""
+    x, knee = a[item + AMOUNT], a[item + KNEE]
+    row = HEADER + a[item + I_BLOCK] * BLOCK
+    if more:
+        low, high = a[row + AT] + a[row + COUNT], a[row + AT] + 2 * a[row + COUNT] - 1
+        while low < high:
+            middle = (low + high) >> 1
+            if a[middle] < x + lot:
+                low = middle + 1
+            else:
+                high = middle
+        end = min(a[item + MOST], a[low] if x >= knee else knee - a[item + REST])
+        start = 0 if low == a[row + AT] + a[row + COUNT] else a[low - 1]
+        return (end - x) // lot if x + lot <= end and (x < knee or x >= start) else 1
+    low, high = a[row + AT] + a[row + COUNT], a[row + AT] + 2 * a[row + COUNT] - 1
+    while low < high:
+        middle = (low + high) >> 1
+        if a[middle] < x:
+            low = middle + 1
+        else:
+            high = middle
+    start = 0 if low == a[row + AT] + a[row + COUNT] else a[low - 1]
+    start = max(a[item + LEAST], max(start, knee) if x > knee else 0)
+    return (x - start) // lot if x - lot >= start and (x > knee or x <= knee - a[item + REST]) else 1
+
+
+@njit(cache=True, nogil=True)
 def evaluate(a: Array, c: int, total: int, stacked: bool) -> int:
     """Cost of `total` from class c and, if `stacked`, what the classes below it may give within their window; HUGE when
     impossible. Leaves the items' AMOUNT and C_USED."""
@@ -269,15 +304,20 @@ def evaluate(a: Array, c: int, total: int, stacked: bool) -> int:
             dear, out = _rise(a, under, t - 1), -1
         if cheap >= dear or cheap == huge or dear == -huge:
             break
+        times = 1
+        if to < 0 and t >= a[under + C_HIGH_T]:
+            times = min(high_t - t, _alike(a, out, lot, False))
+        elif out < 0 and t <= a[under + C_LOW_T]:
+            times = min(t - low_t, _alike(a, to, lot, True))
         if to < 0:
-            t += 1
+            t += times
         else:
-            a[to + AMOUNT] += lot
+            a[to + AMOUNT] += times * lot
             _weigh(a, to, lot)
         if out < 0:
-            t -= 1
+            t -= times
         else:
-            a[out + AMOUNT] -= lot
+            a[out + AMOUNT] -= times * lot
             _weigh(a, out, lot)
     a[row + C_USED] = t
     cost = _sampled(a, under, t) if stacked else 0
@@ -350,13 +390,13 @@ def chain_cost(a: Array, total: int) -> int:
             want = a[row + C_GUESS] + t * step
             if t < a[row + C_LOW_T] or t > a[row + C_HIGH_T]:
                 moved = True
-                a[row + C_WIDTH] = min(WIDEST, 2 * a[row + C_WIDTH])
-            a[row + C_TOTAL] = want
+                if a[row + C_WIDTH] < WIDEST:
+                    a[row + C_WIDTH] *= 2
+                else:
+                    a[row + C_GUESS] += step * (a[row + C_LOW_T] if t < 0 else a[row + C_HIGH_T])
             evaluate(a, c, want, c > 0)
         if not moved:
             return cost
-        for c in range(chain - 1):
-            a[classes + c * CLASS_WORDS + C_GUESS] = a[classes + c * CLASS_WORDS + C_TOTAL]
     return LOST
 
 
