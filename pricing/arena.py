@@ -8,6 +8,7 @@ Layout, in words:
     HEADER + v·VENUE_WORDS          per venue: see the V_* offsets (counts, fee, status, scratch of a running sweep)
     … + (2·v + side)·2·D            per venue and side (0 bid, 1 ask): D keys, then D sizes
     … + side·3·ROWS                 merged view per side: ROWS keys, ROWS references, ROWS sizes (`pricing.merged`)
+    … + v·QUOTE_WORDS               the venue's newest own top of book, when it has such a stream: see the Q_* offsets
 
 A key is the price in ticks for bids and minus the price for asks, so both sides are ascending with the **best level
 last**: changes near the top move few words. Sizes are lots, absolute and positive. Kernels never raise: they return
@@ -34,6 +35,8 @@ V_CURSOR, V_KEY, V_TAKEN, V_NOTIONAL, V_OF_LEVEL = 5, 6, 7, 8, 9  # scratch of a
 V_CONDITION = 10  # bits CROSSED and ONE_SIDED
 V_AWAIT = 11  # 1: updates are ignored until a snapshot
 V_LAST_NS, V_MAX_AGE_NS = 12, 13  # when anything was last heard, and for how long that holds
+Q_BID, Q_BID_SIZE, Q_ASK, Q_ASK_SIZE, Q_NS = 0, 1, 2, 3, 4  # ticks and lots of the scale; Q_NS 0: none
+QUOTE_WORDS = 5
 PPM = 1_000_000
 ROWS = 256  # most rows of one side of the merged view
 
@@ -43,7 +46,7 @@ DIRTY, PARTIAL, WHOLE = 0, 1, 2  # view: to be refilled · the best rows of more
 
 def words(venues: int, depth: int) -> int:
     """Length of the arena of `venues` books of `depth` levels a side."""
-    return HEADER + venues * VENUE_WORDS + venues * 4 * depth + 6 * ROWS
+    return HEADER + venues * VENUE_WORDS + venues * 4 * depth + 6 * ROWS + venues * QUOTE_WORDS
 
 
 @njit(cache=True, nogil=True, forceinline=True)
@@ -57,6 +60,12 @@ def view_base(arena: Array, side: int) -> int:
     """First word of the keys of one side of the merged view."""
     venues = arena[H_VENUES]
     return HEADER + venues * VENUE_WORDS + venues * 4 * arena[H_DEPTH] + side * 3 * ROWS
+
+
+@njit(cache=True, nogil=True, forceinline=True)
+def quote_base(arena: Array, venue: int) -> int:
+    """First word of a venue's newest own top of book."""
+    return view_base(arena, 2) + venue * QUOTE_WORDS
 
 
 def new_arena(venues: int, depth: int) -> Array:

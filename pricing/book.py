@@ -16,6 +16,11 @@ from pricing.arena import (
     HEADER,
     ONE_SIDED,
     PPM,
+    Q_ASK,
+    Q_ASK_SIZE,
+    Q_BID,
+    Q_BID_SIZE,
+    Q_NS,
     V_AWAIT,
     V_CONDITION,
     V_COUNT,
@@ -33,6 +38,7 @@ from pricing.arena import (
     WHOLE,
     Array,
     new_arena,
+    quote_base,
     side_base,
     words,
 )
@@ -189,12 +195,13 @@ def clear_book(arena: Array, venue: int) -> None:
     arena[head + V_COUNT + 1] = 0
     arena[head + V_CONDITION] = ONE_SIDED
     arena[head + V_AWAIT] = 1
+    arena[quote_base(arena, venue) + Q_NS] = 0
 
 
 @njit(cache=True, nogil=True)
 def mark_top(arena: Array, venue: int, bid: int, bid_size: int, ask: int, ask_size: int, ts_ns: int) -> int:
-    """Drop levels better than a newer best bid and ask (venue decimals; 0 = unknown side), shrink the best level.
-    Returns the condition; nothing happens when the top is older than the book's last message.
+    """Drop levels better than a newer best bid and ask (venue decimals; 0 = unknown side), shrink the best level, and
+    keep the top for the fair value. Returns the condition; nothing happens when it is older than the book's last message.
 
     Nothing is inserted: a level that lives and dies between two depth messages is never removed by them and would stay
     for ever.
@@ -205,13 +212,18 @@ def mark_top(arena: Array, venue: int, bid: int, bid_size: int, ask: int, ask_si
     arena[head + V_LAST_NS] = ts_ns
     depth = arena[H_DEPTH]
     factor = arena[head + V_SIZE_FACTOR]
+    quote = quote_base(arena, venue)
+    arena[quote + Q_NS] = ts_ns
     for side in range(2):
         price = bid if side == 0 else ask
         size = bid_size if side == 0 else ask_size
         if price <= 0:
+            arena[quote + Q_NS] = 0
             continue
         price *= arena[head + V_PRICE_FACTOR]
         size = size * factor if factor > 0 else size // -factor
+        arena[quote + (Q_BID if side == 0 else Q_ASK)] = price
+        arena[quote + (Q_BID_SIZE if side == 0 else Q_ASK_SIZE)] = size
         key = price if side == 0 else -price
         base = side_base(arena, venue, side)
         n = arena[head + V_COUNT + side]

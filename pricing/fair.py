@@ -4,7 +4,8 @@
     w_v = √min(q_bid, q_ask) · fresh_v                    fresh_v falls linearly from 1 to 0.001 at the venue's greatest age
     F   = Σ w_v·m_v / Σ w_v                               over venues that are live and no outlier
 
-Outliers: further from the median microprice than `MADS` × 1.4826 × MAD, but never nearer than `NEAR_BPS` (venues
+b, a, q are the venue's own top-of-book stream's while that is younger than `QUOTE_NS` (it runs ahead of the depth stream),
+else the book's. Outliers: further from the median microprice than `MADS` × 1.4826 × MAD, but never nearer than `NEAR_BPS` (venues
 differ by that much on ordinary days) and always beyond `FAR_BPS`. When fewer than half agree, or two venues are
 `DISAGREEMENT_BPS` apart, nobody knows which is right and there is no fair value. Ticks of the instrument's scale, float: what
 is quoted from it is rounded by the ladder. Microprice: Gatheral and Oomen, *Zero-intelligence realized variance
@@ -27,6 +28,11 @@ from pricing.arena import (
     H_VENUES,
     HEADER,
     ONE_SIDED,
+    Q_ASK,
+    Q_ASK_SIZE,
+    Q_BID,
+    Q_BID_SIZE,
+    Q_NS,
     V_AWAIT,
     V_CONDITION,
     V_COUNT,
@@ -34,12 +40,14 @@ from pricing.arena import (
     V_MAX_AGE_NS,
     VENUE_WORDS,
     Array,
+    quote_base,
     side_base,
 )
 
 Floats = npt.NDArray[np.float64]
 
 MADS, NEAR_BPS, FAR_BPS, DISAGREEMENT_BPS = 5.0, 10.0, 50.0, 100.0
+QUOTE_NS = 500_000_000
 SIGMA_OF_MAD = 1.4826  # MAD × this = σ of a normal law
 O_FAIR, O_VENUES = 0, 4  # out: fair (0 = none), three words unused, then per venue the columns below
 C_MICRO, C_WEIGHT, C_VERDICT, C_SORTED = 0, 1, 2, 3
@@ -101,6 +109,16 @@ def fair_kernel(arena: Array, now_ns: int, out: Floats) -> float:
         ask_at = side_base(arena, venue, 1) + arena[head + V_COUNT + 1] - 1
         bid, bid_size = arena[bid_at], arena[bid_at + depth]
         ask, ask_size = -arena[ask_at], arena[ask_at + depth]
+        quote = quote_base(arena, venue)
+        if arena[quote + Q_NS] > 0 and now_ns - arena[quote + Q_NS] <= QUOTE_NS:
+            b, q_b, a, q_a = (
+                arena[quote + Q_BID],
+                arena[quote + Q_BID_SIZE],
+                arena[quote + Q_ASK],
+                arena[quote + Q_ASK_SIZE],
+            )
+            if b < a and q_b > 0 and q_a > 0:
+                bid, bid_size, ask, ask_size = b, q_b, a, q_a
         total = float(bid_size) + float(ask_size)
         micro = (float(ask) * bid_size + float(bid) * ask_size) / total
         out[row + C_MICRO] = micro

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from math import exp, fsum, sqrt
 
 Event = tuple[int, int, int, int, int, int]  # ts_ns, 0 quote or 1 trade, a, b, c, d as the kernel takes them
@@ -18,7 +19,7 @@ def read(events: list[Event], tau_s: float, now_ns: int) -> dict[str, float]:
     quotes = [(e[2:], w) for e, w in zip(good, weights, strict=True) if e[1] == 0]
     trades = [(e[2], float(e[3]), w) for e, w in zip(good, weights, strict=True) if e[1] == 1]
     flows, drifts, squares = [], [], []
-    for ((b0, qb0, a0, qa0), _), ((b1, qb1, a1, qa1), w) in zip(quotes, quotes[1:], strict=False):
+    for ((b0, qb0, a0, qa0), _), ((b1, qb1, a1, qa1), w) in pairwise(quotes):
         flow = qb1 * (b1 >= b0) - qb0 * (b1 <= b0) - qa1 * (a1 <= a0) + qa0 * (a1 >= a0)
         flows.append((flow, w))
         mid = (b0 + a0) / 2
