@@ -16,7 +16,7 @@ else is needed, no decimals, no objects:
         a[AT + 2·COUNT + i]    cost there: Σ slope × atoms
     levels go anywhere from segments_at(a) on
 
-Numbers must satisfy `fits`: Σ (cost at HIGH + FIXED) below `MOST_COST`, QUANTITY × (BLOCKS + 1) below `MOST_ATOMS`.
+Numbers must fit: QUANTITY × the greatest slope + Σ FIXED below `MOST_COST`, QUANTITY below `MOST_ATOMS`.
 
 Answer: a[STATUS] (PROVEN, WITHIN the tolerance, LIMIT = the nodes ended first), a[FILLED], a[COST], a[BOUND] (of any
 plan that fills as much; `COST − BOUND` is the gap), a[REACH] (no plan fills more), a[DONE] (nodes used), and TAKEN of each
@@ -80,7 +80,7 @@ CLASS_WORDS = VALUES + 2 * WIDEST + 1
 N_MOST, N_BOUND, N_PRICE, N_CHOICE, N_AGE, N_STATES = 0, 1, 2, 3, 4, 5
 STATES_A_WORD = 30
 
-MOST_COST = 1 << 58
+MOST_COST = 1 << 60
 MOST_ATOMS = 1 << 50
 
 

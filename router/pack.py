@@ -80,7 +80,8 @@ class Packed:
         for v, (block, (slopes, ends, costs)) in enumerate(zip(blocks, levels, strict=True)):
             row = HEADER + v * BLOCK
             group = groups.setdefault(block.group, len(groups)) if block.group else -1
-            a[row + LOW], a[row + HIGH], a[row + LOT] = block.low, block.high, block.lot
+            a[row + LOW], a[row + HIGH] = block.low, block.high
+            a[row + LOT] = block.lot if block.low < block.high else block.low
             a[row + FIXED], a[row + GROUP] = block.fixed // self.unit, group
             a[row + AT], a[row + COUNT] = at, len(slopes)
             for part in (slopes, ends, costs):
@@ -132,9 +133,7 @@ class Packed:
 def fits(problem: Problem, levels: list[tuple[list[int], list[int], list[int]]], unit: int) -> bool:
     """Whether every sum and product of the search stays inside int64."""
     blocks = problem.blocks
-    if (len(blocks) + 1) * problem.quantity >= MOST_ATOMS or any(block.lot >= MOST_ATOMS for block in blocks):
+    if problem.quantity >= MOST_ATOMS or (len(blocks) + 1) * problem.quantity >= 1 << 61:
         return False
-    if any(slopes[-1] * problem.quantity >= 2 * MOST_COST for slopes, _, _ in levels):
-        return False
-    most = sum(costs[-1] + block.fixed // unit for block, (_, _, costs) in zip(blocks, levels, strict=True))
-    return most < MOST_COST
+    dearest = max((slopes[-1] for slopes, _, _ in levels), default=0)
+    return dearest * problem.quantity + sum(block.fixed // unit for block in blocks) < MOST_COST
