@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Any, Protocol
+from typing import Protocol
 
 import msgspec
 
@@ -192,7 +192,7 @@ class Trail:
             child_id=order.child_id,
             venue=order.venue,
             lp=bool(order.quote_id),
-            resting=getattr(order, "resting", False),
+            resting=order.resting,
             quote_id=order.quote_id,
             symbol=order.symbol,
             side=order.side,
@@ -283,16 +283,17 @@ def _total(lines: list[CostLine], value: Callable[[CostLine], Decimal]) -> Decim
     return total
 
 
-def _algo(order: Any) -> str:
+def _algo(order: ParentOrder) -> str:
     """The name of the execution algorithm, "sweep" when there is none."""
-    spec = getattr(order, "algo", None)
+    spec = order.algo
     return "sweep" if spec is None else str(spec.__struct_config__.tag)
 
 
-def _benchmark(order: Any) -> dict[str, float]:
+def _benchmark(order: ParentOrder) -> dict[str, float]:
     """What an algorithm's parent came to against its schedule and the market, without what could not be measured."""
-    sums = getattr(order, "benchmark", None)
-    if sums is None:
+    if order.benchmark is None:
         return {}
-    told = sums.report(side=order.side, filled=order.filled, notional=order.notional, arrival=order.arrival_mid)
+    told = order.benchmark.report(
+        side=order.side, filled=order.filled, notional=order.notional, arrival=order.arrival_mid
+    )
     return {name: value for name, value in msgspec.structs.asdict(told).items() if value is not None}
