@@ -84,6 +84,11 @@ def inventory_of(intent: Intent, quantity: Decimal) -> Decimal:
     return quantity if (intent.side == "buy") is ours else -quantity
 
 
+def paid_for(inventory: Decimal, notional: Decimal) -> Decimal:
+    """How the quote currency moves when the base moves by `inventory`: the other way, by the notional."""
+    return -notional if inventory > 0 else notional if inventory < 0 else ZERO
+
+
 class Tally:
     """Sums of a signed amount by key, upward and downward moves apart: the worst case in a direction ignores the other
     one.
@@ -125,14 +130,14 @@ class RiskState:
         self.trading = Trading()
         self.venues: dict[str, Trading] = {}
         self.clients: dict[str, Trading] = {}
-        self.positions: dict[str, Decimal] = {}  # base currency -> desk position, booked
+        self.positions: dict[str, Decimal] = {}  # currency -> desk position, booked
         self.pnl: dict[str, Decimal] = {}  # currency -> profit (+) or loss (-) of the day
         self.exposure: dict[
             tuple[str, str], Decimal
         ] = {}  # (client, quote currency) -> net unsettled, + the client owes us
         self.reservations: dict[tuple[Stage, str], Reservation] = {}
-        self.firm = Tally()  # base currency -> inventory of open children and unbooked trades
-        self.quoted = Tally()  # base currency -> inventory of open quotes
+        self.firm = Tally()  # currency -> inventory of open children and unbooked trades, base and quote side
+        self.quoted = Tally()  # currency -> inventory of open quotes
         self.open_notional = Tally()  # quote currency -> value of open children
         self.quoted_notional = Tally()  # quote currency -> value of open quotes
         self.client_notional = Tally()  # (client, quote currency) -> value of open quotes and unbooked trades
@@ -154,7 +159,7 @@ class RiskState:
                 raise ValueError("a scope is a venue or a client, not both")
 
     def set_position(self, currency: str, position: Decimal) -> None:
-        """The booked position of a base currency, from the ledger: absolute, so saying it again changes nothing."""
+        """The booked position of a currency, from the ledger: absolute, so saying it again changes nothing."""
         self.positions[currency] = position
 
     def set_exposure(self, client_id: str, currency: str, net: Decimal) -> None:
@@ -177,7 +182,7 @@ class RiskState:
         return scopes
 
     def position(self, currency: str) -> Decimal:
-        """The booked position of a base currency."""
+        """The booked position of a currency."""
         return self.positions.get(currency, ZERO)
 
     def reduces(self, intent: Intent) -> bool:
@@ -237,7 +242,9 @@ class RiskState:
     def book(self, intent: Intent, quantity: Decimal) -> None:
         """It happened: the position moves, and at TRADE what the client owes."""
         pair = pair_of(intent.symbol)
-        self.positions[pair.base] = add(self.position(pair.base), inventory_of(intent, quantity))
+        moved = inventory_of(intent, quantity)
+        self.positions[pair.base] = add(self.position(pair.base), moved)
+        self.positions[pair.quote] = add(self.position(pair.quote), paid_for(moved, times(quantity, intent.price)))
         if intent.stage is Stage.TRADE:
             key = (intent.client_id, pair.quote)
             owed = times(quantity, intent.price)
@@ -249,15 +256,22 @@ class RiskState:
         owed = notional if intent.side == "buy" else -notional
         match intent.stage:
             case Stage.CHILD:
-                how(self.firm, pair.base, inventory)
+                self._moves(self.firm, pair, inventory, notional, how)
                 how(self.open_notional, pair.quote, owed)
             case Stage.TRADE:
-                how(self.firm, pair.base, inventory)
+                self._moves(self.firm, pair, inventory, notional, how)
                 how(self.client_notional, (intent.client_id, pair.quote), owed)
             case Stage.QUOTE:
-                how(self.quoted, pair.base, inventory)
+                self._moves(self.quoted, pair, inventory, notional, how)
                 how(self.quoted_notional, pair.quote, owed)
                 how(self.client_notional, (intent.client_id, pair.quote), owed)
+
+    @staticmethod
+    def _moves(tally: Tally, pair: Pair, inventory: Decimal, notional: Decimal, how: Counting) -> None:
+        """Both currencies of a pair move: ETH/BTC fills the desk's BTC as well."""
+        how(tally, pair.base, inventory)
+        if inventory:
+            how(tally, pair.quote, paid_for(inventory, notional))
 
 
 class Counting(Protocol):
