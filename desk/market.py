@@ -84,6 +84,10 @@ class Market:
         book = self.books.get(symbol)
         return [leg.symbol for leg in book.legs] if isinstance(book, CrossBook) else []
 
+    def through(self, symbol: str) -> list[str]:
+        """The currency between the legs of a synthetic instrument; [] for any other."""
+        return [leg.split("/")[1] for leg in self.legs(symbol)[:1]]
+
     def marks(self, currency: str, now_ns: int) -> dict[str, Decimal]:
         """What one unit of each currency is worth in `currency`, by live books; those without a rate are missing."""
         return self.rates.marks(currency, now_ns)

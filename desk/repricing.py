@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 
 from desk.config.model import DeskConfig, InstrumentSection
+from desk.hedging.exposure import pair_inventory
 from desk.market import Market
 from pricing.charges import Charges, Client
 from pricing.rungs import Ladder
@@ -41,14 +42,16 @@ class Repricer:
         if fair is None:
             ladder.clear()
             return
-        position, sigma = self._position(item.base), self._market.volatility[symbol].sigma
+        bands = self._config.hedging.bands
+        position, sigma = pair_inventory(item, bands, self._position), self._market.volatility[symbol].sigma
         if self._charged.get(symbol) == (position, sigma):
             ladder.set_fair(fair)
         else:
             self._charged[symbol] = (position, sigma)
             ladder.set_charges(self._charges(item, fair, position, sigma))
             most = self._config.risk.max_position.get(item.base, _FLAT)
-            ladder.set_room(most + position, most - position)
+            own = self._position(item.base)
+            ladder.set_room(most + own, most - own)
         ladder.price(now_ns)
 
     def _charges(self, item: InstrumentSection, fair: Decimal, position: Decimal, sigma: float) -> Charges:

@@ -44,6 +44,7 @@ class NoPriceReason(StrEnum):
     DEVIATION = "deviation"
     TOO_LARGE = "too_large"
     BAND = "band"
+    DEPEG = "depeg"  # a coin on the way is off its peg, or its peg cannot be seen
 
 
 class NoPrice(msgspec.Struct, frozen=True):

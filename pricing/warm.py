@@ -14,6 +14,7 @@ import numpy as np
 
 from pricing.charges import Charges, Client
 from pricing.consolidated import BookStatus, ConsolidatedBook, VenueTerms
+from pricing.cross import CrossBook
 from pricing.inventory import solve
 from pricing.ladder import Priced, price_quote
 from pricing.parameters import Flow, PricingParameters, TierFlow
@@ -122,8 +123,32 @@ def warm(progress: Progress | None = None) -> None:
     rungs.set_charges(charges)
     rungs.price(NOW)
     check("ladder in quote currency", rungs.quantities(), [(Decimal("1.02"), Decimal("0.99"))])
+    _warm_cross(say)
     say("pricing: inventory control")
     # the currency dealer of arXiv:2106.06974, section 4: its smallest size is quoted 0.32 bps wide
     dealer = TierFlow(tier="dealer", alpha=-1.0, beta_per_bps=10.0)
     flow = Flow(tiers=(dealer,), risk_aversion=0.05, hedge_cost_bps=0.2, hedge_impact=1e-3, permanent_impact_bps=0.5)
     check("inventory control", round(2 * solve(flow, 50.0).distance("dealer", 0.01, 0.0, 1), 2), 0.32)
+
+
+def _warm_cross(say: Progress) -> None:
+    """A/B through A/X and B/X, and through A/X and X/B, against prices worked out by hand."""
+    say("pricing: synthetic books")
+    first, second = (ConsolidatedBook(of, Scale(of, 1, 2), [_venue("A", 0, 1, 2)], depth=4) for of in ("A/X", "B/X"))
+    third = ConsolidatedBook("X/B", Scale("X/B", 1, 2), [_venue("A", 0, 1, 2)], depth=4)
+    books = ((first, 2000, 2020, 100), (second, 40, 41, 100), (third, 3, 5, 10**5))
+    for book, bid, ask, size in books:
+        book.apply("A", np.array([[1, bid, size], [-1, ask, size]], dtype=np.int64), True, NOW)
+    divided = CrossBook("A/B", Scale("A/B", 3, 2), [], (first, second), depth=4)
+    multiplied = CrossBook("A/B", Scale("A/B", 3, 2), [], (first, third), depth=4)
+    for cross in (divided, multiplied):
+        cross.renew(NOW)
+    # 200.0 / 4.1 down, 202.0 / 4.0; 1 B is 4.0 X: 0.0198 of A, so 1 lot
+    check(
+        "cross",
+        divided.levels("A/X+B/X", 2),
+        ([(Decimal("48.780"), Decimal("0.02"))], [(Decimal("50.500"), Decimal("0.01"))]),
+    )
+    # 200.0 × 0.3 and 202.0 × 0.5; 1000 X are enough for all of leg 1
+    whole = Decimal("1.00")
+    check("cross", multiplied.levels("A/X+X/B", 2), ([(Decimal("60.000"), whole)], [(Decimal("101.000"), whole)]))

@@ -12,11 +12,12 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from pathlib import Path
 
 from desk.config.model import DeskConfig, InstrumentSection
+from desk.hedging.exposure import pair_inventory
 from desk.ids import IdSource
 from desk.market import Market
 from desk.rfq.records import QuoteRecord, Step
 from pricing.adverse import UNKNOWN, Estimate, Markouts
-from pricing.ladder import NoPrice, Priced, price_quote
+from pricing.ladder import NoPrice, NoPriceReason, Priced, price_quote
 from pricing.winning import WinModel, loads
 from risk.limits import RiskLimits
 from risk.state import RiskState
@@ -80,6 +81,9 @@ class Pricer:
     ) -> Priced | NoPrice:
         """All-in price for `base` units, or for a quote-currency `amount`; `side` is the client's. `room`: no price for more."""
         book = self._market.books[instrument.symbol]
+        currencies = {instrument.base, instrument.quote, *self._market.through(instrument.symbol)}
+        if (broken := self._market.rates.broken_peg(currencies, now_ns)) is not None:
+            return NoPrice(NoPriceReason.DEPEG, f"{instrument.symbol}: {broken.message}")
         band = self._config.hedging.bands.get(instrument.base)
         return price_quote(
             book,
@@ -88,7 +92,7 @@ class Pricer:
             quote_amount=amount,
             now_ns=now_ns,
             ttl_ms=ttl_ms,
-            inventory=self._position(instrument.base),
+            inventory=pair_inventory(instrument, self._config.hedging.bands, self._position),
             band=band.hard if band else _FLAT,
             volatility=self._market.volatility[instrument.symbol].sigma,
             tier=tier,
