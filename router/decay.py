@@ -64,7 +64,7 @@ class Decayed:
         return float(2.0 ** (-elapsed_ns * self._rate))
 
     def _fade_to(self, ts_ns: int) -> None:
-        fade = self._fade(ts_ns - self._last_ns) if self._last_ns else 0.0
+        fade = self._fade(ts_ns - self._last_ns)
         self.total *= fade
         self.weight *= fade
         self._last_ns = ts_ns
