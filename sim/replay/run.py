@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -62,9 +62,11 @@ def run_desk(
     *,
     record: Path | None = None,
     ledger_url: str | None = None,
+    clients_of: Callable[[DeskParts, int], ScriptedClients] | None = None,
 ) -> ReplayResult:
     """Run the desk over loaded data. `record`: where to keep the canonical record as JSON lines; `ledger_url`: a ledger on disk or
-    in a database instead of one in memory (slower, the same result)."""
+    in a database instead of one in memory (slower, the same result). `clients_of` makes other clients than those that play `requests`
+    as they are, given the desk and the time they begin."""
     warm()
     venues = venues_of(config, (listing.symbol for listing in data.listings))
     engine, lps = build_engine(data, seed, venues)
@@ -72,7 +74,8 @@ def run_desk(
     recorder = Recorder(record)
     try:
         parts = _desk(config, ledger, engine, seed)
-        clients = ScriptedClients(parts.desk, requests, data.first_ns + CLIENTS_START_NS)
+        start_ns = data.first_ns + CLIENTS_START_NS
+        clients = clients_of(parts, start_ns) if clients_of else ScriptedClients(parts.desk, requests, start_ns)
         engine.add_actor(recorder)
         add_market_actors(engine, data, venues, lps)
         for actor in parts.actors:

@@ -99,6 +99,59 @@ def router(
     _tell(found, json_file)
 
 
+@study.command()
+@_common(seeds=50, window=115.0)
+@click.option("--soft", default="0.25", show_default=True, help="The soft band, as a part of the hard one.")
+@click.option(
+    "--rate", type=click.FloatRange(0, min_open=True), default=1.2, show_default=True, help="Requests a second."
+)
+@click.option(
+    "--at-bps", type=float, default=5.5, show_default=True, help="Half of the clients trade this far from fair value."
+)
+@click.option(
+    "--model",
+    "models",
+    multiple=True,
+    type=click.Choice(["glft", "bbg"]),
+    help="Compare another skew model too; may be repeated.",
+)
+def skew(
+    tape: Path,
+    seeds: int,
+    seed: int,
+    window: float,
+    workers: int,
+    json_file: click.utils.LazyFile | None,
+    soft: str,
+    rate: float,
+    at_bps: float,
+    models: tuple[str, ...],
+) -> None:
+    """Skew and hedging bands against none: P&L mean and variance over seeds of price-sensitive clients."""
+    from decimal import Decimal, InvalidOperation
+
+    from sim.studies.clients import Demand
+    from sim.studies.skew import study as run
+    from sim.studies.windows import windows_of
+
+    try:
+        share = Decimal(soft)
+    except InvalidOperation:
+        share = Decimal(-1)
+    if not 0 < share < 1:
+        raise click.BadParameter("a part between 0 and 1", param_hint="--soft")
+    found = run(
+        windows_of(tape, window),
+        range(seed, seed + seeds),
+        soft_share=share,
+        demand=Demand(rate_per_s=rate, at_bps=at_bps),
+        models=models,
+        workers=workers,
+        say=_say,
+    )
+    _tell(found, json_file)
+
+
 def _say(sentence: str) -> None:
     click.echo(f"kerb: {sentence}", err=True)
 
