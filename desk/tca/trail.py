@@ -148,11 +148,6 @@ class Trail:
         parent.line = self._parent_line(parent, parent.line.revision + 1)
         return [child.line, parent.line]
 
-    def parent_of(self, child_id: str) -> ParentOrder | None:
-        """The parent of a child that is remembered."""
-        parent = self._parents.get(self._of_child.get(child_id, ""))
-        return None if parent is None else parent.order
-
     # ---- inside ----------
 
     def _begin(self, parent: _Parent, order: ChildOrder, now_ns: int) -> _Child:
