@@ -117,8 +117,8 @@ class Trade(msgspec.Struct, frozen=True, kw_only=True):
 class OrderRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`POST /v1/orders`, and `{"op":"order"}` on the WebSocket. `quantity` in base currency.
 
-    `duration_ms`: of twap, vwap, pov and is. `participation`: of pov, share of the market's volume. `urgency`: of is, 0 (as twap)
-    to 1. `display_quantity`: of iceberg. `expire_ns`: of gtd. `capacity`: whom the client faces; default what it is entitled to.
+    `duration_ms`: of twap, vwap, pov and is. `participation`: of pov, share of the market's volume. `risk_aversion`: of
+    is, per unit of quote currency, 0 as twap. `display_quantity`: of iceberg. `expire_ns`: of gtd. `capacity`: whom the client faces; default what it is entitled to.
     """
 
     client_order_id: ClientToken
@@ -131,7 +131,7 @@ class OrderRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     expire_ns: Annotated[int, Meta(ge=0, le=2**62)] | None = None
     duration_ms: Annotated[int, Meta(ge=1_000, le=604_800_000)] | None = None
     participation: PositiveText | None = None
-    urgency: PositiveText | None = None
+    risk_aversion: PositiveText | None = None
     display_quantity: PositiveText | None = None
     capacity: Literal["agency", "principal"] | None = None
 

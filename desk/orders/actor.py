@@ -29,6 +29,7 @@ from desk.ledger import Ledger
 from desk.ledger.book import currencies
 from desk.market import Market
 from desk.orders.checks import accepted, amended
+from desk.orders.instructions import algo_of
 from desk.orders.records import Capacity, OrderRecord, OrderState
 from desk.rfq.answers import bound
 from desk.rfq.checks import instrument_for, require_scope
@@ -133,6 +134,7 @@ class OrderDesk(Safe, LoopSafe, Actor):
             if terms.capacity is Capacity.AGENCY:
                 order.parent_id = self._ids.new("p")
                 order.commission_bps = self._config.orders.commission(caller.tier)
+                algo = algo_of(request, order.time_in_force, order.quantity)
                 self._reserve(order, order.quantity, now)
         except ApiFault as fault:
             reply(fault)
@@ -154,6 +156,7 @@ class OrderDesk(Safe, LoopSafe, Actor):
             reason=f"order {order.type}",
             account=f"client:{order.client_id}",
             commission_bps=order.commission_bps,
+            algo=algo,
         )
         self._ledger.save_order(copy(order), lambda error: self._taken(order, error, lambda: self._work(order, parent)))
 
@@ -410,6 +413,5 @@ class OrderDesk(Safe, LoopSafe, Actor):
 def _ended_as(parent: ParentOrder) -> OrderState:
     if parent.filled >= parent.quantity > 0:
         return OrderState.FILLED
-    if "cancelled" in parent.reason or "halted" in parent.reason:
-        return OrderState.CANCELLED
-    return OrderState.EXPIRED
+    cancelled = parent.stopped.startswith(("cancelled", "halted"))
+    return OrderState.CANCELLED if cancelled else OrderState.EXPIRED

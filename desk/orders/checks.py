@@ -18,7 +18,7 @@ _WORKED = (*SCHEDULED, "iceberg")  # a rule decides when; time in force is how l
 _FIELDS = {
     "duration_ms": SCHEDULED,
     "participation": ("pov",),
-    "urgency": ("is",),
+    "risk_aversion": ("is",),
     "display_quantity": ("iceberg",),
     "expire_ns": ("limit", "iceberg"),
 }
