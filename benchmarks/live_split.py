@@ -1,119 +1,143 @@
 """How long does the live splitter take, from books in hand to a certified plan, beside what one would use instead?
 
-Each order of `benchmarks.orders` is laid out as live books; those that the kernel certifies are measured, and the note
-says how many they are. Three figures: the kernel alone (`REPEAT` calls of one order inside compiled code, so predictors
-are warm), the kernel called from Python, and the whole way from decimals to decimals as the router goes it.
+In compiled code by the processor's own clock, over 2,000 distinct orders one after the other (books in the caches, branch
+predictors not trained on any one order); called from Python, taking turns with the peers; and from decimals to decimals as
+the router asks it. Peers get the same books and the same order; what each leaves out is said.
 """
 
 from __future__ import annotations
 
-from decimal import Decimal
+from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import numpy as np
-from numba import njit
 
-from benchmarks import peers
-from benchmarks.orders import order
-from benchmarks.row import Row, rows, side_by_side
+from benchmarks import peers, tsc
+from benchmarks.live_orders import LiveOrders, arguments
+from benchmarks.native import Native
+from benchmarks.row import Case, Row, rows, side_by_side
 from pricing.book import Array
-from pricing.consolidated import ConsolidatedBook, VenueTerms
-from pricing.scale import Scale
-from router import fast
-from router.live import LiveSplitter
+from router import fast, layout, merge
 from router.problem import Problem
-from router.request import SplitRequest
 from router.split import split
 
-NOW = 1_000_000_000
-ORDERS = 120
-REPEAT = 50
-GAP = Decimal("0.01")
+SHAPES = ((5, 50, 25), (20, 400, 8))  # venues, levels, sets of books
+ORDERS = 2_000
+ROUNDS = 3
+CALLS = 200
+ONE_LOT = ("0.00001",)
 
 
-@njit(cache=True, nogil=True)
-def repeat(book: Array, work: Array, sums: fast.Floats, times: int) -> int:
-    """The kernel `times` times on one order."""
-    found = 0
-    for _ in range(times):
-        found += fast.certify(book, work, sums)
-    return found
-
-
-def live_book(request: SplitRequest) -> ConsolidatedBook:
-    """The asks of a request as live books, with one bid far below."""
-    terms = [
-        VenueTerms(
-            venue=book.venue,
-            taker_fee_bps=book.taker_fee_bps,
-            tick=Decimal("0.01"),
-            lot=book.lot,
-            min_quantity=book.min_quantity,
-            min_notional=book.min_notional,
-            price_decimals=2,
-            size_decimals=5,
-            max_age_ns=NOW,
-        )
-        for book in request.books
-    ]
-    made = ConsolidatedBook("BTC/USDT", Scale("BTC/USDT", 2, 5), terms)
-    for book in request.books:
-        levels = [(-1, made.scale.ticks(price), made.scale.lots(size)) for price, size in book.levels]
-        made.apply(book.venue, np.array([(1, 5_000_000, 1), *levels], dtype=np.int64), True, NOW)
-    return made
-
-
-def live_split(
-    shapes: tuple[tuple[int, int, int], ...] = ((5, 50, 6), (20, 400, 6)), orders: int = ORDERS
-) -> list[Row]:
-    """Kernel, kernel from Python, and decimals to decimals, for each shape."""
+def live_split(orders: int = ORDERS) -> list[Row]:
+    """Kernel beside C, kernel with quotes, kernel from Python beside peers, and decimals to decimals, for each shape."""
     report: list[Row] = []
-    for venues, depth, quotes in shapes:
-        label = f"{venues}x{depth}+{quotes}"
-        wanted = [order(seed, venues, depth, quotes) for seed in range(orders)]
-        cases = [(request, live_book(request)) for request in wanted]
-        certified = [
-            (request, book, found) for request, book in cases if (found := _certified(request, book)) is not None
-        ]
-        note = f"{len(certified)} of {orders} orders certified within {GAP} bp; the rest go to the exact search"
-        inner = [partial(repeat, book.arena, one.work, one.sums, REPEAT) for _, book, one in certified]
-        mine, _ = side_by_side(inner, {}, 20)
-        question = (
-            f"a certified plan for one order over {venues} live books × {depth} levels and {quotes} LP quotes, kernel"
-        )
-        report += rows(f"split.kernel {label}", question, mine, {}, note, per=REPEAT)
-        kernel = [partial(fast.certify, book.arena, one.work, one.sums) for _, book, one in certified]
-        problems = [Problem(request) for request, _, _ in certified]
-        heap = [partial(peers.heap_split, problem) for problem in problems]
-        sort = [partial(peers.sort_split, *peers.columns(problem), problem.quantity) for problem in problems]
-        slow = [partial(peers.milp_split, problem) for problem in problems[: 4 if depth < 100 else 2]]
-        others = {"python heap": heap, "numpy argsort": sort, "scipy milp (HiGHS)": slow}
-        mine, theirs = side_by_side(kernel, others, 20)
-        note = "heap and sort ignore lots, minimums, balances and quotes"
-        report += rows(f"split.certified {label}", "the same, kernel called from Python", mine, theirs, note)
-        whole = [partial(one.solve, book, **_arguments(request)) for request, book, one in certified]
-        exact = [partial(split, request) for request, _, _ in certified]
-        mine, theirs = side_by_side(whole, {"exact search in Python": exact}, 2)
-        report += rows(f"split.live {label}", "the same from decimals to decimals, as the router asks it", mine, theirs)
+    per_ns = tsc.per_ns()
+    native = Native.build()
+    for venues, depth, sets in SHAPES:
+        shape = f"{venues}x{depth}"
+        report += _beside_c(shape, LiveOrders(venues, depth, 0, count=orders, sets=sets, lots=ONE_LOT), native, per_ns)
+        plain = LiveOrders(venues, depth, 0, count=orders, sets=sets)
+        quoted = LiveOrders(venues, depth, 6, count=orders, sets=sets)
+        report += _kernel(shape, plain, per_ns, "mixed lots, minimums and balances")
+        report += _kernel(f"{shape}+6", quoted, per_ns, "the same and 6 LP quotes")
+        report += _from_python(shape, plain, depth)
+        report += _from_python(f"{shape}+6", quoted, depth)
+        report += _decimals(f"{shape}+6", quoted)
     return report
 
 
-def _arguments(request: SplitRequest) -> dict[str, Any]:
-    return {
-        "side": request.side,
-        "quantity": request.quantity,
-        "limit_price": request.limit_price,
-        "quotes": request.quotes,
-        "balances": {book.venue: book.balance for book in request.books},
-        "max_children": request.max_children,
-        "exclude": frozenset(),
-        "now_ns": NOW,
-        "gap_bps": GAP,
+def _beside_c(shape: str, orders: LiveOrders, native: Native | None, per_ns: float) -> list[Row]:
+    """The certified path without quotes against C, orders of which the relaxation is a plan; answers compared word by word."""
+    question = (
+        f"certified plan for one order over {shape} levels, one lot size, no quotes; compiled code, cycle counter"
+    )
+    if native is None:
+        times = [orders.timed()[0] for _ in range(ROUNDS)]
+        return rows(f"split.fast {shape}", question, _ns(times, per_ns), {}, "no C compiler here: not compared")
+    work = layout.new_order(*orders.shape)
+    run = partial(native.timed, orders.books, orders.which, orders.rows, work)
+    candidates: dict[str, Callable[[int], tuple[Array, Array]]] = {
+        "numba": lambda plain: orders.timed(),
+        "gcc -O3 -march=native, the same algorithm": run,
+        "gcc -O3 -march=native, one level at a time": lambda plain: run(layout.NONE),
     }
+    taken: dict[str, list[Array]] = {name: [] for name in candidates}
+    straight = np.ones(len(orders.rows), dtype=bool)
+    for turn in range(ROUNDS + 1):
+        for name, candidate in candidates.items():
+            cycles, verdicts = candidate(merge.PLAIN)
+            if name != "numba":
+                straight &= verdicts == fast.CERTIFIED
+            if turn:
+                taken[name].append(cycles)
+    for i in np.flatnonzero(straight)[:: max(1, len(straight) // 400)]:
+        book = orders.lay(int(i), orders.work)
+        orders.lay(int(i), work)
+        same = fast.certify(book, orders.work) == native.certify(book, work, merge.PLAIN) == fast.CERTIFIED
+        if not same or not np.array_equal(_plan(orders.work), _plan(work)):
+            raise AssertionError(f"numba and C disagree about order {i} of {shape}")
+    note = f"equal answers; {int(straight.sum())} of {len(straight)} orders, the rest is not decided by the relaxation alone"
+    ours, *others = [_ns([times[straight] for times in all_], per_ns) for all_ in taken.values()]
+    return rows(f"split.fast {shape}", question, ours, dict(zip(list(taken)[1:], others, strict=True)), note)
 
 
-def _certified(request: SplitRequest, book: ConsolidatedBook) -> LiveSplitter | None:
-    """A splitter with the order in its arrays; None when the kernel leaves it to the exact search."""
-    one = LiveSplitter(book)
-    return None if one.solve(book, **_arguments(request)) is None else one
+def _plan(work: Array) -> Array:
+    """Lots, notional and worst price of every venue that takes part."""
+    found = work[int(layout.HEAD) :][: int(work[layout.W_VENUES] * layout.VENUE)].reshape(-1, int(layout.VENUE))
+    plan = found[:, int(layout.OUT_LOTS) : int(layout.OUT_WORST) + 1]
+    return plan[plan[:, 0] > 0]
+
+
+def _kernel(shape: str, orders: LiveOrders, per_ns: float, what: str) -> list[Row]:
+    times = [orders.timed()[0] for _ in range(ROUNDS + 1)][1:]
+    decided = ", ".join(f"{count} {name}" for name, count in orders.verdicts.most_common())
+    question = f"one order over {shape} levels, {what}; compiled code, cycle counter"
+    return rows(f"split.kernel {shape}", question, _ns(times, per_ns), {}, f"of {len(orders.rows)} orders: {decided}")
+
+
+def _ns(times: list[Array], per_ns: float) -> list[int]:
+    return (np.concatenate(times) / per_ns).astype(np.int64).tolist()
+
+
+def _from_python(shape: str, orders: LiveOrders, depth: int) -> list[Row]:
+    """One call from Python, taking turns with the peers on the same order."""
+    chosen = [i for i in range(0, len(orders.requests), len(orders.requests) // CALLS) if orders.certified[i]]
+    ours: list[Case] = []
+    heap: list[Case] = []
+    sort: list[Case] = []
+    slow: list[Case] = []
+    for i in chosen:
+        work = layout.new_order(*orders.shape)
+        book = orders.lay(i, work)
+        ours.append(partial(fast.certify, book, work))
+        problem = Problem(orders.requests[i])
+        heap.append(partial(peers.heap_split, problem))
+        whole = peers.SortSplit(orders.requests[i])
+        sort.append(whole.run)
+        found = orders.results[i]
+        if (
+            not orders.requests[i].quotes
+            and found is not None
+            and float(whole.cost()) < float(found.bound) * (1 - 1e-9)
+        ):
+            raise AssertionError("the sort found what is below our bound: one of them is wrong")
+        if len(slow) < (4 if depth < 100 else 2):
+            slow.append(partial(peers.milp_split, problem))
+    others = {"python heap": heap, "numpy concat + argsort": sort, "scipy milp (HiGHS)": slow}
+    mine, theirs = side_by_side(ours, others, 10)
+    question = f"a certified plan for one order over {shape}, kernel called from Python"
+    note = "heap: no lots, minimums, balances; sort: all of them, but no proof; neither knows quotes"
+    return rows(f"split.certified {shape}", question, mine, theirs, note)
+
+
+def _decimals(shape: str, orders: LiveOrders) -> list[Row]:
+    """From decimals to decimals, as the router asks it."""
+    chosen = range(0, len(orders.requests), len(orders.requests) // CALLS)
+    whole, exact = [], []
+    for i in chosen:
+        if orders.certified[i]:
+            one, book = orders.splitters[int(orders.which[i])], orders.made[int(orders.which[i])]
+            whole.append(partial(one.solve, book, **arguments(orders.requests[i])))
+            exact.append(partial(split, orders.requests[i]))
+    mine, theirs = side_by_side(whole, {"exact search": exact}, 2)
+    return rows(f"split.live {shape}", "the same from decimals to decimals, as the router asks it", mine, theirs)

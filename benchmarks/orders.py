@@ -6,6 +6,8 @@ from __future__ import annotations
 from decimal import Decimal
 from random import Random
 
+import msgspec
+
 from router.request import Book, SplitQuote, SplitRequest
 
 LOTS = ("0.00001", "0.00001", "0.0001", "0.001", "0.01")
@@ -14,9 +16,15 @@ LOTS = ("0.00001", "0.00001", "0.0001", "0.001", "0.01")
 def order(seed: int, venues: int, depth: int, quotes: int) -> SplitRequest:
     """A buy of 0.06 % to 56 % of the depth (log-uniform) over `venues` books of `depth` levels and `quotes` LP quotes
     of three LPs."""
+    return orders(seed, venues, depth, quotes, 1)[0]
+
+
+def orders(
+    seed: int, venues: int, depth: int, quotes: int, count: int, lots: tuple[str, ...] = LOTS
+) -> list[SplitRequest]:
+    """`count` such orders over the same books, each with balances, quantity and quotes of its own."""
     r = Random(seed)
-    books = []
-    total = 0
+    books, total = [], 0
     for v in range(venues):
         price = 6_000_000 + r.randint(0, 400)
         levels = []
@@ -29,14 +37,22 @@ def order(seed: int, venues: int, depth: int, quotes: int) -> SplitRequest:
             Book(
                 venue=f"V{v}",
                 taker_fee_bps=Decimal(r.choice((1, 2, 4, 5, 8))) / 2,
-                lot=Decimal(LOTS[r.randrange(len(LOTS))]) if v else Decimal(LOTS[0]),
+                lot=Decimal(lots[r.randrange(len(lots))]) if v else Decimal(lots[0]),
                 min_quantity=Decimal("0.0001"),
                 min_notional=Decimal(r.choice((5, 10))),
-                balance=Decimal(r.randint(20_000, 3_000_000)) if r.random() < 0.35 else None,
+                balance=None,
                 fixed_cost=Decimal(0),
                 levels=tuple(levels),
             )
         )
+    return [_order(r, books, total, quotes) for _ in range(count)]
+
+
+def _order(r: Random, books: list[Book], total: int, quotes: int) -> SplitRequest:
+    funded = [
+        msgspec.structs.replace(book, balance=Decimal(r.randint(20_000, 3_000_000))) if r.random() < 0.35 else book
+        for book in books
+    ]
     quantity = Decimal(max(20, int(total * 0.0006 * (0.56 / 0.0006) ** r.random()))).scaleb(-5)
     offers = tuple(
         SplitQuote(
@@ -47,4 +63,4 @@ def order(seed: int, venues: int, depth: int, quotes: int) -> SplitRequest:
         )
         for j in range(quotes)
     )
-    return SplitRequest(side="buy", quantity=quantity, books=tuple(books), quotes=offers)
+    return SplitRequest(side="buy", quantity=quantity, books=tuple(funded), quotes=offers)

@@ -1,8 +1,8 @@
 """What somebody would use instead of Kerb's kernels: a heap in Python, a sort in numpy, HiGHS, dictionaries and sorted
 lists.
 
-The heap and the sort solve the convex part only (no lots, minimums, quotes): they do less work than the splitter they
-stand beside.
+The heap and `sort_split` solve the convex part only (no lots, minimums, quotes): they do less work than the splitter they
+stand beside. `SortSplit` does the whole job but for quotes and the proof.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from router.problem import Problem
+from router.request import SplitRequest
 
 
 def heap_split(problem: Problem) -> int:
@@ -51,6 +52,85 @@ def sort_split(slopes: Any, sizes: Any, quantity: int) -> float:
     reach = np.cumsum(sizes[order])
     taken = np.minimum(sizes[order], np.maximum(0, quantity - reach + sizes[order]))
     return float(np.dot(taken.astype(np.float64), slopes[order].astype(np.float64)))
+
+
+class SortSplit:
+    """A buy over venue books as numpy does it: fees, balances, one argsort, lots, minimums, and the rest where it is cheapest.
+
+    Arrays of each venue's ticks and sizes are made before the clock starts, as a numpy book would hold them.
+    """
+
+    def __init__(self, request: SplitRequest, price_decimals: int = 2, size_decimals: int = 5) -> None:
+        def whole(value: Any, decimals: int) -> int:
+            return int(value.scaleb(decimals))
+
+        books = request.books
+        self.total = whole(request.quantity, size_decimals)
+        self.ticks = [np.array([whole(p, price_decimals) for p, _ in book.levels], dtype=np.int64) for book in books]
+        self.sizes = [np.array([whole(q, size_decimals) for _, q in book.levels], dtype=np.int64) for book in books]
+        self.factors = [10**8 + whole(book.taker_fee_bps, 4) for book in books]
+        self.lots = np.array([whole(book.lot, size_decimals) for book in books], dtype=np.int64)
+        scale = price_decimals + size_decimals
+        self.least = np.array(
+            [
+                max(whole(b.min_quantity, size_decimals), -(-whole(b.min_notional, scale) // int(t[0])))
+                for b, t in zip(books, self.ticks, strict=True)
+            ],
+            dtype=np.int64,
+        )
+        self.money = [
+            None if book.balance is None else whole(book.balance, scale + 8) // factor
+            for book, factor in zip(books, self.factors, strict=True)
+        ]
+        self.venue = np.repeat(np.arange(len(books)), [len(ticks) for ticks in self.ticks])
+        self.unit = 10 ** (scale + 8)
+
+    def run(self) -> Any:
+        """Lots of each venue."""
+        sizes = []
+        for ticks, amounts, money in zip(self.ticks, self.sizes, self.money, strict=True):
+            if money is not None:
+                spent = np.cumsum(ticks * amounts)
+                k = int(np.searchsorted(spent, money, side="right"))
+                if k < len(amounts):
+                    left = money - (int(spent[k - 1]) if k else 0)
+                    amounts = amounts.copy()
+                    amounts[k] = left // int(ticks[k])
+                    amounts[k + 1 :] = 0
+            sizes.append(amounts)
+        slopes = np.concatenate([ticks * factor for ticks, factor in zip(self.ticks, self.factors, strict=True)])
+        amounts = np.concatenate(sizes)
+        first = np.argsort(slopes)
+        reach = np.cumsum(amounts[first])
+        k = int(np.searchsorted(reach, self.total))
+        used = first[: k + 1]
+        taken = amounts[used]
+        taken[-1] -= int(reach[min(k, len(reach) - 1)]) - self.total
+        lots = np.bincount(self.venue[used], weights=taken, minlength=len(self.lots)).astype(np.int64)
+        lots[lots < self.least] = 0
+        lots -= lots % self.lots
+        rest = self.total - int(lots.sum())
+        if rest:
+            ends = np.cumsum([len(ticks) for ticks in self.ticks])
+            spare = [int(a.sum()) for a in sizes] - lots
+            fits = (rest % self.lots == 0) & (lots + rest >= self.least) & (spare >= rest)
+            nexts = np.bincount(self.venue[used], minlength=len(self.lots)) + np.r_[0, ends[:-1]]
+            price = np.where(fits, slopes[np.minimum(nexts, ends - 1)], np.iinfo(np.int64).max)
+            lots[int(np.argmin(price))] += rest
+        return lots
+
+    def cost(self) -> float:
+        """What `run`'s plan costs, all-in; infinite when it breaks a rule (it does not look again at what it has placed)."""
+        plan, total = self.run(), 0
+        if int(plan.sum()) != self.total or (plan % self.lots).any() or ((plan > 0) & (plan < self.least)).any():
+            return float("inf")
+        for lots, ticks, sizes, factor in zip(plan.tolist(), self.ticks, self.sizes, self.factors, strict=True):
+            for price, size in zip(ticks.tolist(), sizes.tolist(), strict=True):
+                total += min(lots, size) * price * factor
+                lots -= min(lots, size)
+            if lots:
+                return float("inf")
+        return total / self.unit
 
 
 def milp_split(problem: Problem, seconds: float = 5.0) -> float | None:

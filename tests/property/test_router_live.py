@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from pricing.consolidated import ConsolidatedBook, VenueTerms
 from pricing.scale import Scale
-from router import fast
+from router import layout, merge
 from router.live import splitter
 from router.request import Book, SplitQuote, SplitRequest
 from router.result import SplitResult
@@ -239,21 +239,29 @@ def test_the_kernel_s_prefix_is_a_sorted_rebuild(seed: int) -> None:
     case.quotes, case.balances, case.limit, case.children = [], {}, None, None
     one = splitter(case.book)
     case.fast()
-    work, sums = one.work, one.sums
-    steps = int(work[fast.W_STEPS])
+    words, costs = one.order, one.order.view(np.float64)
+    total = int(words[layout.W_TOTAL])
+    merge.relax(case.book.arena, words, costs, total, True)
     sign, side = (1, 1) if case.side == "buy" else (-1, 0)
     levels = sorted(
         (sign * ticks * (10**8 + sign * int(terms.taker_fee_bps * 10**4)), lots)
         for terms in map(case.book.terms, case.book.venues)
         for ticks, lots in case.book.side_levels(terms.venue, side)
     )
-    left, cost = int(work[fast.W_TOTAL]), 0
-    for key, lots in levels:
-        take = min(left, lots)
-        cost += (key - levels[0][0]) * take
-        left -= take
-    assert int(work[fast.PREFIX + steps - 1]) == int(work[fast.W_TOTAL]) - left
-    assert sums[fast.F_PREFIX + steps - 1] == pytest.approx(cost, rel=1e-9, abs=1e-3)
+    assert words[layout.W_STEPS] > 0
+    for i in range(int(words[layout.W_STEPS])):
+        step = int(layout.STEPS) + i * int(layout.STEP)
+        left, cost, slope = int(words[step + int(layout.P_USED)]), 0, 0
+        for key, lots in levels:
+            take = min(left, lots)
+            cost += (key - levels[0][0]) * take
+            left -= take
+            slope = key if take else slope
+        assert left == 0
+        assert words[step + int(layout.P_FROM)] <= slope <= words[step + int(layout.P_TO)]
+        assert costs[step + int(layout.F_SUM)] == pytest.approx(cost, rel=1e-6, abs=abs(levels[0][0]) * total * 1e-14)
+    last = int(layout.STEPS) + (int(words[layout.W_STEPS]) - 1) * int(layout.STEP)
+    assert int(words[last + int(layout.P_USED)]) == min(total, sum(lots for _, lots in levels))
 
 
 def test_a_change_of_terms_reaches_the_kernel() -> None:
