@@ -97,7 +97,7 @@ class Charges:
 
     def impact_of(self, lots: int, displayed: int) -> int:
         """Impact of taking `lots` of `displayed`."""
-        return ceil(self.impact * sqrt(min(1.0, lots / displayed)) - SLACK) if displayed > 0 else self.impact
+        return ceil(self.impact * sqrt(min(1.0, lots * (1.0 / max(displayed, 1)))) - SLACK)
 
     def markup(self, size: Decimal | float) -> Markup:
         """Markup at a size, without the ticket."""

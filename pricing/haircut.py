@@ -18,17 +18,18 @@ from math import isfinite
 from numba import njit
 
 from pricing.book import H_DEPTH, H_VENUES, HEADER, PPM, V_COUNT, V_FEE_PPM, VENUE_WORDS, Array, side_base
-from pricing.charges import RATIO_ONE
+from pricing.charges import FINE_ONE, RATIO_ONE
 from pricing.consolidated import FEE_ONE
 from pricing.parameters import PricingParameters
 
-W_FEE, W_RATIO, W_CURSOR, W_LEFT, W_TAKEN, W_NOTIONAL, W_BASE = 0, 1, 2, 3, 4, 5, 6
-VENUE_WORK = 8  # words a venue
+W_FEE, W_RATIO, W_CURSOR, W_LEFT, W_TAKEN, W_NOTIONAL, W_BASE, W_FACTOR, W_USED_RATIO = 0, 1, 2, 3, 4, 5, 6, 7, 8
+VENUE_WORK = 9  # words a venue
 NO_KEY = 1 << 62
 RATIO_BITS = 20
 MASK = RATIO_ONE - 1
 MOST_LOTS = 1 << 45  # of a size: above it an average could not be divided exactly
-MOST_MONEY = float(1 << 61)  # Σ ticks × lots of one venue
+MOST_MONEY = float(1 << 60)  # ticks × lots of a size
+MOST_ROUGH = 1e8 * MOST_MONEY
 
 FillRatios = Mapping[str, tuple[float, float]]  # venue → (share of the displayed depth that filled, observations)
 
@@ -99,7 +100,7 @@ def take(arena: Array, work: Array, at: int, side: int, used: int, lots: int) ->
             if cursor < 0:
                 break
             left = real(arena[base + depth + cursor], ratio)
-            if used == lots or -arena[base + cursor] * factor > second:
+            if used == lots or -arena[base + cursor] * factor >= second:
                 break
         work[w + W_CURSOR], work[w + W_LEFT] = cursor, left
         work[w + W_TAKEN], work[w + W_NOTIONAL] = taken, notional
@@ -121,48 +122,33 @@ def displayed(arena: Array, side: int, live: int) -> int:
 
 
 @njit(cache=True, nogil=True)
-def worst(arena: Array, side: int, live: int) -> tuple[int, int]:
-    """(venue, ticks) of the worst displayed all-in price on one side of the live books; (-1, 0) when there is none."""
-    found, ticks, key = -1, 0, -NO_KEY
+def worst(arena: Array, side: int, live: int) -> tuple[int, int, float]:
+    """(venue, ticks) of the worst displayed all-in price on one side of the live books, and the highest ticks there; (-1, 0, 0)
+    when there is none."""
+    found, ticks, key, peak = -1, 0, -NO_KEY, 0.0
     for venue in range(arena[H_VENUES]):
         head = HEADER + venue * VENUE_WORDS
         if (live >> venue) & 1 and arena[head + V_COUNT + side] > 0:
-            price = abs(arena[side_base(arena, venue, side)])
+            base = side_base(arena, venue, side)
+            price = abs(arena[base])
+            peak = max(peak, float(price), float(abs(arena[base + arena[head + V_COUNT + side] - 1])))
             fee = arena[head + V_FEE_PPM]
             mine = price * (PPM + fee) if side == 1 else -price * (PPM - fee)
             if mine > key:
                 found, ticks, key = venue, price, mine
-    return found, ticks
+    return found, ticks, peak
 
 
-@njit(cache=True, nogil=True)
-def average(arena: Array, work: Array, at: int, side: int, lots: int, rest: int, venue: int, ticks: int) -> int:
-    """All-in price of `lots` in fine ticks, rounded against the client: what the venues gave and `rest` lots at the worst
-    level. -1 when it does not fit.
+@njit(cache=True, nogil=True, forceinline=True)
+def divided(exact: int, rough: float, lots: int, up: int) -> int:
+    """Σ n·(10^8 ± fee) over lots in fine ticks, rounded up (`up` = 1) or down; -1 when it does not fit.
 
-    Σ n·(10^8 ± fee)/(10^4·lots): the estimate in floats is off by a few units at most, and the remainder is found from
-    products modulo 2^64, which is exact since it is small.
+    `exact`: the sum modulo 2^64, `rough`: the same in floats. The estimate by floats is off by a few units at most, so the
+    remainder is small and products modulo 2^64 give it exactly.
     """
-    sign = 1 if side == 1 else -1
-    exact = 0
-    rough = 0.0
-    for v in range(arena[H_VENUES]):
-        w = at + v * VENUE_WORK
-        money = work[w + W_NOTIONAL]
-        high = float(work[w + W_TAKEN])
-        extra = 0
-        if v == venue and rest > 0:
-            extra = rest * ticks
-            high += float(rest)
-        if high > 0.0:
-            base = work[w + W_BASE]
-            top = float(abs(arena[base + arena[HEADER + v * VENUE_WORDS + V_COUNT + side] - 1]))
-            if high * max(top, float(abs(arena[base]))) >= MOST_MONEY:
-                return -1
-            factor = FEE_ONE + sign * work[w + W_FEE]
-            exact += (money + extra) * factor
-            rough += float(money + extra) * float(factor)
-    divisor = 10_000 * lots
+    if rough >= MOST_ROUGH:
+        return -1
+    divisor = FINE_ONE * lots
     q = int(rough / float(divisor))
     r = exact - q * divisor
     while r < 0:
@@ -171,7 +157,25 @@ def average(arena: Array, work: Array, at: int, side: int, lots: int, rest: int,
     while r >= divisor:
         q += 1
         r -= divisor
-    return q + 1 if side == 1 and r > 0 else q
+    return q + 1 if up == 1 and r > 0 else q
+
+
+@njit(cache=True, nogil=True)
+def average(arena: Array, work: Array, at: int, side: int, lots: int, rest: int, venue: int, ticks: int) -> int:
+    """All-in price of `lots` in fine ticks, rounded against the client: what the venues gave and `rest` lots at the worst
+    level. -1 when it does not fit. The caller has held lots × the highest price below `MOST_MONEY`."""
+    sign = 1 if side == 1 else -1
+    exact = 0
+    rough = 0.0
+    for v in range(arena[H_VENUES]):
+        w = at + v * VENUE_WORK
+        money = work[w + W_NOTIONAL]
+        factor = FEE_ONE + sign * work[w + W_FEE]
+        if v == venue and rest > 0:
+            money += rest * ticks
+        exact += money * factor
+        rough += float(money) * float(factor)
+    return divided(exact, rough, lots, side)
 
 
 @njit(cache=True, nogil=True)
@@ -179,7 +183,7 @@ def real_targets(arena: Array, work: Array, side: int, live: int, targets: Array
     """Sweep the real depth to each of the ascending `targets` (lots). `out` (T × K × 2) gets lots and Σ ticks × lots per
     venue, what the real depth cannot give included at the worst level. The displayed depth must cover the targets."""
     start(arena, work, 0, side, live)
-    venue, ticks = worst(arena, side, live)
+    venue, ticks, _ = worst(arena, side, live)
     used = 0
     for t in range(targets.shape[0]):
         used = take(arena, work, 0, side, used, targets[t])

@@ -22,22 +22,28 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from pricing.book import H_VENUES, Array
+from pricing.arena import H_ROWS, H_VENUES, H_VIEW, ROWS, WHOLE, Array, view_base
 from pricing.charges import FINE, FINE_ONE, RATIO_ONE, SLACK, Charges
-from pricing.consolidated import ConsolidatedBook
+from pricing.consolidated import FEE_ONE, ConsolidatedBook
 from pricing.haircut import (
     MOST_LOTS,
+    MOST_MONEY,
     VENUE_WORK,
+    W_FACTOR,
     W_FEE,
     W_RATIO,
+    W_USED_RATIO,
     FillRatios,
     average,
     displayed,
+    divided,
     fill_ratio,
+    real,
     start,
     take,
     worst,
 )
+from pricing.merged import LAST_VENUE, TICK_BITS, TICK_MASK, refill
 from pricing.parameters import PricingParameters
 
 Floats = npt.NDArray[np.float64]
@@ -51,21 +57,15 @@ R_SIZE, R_MARKUP, R_SKEW, R_PRICE, R_LOTS = 0, 1, 2, 4, 6  # skew, price, lots: 
 RUNG = 8  # words a size
 B_FIXED, B_IMPACT, B_HALF, B_COLLAR, B_CENTRE, B_RUNGS = 0, 3, 4, 5, 6, 7  # `Charges.bps`, centre, 3 words a size
 ROUNDS = 12  # of the fixed point price ↔ quantity for sizes in quote currency
+U = np.uint64  # an index that cannot be negative needs no check
 MOST_PRICE = 1 << 49  # fine ticks, of a price that sizes in quote currency are divided by
-MOST_MONEY = 1 << 62  # ticks × lots
 
 
-@njit(cache=True, nogil=True)
-def _price(
-    arena: Array, work: Array, side: int, row: int, lots: int, used: int, total: int, end: int, end_ticks: int
-) -> int:
-    """Unrounded price of `lots` in fine ticks without ticket, `used` of them real; -1 when there is none."""
-    swept = average(arena, work, HEAD, side, lots, lots - used, end, end_ticks)
-    if swept < 0:
-        return -1
+@njit(cache=True, nogil=True, forceinline=True)
+def _charged(work: Array, side: int, row: int, swept: int, lots: int, per_lot: float) -> int:
+    """Unrounded price in fine ticks without ticket of a size that sweeps at `swept`; `per_lot`: 1 / displayed lots."""
     sign = 1 if side == 1 else -1
-    share = min(1.0, lots / total)
-    edge = ceil(work[L_IMPACT] * sqrt(share) - SLACK) + work[L_FIXED] + work[row + R_MARKUP]
+    edge = ceil(work[L_IMPACT] * sqrt(min(1.0, lots * per_lot)) - SLACK) + work[L_FIXED] + work[row + R_MARKUP]
     raw = swept + sign * edge + work[row + R_SKEW + side]
     least = work[L_FAIR] + work[L_CENTRE] + sign * work[L_HALF]
     return max(raw, least) if side == 1 else max(min(raw, least), 0)
@@ -75,10 +75,17 @@ def _price(
 def _shown(work: Array, side: int, price: int, lots: int) -> int:
     """The price with its ticket on the tick, against the client."""
     tick = work[L_TICK]
-    ticket = -(-work[L_TICKET] // lots)
-    if side == 1:
-        return -(-(price + ticket) // tick) * tick
-    return (price - ticket) // tick * tick
+    if work[L_TICKET] > 0:
+        ticket = -(-work[L_TICKET] // lots)
+        price += ticket if side == 1 else -ticket
+    rest = price - int(float(price) / float(tick)) * tick  # a division of floats, mended: faster than one of integers
+    while rest < 0:
+        rest += tick
+    while rest >= tick:
+        rest -= tick
+    if rest == 0:
+        return price
+    return price - rest + tick if side == 1 else price - rest
 
 
 @njit(cache=True, nogil=True)
@@ -91,7 +98,16 @@ def _divided(money: int, price: int, side: int) -> int:
 
 @njit(cache=True, nogil=True)
 def _lots_of(
-    arena: Array, live: int, work: Array, side: int, row: int, bound: int, total: int, end: int, end_ticks: int
+    arena: Array,
+    live: int,
+    work: Array,
+    side: int,
+    row: int,
+    bound: int,
+    total: int,
+    end: int,
+    end_ticks: int,
+    peak: float,
 ) -> int:
     """Lots whose price × quantity comes closest to the money of a rung: not above it for a client's buy, not below it for a
     sell; 0 when none settles. `bound`: the price of the size before, 0 for the first.
@@ -99,20 +115,21 @@ def _lots_of(
     A larger price buys less, and less is no dearer: the prices tried approach the one that implies itself from both sides.
     When two imply each other, the one worse for the client is honest at its own, smaller size (`L_LIMIT`).
     """
-    money = work[row + R_SIZE]
+    money, per_lot = work[row + R_SIZE], 1.0 / max(total, 1)
     price, before, limit = work[L_FAIR], 0, 0
     work[L_LIMIT] = 0
     for _ in range(ROUNDS):
         if price <= 0 or price >= MOST_PRICE:
             return 0
         lots = _divided(money, price, side)
-        if lots <= 0 or lots > total or lots > MOST_LOTS:
+        if lots <= 0 or lots > total or lots > MOST_LOTS or float(lots) * peak >= MOST_MONEY:
             return 0
         start(arena, work, HEAD, side, live)
         used = take(arena, work, HEAD, side, 0, lots)
-        raw = _price(arena, work, side, row, lots, used, total, end, end_ticks)
-        if raw < 0:
+        swept = average(arena, work, HEAD, side, lots, lots - used, end, end_ticks)
+        if swept < 0:
             return 0
+        raw = _charged(work, side, row, swept, lots, per_lot)
         if bound != 0:
             raw = max(raw, bound) if side == 1 else min(raw, bound)
         shown = _shown(work, side, raw, lots)
@@ -134,31 +151,77 @@ def _lots_of(
     return 0
 
 
+@njit(cache=True, nogil=True, forceinline=True)
+def _open(arena: Array, live: int, work: Array, side: int) -> None:
+    """Per venue: 10^8 ± fee, and the fill ratio while it is live (0 else), for the walk along the merged view."""
+    for venue in range(arena[H_VENUES]):
+        w = HEAD + venue * VENUE_WORK
+        fee = work[w + W_FEE]
+        work[w + W_FACTOR] = FEE_ONE + fee if side == 1 else FEE_ONE - fee
+        work[w + W_USED_RATIO] = work[w + W_RATIO] if (live >> venue) & 1 else 0
+
+
 @njit(cache=True, nogil=True)
 def ladder_kernel(arena: Array, live: int, work: Array) -> int:
-    """Fill prices (fine ticks) and lots of all rungs, sizes ascending; returns how many prices there are."""
+    """Fill prices (fine ticks) and lots of all rungs, sizes ascending; returns how many prices there are.
+
+    Walks along the merged view (`pricing.merged`), whose rows are all venues' levels in all-in order; where the view ends
+    before the books do, and for sizes in quote currency, the books are merged here.
+    """
     priced = 0
     first = HEAD + arena[H_VENUES] * VENUE_WORK
     for side in range(2):
         total = displayed(arena, side, live)
-        end, end_ticks = worst(arena, side, live)
-        start(arena, work, HEAD, side, live)
-        used = bound = 0
+        per_lot = 1.0 / max(total, 1)
+        end, end_ticks, peak = worst(arena, side, live)
+        deep = work[L_MONEY] == 1
+        if not deep:
+            refill(arena, side)
+            _open(arena, live, work, side)
+        view = view_base(arena, side)
+        at = arena[H_ROWS + side] - 1  # row of the view, its real lots still there, and what was taken so far
+        left, used, exact, rough = -1, 0, 0, 0.0
+        bound = 0
         for rung in range(work[L_RUNGS]):
             row = first + rung * RUNG
             work[row + R_PRICE + side] = 0
             work[row + R_LOTS + side] = 0
             lots = work[row + R_SIZE]
             if work[L_MONEY] == 1:
-                lots = _lots_of(arena, live, work, side, row, bound, total, end, end_ticks)
+                lots = _lots_of(arena, live, work, side, row, bound, total, end, end_ticks, peak)
                 start(arena, work, HEAD, side, live)
                 used = 0
-            if lots <= 0 or lots > total or lots > MOST_LOTS:
+            if lots <= 0 or lots > total or lots > MOST_LOTS or float(lots) * peak >= MOST_MONEY:
                 continue
-            used = take(arena, work, HEAD, side, used, lots)
-            price = _price(arena, work, side, row, lots, used, total, end, end_ticks)
-            if price < 0:
+            while used < lots and at >= 0 and not deep:
+                ref = arena[U(view + ROWS + at)]
+                w = U(HEAD + (LAST_VENUE - (ref >> TICK_BITS)) * VENUE_WORK)
+                if left < 0:
+                    left = real(arena[U(view + 2 * ROWS + at)], work[w + U(W_USED_RATIO)])
+                here = min(left, lots - used)
+                used += here
+                left -= here
+                money, factor = here * (ref & TICK_MASK), work[w + U(W_FACTOR)]
+                exact += money * factor
+                rough += float(money) * float(factor)
+                if left == 0:
+                    at -= 1
+                    left = -1
+            if not deep and used < lots and arena[H_VIEW + side] != WHOLE:
+                deep, used = True, 0
+                start(arena, work, HEAD, side, live)
+            if deep:
+                used = take(arena, work, HEAD, side, used, lots)
+                swept = average(arena, work, HEAD, side, lots, lots - used, end, end_ticks)
+            elif used < lots:  # beyond what is real: at the worst displayed price
+                factor, rest = work[HEAD + end * VENUE_WORK + W_FACTOR], lots - used
+                most = rough + float(rest) * float(end_ticks) * float(factor)
+                swept = divided(exact + rest * end_ticks * factor, most, lots, side)
+            else:
+                swept = divided(exact, rough, lots, side)
+            if swept < 0:
                 continue
+            price = _charged(work, side, row, swept, lots, per_lot)
             if bound != 0:
                 price = max(price, bound) if side == 1 else min(price, bound)
             bound = price

@@ -20,6 +20,7 @@ from pricing.ladder import Priced, price_quote
 from pricing.parameters import Flow, PricingParameters, TierFlow
 from pricing.rungs import Ladder
 from pricing.scale import Scale
+from pricing.skew import glft_slope
 
 Progress = Callable[[str], None]
 NOW = 1_000_000_000
@@ -128,7 +129,10 @@ def warm(progress: Progress | None = None) -> None:
     # the currency dealer of arXiv:2106.06974, section 4: its smallest size is quoted 0.32 bps wide
     dealer = TierFlow(tier="dealer", alpha=-1.0, beta_per_bps=10.0)
     flow = Flow(tiers=(dealer,), risk_aversion=0.05, hedge_cost_bps=0.2, hedge_impact=1e-3, permanent_impact_bps=0.5)
-    check("inventory control", round(2 * solve(flow, 50.0).distance("dealer", 0.01, 0.0, 1), 2), 0.32)
+    solved = solve(flow, 50.0)
+    check("inventory control", round(2 * solved.distance("dealer", 0.01, 0.0, 1), 2), 0.32)
+    check("hedging", (solved.hedge_rate(0.1), solved.hedge_rate(0.5) < 0.0), (0.0, True))
+    check("skew", glft_slope(flow, 50e-4 / 86_400**0.5) > 0.0, True)
 
 
 def _warm_cross(say: Progress) -> None:

@@ -61,7 +61,7 @@ def average(levels: list[tuple[int, int, Fraction]], lots: int, side: int) -> in
 def price(levels: list[tuple[int, int, Fraction]], lots: int, shown: int, side: int, at: int, terms: Terms) -> int:
     """Unrounded, without ticket."""
     sign = 1 if side == 1 else -1
-    impact = ceil(terms.impact * sqrt(min(1.0, lots / shown)) - SLACK)
+    impact = ceil(terms.impact * sqrt(min(1.0, lots * (1.0 / shown))) - SLACK)
     raw = average(levels, lots, side) + sign * (impact + terms.fixed + terms.markup[at]) + terms.skew[at][side]
     least = terms.fair + terms.centre + sign * terms.half
     return max(raw, least) if side == 1 else max(min(raw, least), 0)
