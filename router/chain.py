@@ -7,7 +7,8 @@ Lots that divide each other form a chain g₀ | g₁ | … . Items of one lot ar
 is convex on every progression of step g_{c+1} (infimal convolution of convex functions). So V_{c−1}, sampled in steps of
 g_c around where the continuous solution puts it, is one more convex item of class c, and no exchange of one lot between two
 items proves an optimum. Outside its window V_{c−1} is continued with the slope of the window's border, which is nowhere
-above it: a solution that stays inside every window is the least of all; else the windows move there and widen.
+above it: a solution that stays inside every window is the least of all; else the windows widen, and when that does not
+help soon, values are worked out one by one where they are asked for.
 
 Lots outside the chain are relaxed to the largest chain lot that divides them, or (`odd_cost`) held in one residue of the
 least common multiple of all lots, on whose progression their classes are convex again: trying each residue is exact.
@@ -21,10 +22,8 @@ from router.arena import (
     ACTIVE,
     ADD,
     AMOUNT,
-    AT,
     BEFORE,
     BEST,
-    BLOCK,
     C_COUNT,
     C_FIRST,
     C_FROM,
@@ -32,6 +31,7 @@ from router.arena import (
     C_HERE,
     C_HIGH_T,
     C_HIGHS,
+    C_KNOWN,
     C_LEFT,
     C_LOT,
     C_LOW_T,
@@ -48,23 +48,22 @@ from router.arena import (
     CLASS,
     CLASS_WORDS,
     CLASSES,
-    COUNT,
     DROP,
-    HEADER,
     HUGE,
-    I_BLOCK,
     ITEM,
     ITEMS,
     KIND,
     KIND_WORDS,
     KINDS,
-    KNEE,
     LEAST,
     LOTS,
+    MEMORY,
+    MISSED,
+    MISSING,
     MOST,
     ORDER,
-    REST,
     STEP,
+    STRAY,
     UNIT,
     VALUES,
     WEIGHT,
@@ -75,7 +74,9 @@ from router.arena import (
 from router.relax import divisor, item_cost, select
 
 LOST = -1  # no answer: neither a cost nor impossible
-TURNS = 30
+TURNS = 3  # windows of 1, 4 and 16 steps
+WALK = 40  # exchanges in one class after which its windows are given up
+ATTEMPTS = 20_000
 EXCHANGES = 500
 
 
@@ -190,10 +191,9 @@ def attainable(a: Array, reach: int, fixed: int, step: int) -> int:
 @njit(cache=True, nogil=True)
 def rough(a: Array, count: int) -> None:
     """Remember what each class takes in the solution without lots, of the first `count` of ORDER."""
-    for p in range(2 * KINDS):
-        a[a[CLASSES] + p * CLASS_WORDS + C_ROUGH] = 0
     for turn in range(a[CHAIN] + count):
         row = a[CLASSES] + (turn if turn < a[CHAIN] else KINDS + turn - a[CHAIN]) * CLASS_WORDS
+        a[row + C_ROUGH] = 0
         for p in range(a[row + C_COUNT]):
             a[row + C_ROUGH] += a[a[ITEMS] + a[a[ORDER] + a[row + C_FIRST] + p] * ITEM + AMOUNT]
 
@@ -208,16 +208,18 @@ def _weigh(a: Array, item: int, lot: int) -> None:
 
 
 @njit(cache=True, nogil=True)
-def _rise(a: Array, row: int, t: int) -> int:
-    """V(t + 1) − V(t) of a sampled class; outside the window the border's."""
-    low, high = a[row + C_LOW_T], a[row + C_HIGH_T]
-    at = row + VALUES + WIDEST + min(max(t, low), high - 1)
-    return a[at + 1] - a[at]
-
-
-@njit(cache=True, nogil=True)
-def _sampled(a: Array, row: int, t: int) -> int:
-    """V(t) of a sampled class, continued outside the window."""
+def _value(a: Array, row: int, t: int) -> int:
+    """V of a class at its guess and `t` steps: sampled, continued outside the window, or remembered. What is not
+    remembered yet is asked for in MISSING."""
+    if a[row + C_KNOWN] >= 0:
+        want = a[row + C_GUESS] + t * a[row + CLASS_WORDS + C_LOT]
+        at = row + VALUES
+        for _ in range(min(a[row + C_KNOWN], MEMORY)):
+            if a[at] == want:
+                return a[at + 1]
+            at += 2
+        a[MISSED], a[MISSING] = 1, want
+        return 0
     low, high = a[row + C_LOW_T], a[row + C_HIGH_T]
     zero = row + VALUES + WIDEST
     if t > high:
@@ -228,42 +230,39 @@ def _sampled(a: Array, row: int, t: int) -> int:
 
 
 @njit(cache=True, nogil=True)
-def _alike(a: Array, item: int, lot: int, more: bool) -> int:
-    """How many lots an item can give or take, at least one, each at the same cost as the first."""
-    x, knee = a[item + AMOUNT], a[item + KNEE]
-    row = HEADER + a[item + I_BLOCK] * BLOCK
-    if more:
-        low, high = a[row + AT] + a[row + COUNT], a[row + AT] + 2 * a[row + COUNT] - 1
-        while low < high:
-            middle = (low + high) >> 1
-            if a[middle] < x + lot:
-                low = middle + 1
-            else:
-                high = middle
-        end = min(a[item + MOST], a[low] if x >= knee else knee - a[item + REST])
-        start = 0 if low == a[row + AT] + a[row + COUNT] else a[low - 1]
-        return (end - x) // lot if x + lot <= end and (x < knee or x >= start) else 1
-    low, high = a[row + AT] + a[row + COUNT], a[row + AT] + 2 * a[row + COUNT] - 1
-    while low < high:
-        middle = (low + high) >> 1
-        if a[middle] < x:
-            low = middle + 1
-        else:
-            high = middle
-    start = 0 if low == a[row + AT] + a[row + COUNT] else a[low - 1]
-    start = max(a[item + LEAST], max(start, knee) if x > knee else 0)
-    return (x - start) // lot if x - lot >= start and (x > knee or x <= knee - a[item + REST]) else 1
+def _remember(a: Array, row: int, total: int, value: int) -> None:
+    """Keep V of a class at a total; the oldest of `MEMORY` goes."""
+    at = row + VALUES + 2 * (a[row + C_KNOWN] % MEMORY)
+    a[at], a[at + 1] = total, value
+    a[row + C_KNOWN] += 1
+
+
+@njit(cache=True, nogil=True)
+def _centre(a: Array, c: int, total: int) -> None:
+    """Guess what the classes below c take of `total`, by the solution without lots."""
+    row = a[CLASSES] + c * CLASS_WORDS
+    under, lot = row - CLASS_WORDS, a[row + C_LOT]
+    select(a, 0, a[row + C_FIRST] + a[row + C_COUNT], total)
+    guess = 0
+    for p in range(a[row + C_FIRST]):
+        guess += a[a[ITEMS] + a[a[ORDER] + p] * ITEM + AMOUNT]
+    low = max(a[under + C_FROM], total - a[row + C_HIGHS])
+    high = min(a[under + C_TO], total - a[row + C_LOWS])
+    a[under + C_GUESS] = min(high, max(low, low + (2 * (guess - low) + lot) // (2 * lot) * lot))
 
 
 @njit(cache=True, nogil=True)
 def evaluate(a: Array, c: int, total: int, stacked: bool) -> int:
-    """Cost of `total` from class c and, if `stacked`, what the classes below it may give within their window; HUGE when
-    impossible. Leaves the items' AMOUNT and C_USED."""
+    """Cost of `total` from class c and, if `stacked`, what the classes below it give; HUGE when impossible. Leaves the
+    items' AMOUNT and C_USED, or sets MISSED when a value of the classes below is not known, STRAY when the walk is long."""
     row = a[CLASSES] + c * CLASS_WORDS
     lot, count, lows, highs = a[row + C_LOT], a[row + C_COUNT], a[row + C_LOWS], a[row + C_HIGHS]
     huge, order = a[HUGE], a[ORDER] + a[row + C_FIRST]
     t, low_t, high_t, under, rest = 0, 0, 0, row - CLASS_WORDS, total
+    remembered = stacked and a[under + C_KNOWN] >= 0
     if stacked:
+        if remembered:
+            _centre(a, c, total)
         guess = a[under + C_GUESS]
         low_t = max((a[under + C_FROM] - guess) // lot, -((highs + guess - total) // lot))
         high_t = min((a[under + C_TO] - guess) // lot, (total - guess - lows) // lot)
@@ -277,7 +276,7 @@ def evaluate(a: Array, c: int, total: int, stacked: bool) -> int:
     if count == 1:
         a[a[ITEMS] + a[order] * ITEM + AMOUNT] = rest
         left = 0
-    elif count > 1:
+    elif count > 1 and not remembered:
         select(a, a[row + C_FIRST], count, rest)
     for p in range(count):
         item = a[ITEMS] + a[order + p] * ITEM
@@ -285,6 +284,7 @@ def evaluate(a: Array, c: int, total: int, stacked: bool) -> int:
             a[item + AMOUNT] -= (a[item + AMOUNT] - a[item + LEAST]) % lot
             left -= a[item + AMOUNT]
         _weigh(a, item, lot)
+    steps = 0
     while count > 0:
         cheap, dear, to, out = huge, -huge, -1, -1
         for p in range(count):
@@ -293,34 +293,43 @@ def evaluate(a: Array, c: int, total: int, stacked: bool) -> int:
                 cheap, to = a[item + ADD], item
             if a[item + DROP] > dear:
                 dear, out = a[item + DROP], item
-        if left > 0:
-            a[to + AMOUNT] += lot
-            left -= lot
-            _weigh(a, to, lot)
+        if left != 0:
+            item = to if left > 0 else out
+            more = lot if left > 0 else -lot
+            a[item + AMOUNT] += more
+            left -= more
+            _weigh(a, item, lot)
             continue
-        if t < high_t and _rise(a, under, t) < cheap:
-            cheap, to = _rise(a, under, t), -1
-        if t > low_t and _rise(a, under, t - 1) > dear:
-            dear, out = _rise(a, under, t - 1), -1
+        if stacked and low_t < high_t:
+            here = _value(a, under, t)
+            if t < high_t:
+                rise = _value(a, under, t + 1) - here
+                if rise < cheap:
+                    cheap, to = rise, -1
+            if t > low_t:
+                rise = here - _value(a, under, t - 1)
+                if rise > dear:
+                    dear, out = rise, -1
+            if a[MISSED] == 1:
+                return 0
         if cheap >= dear or cheap == huge or dear == -huge:
             break
-        times = 1
-        if to < 0 and t >= a[under + C_HIGH_T]:
-            times = min(high_t - t, _alike(a, out, lot, False))
-        elif out < 0 and t <= a[under + C_LOW_T]:
-            times = min(t - low_t, _alike(a, to, lot, True))
+        steps += 1
+        if steps > WALK and not remembered:
+            a[STRAY] = 1
+            break
         if to < 0:
-            t += times
+            t += 1
         else:
-            a[to + AMOUNT] += times * lot
+            a[to + AMOUNT] += lot
             _weigh(a, to, lot)
         if out < 0:
-            t -= times
+            t -= 1
         else:
-            a[out + AMOUNT] -= times * lot
+            a[out + AMOUNT] -= lot
             _weigh(a, out, lot)
     a[row + C_USED] = t
-    cost = _sampled(a, under, t) if stacked else 0
+    cost = _value(a, under, t) if stacked else 0
     for p in range(count):
         item = a[ITEMS] + a[order + p] * ITEM
         cost += item_cost(a, item, a[item + AMOUNT])
@@ -354,11 +363,13 @@ def domain(a: Array, total: int, step: int) -> bool:
 
 @njit(cache=True, nogil=True)
 def chain_cost(a: Array, total: int) -> int:
-    """Least relaxed cost of exactly `total` from the chain's classes in whole lots; HUGE when impossible, LOST when the
-    windows did not settle. Leaves the items' AMOUNT."""
+    """Least relaxed cost of exactly `total` from the chain's classes in whole lots; HUGE when impossible, LOST when it
+    was not found. Leaves the items' AMOUNT. Needs C_ROUGH near `total`, else it is slower."""
     chain, classes = a[CHAIN], a[CLASSES]
     if not domain(a, total, 0):
         return a[HUGE]
+    if chain == 1:
+        return evaluate(a, 0, total, False)
     running, above = 0, total
     for c in range(chain - 1):
         running += a[classes + c * CLASS_WORDS + C_ROUGH]
@@ -372,7 +383,8 @@ def chain_cost(a: Array, total: int) -> int:
             return a[HUGE]
         guess = low + (2 * (a[row + C_GUESS] - low) + step) // (2 * step) * step
         above = min(high, max(low, guess))
-        a[row + C_GUESS], a[row + C_WIDTH] = above, 1
+        a[row + C_GUESS], a[row + C_WIDTH], a[row + C_KNOWN] = above, 1, -1
+    a[STRAY], a[MISSED] = 0, 0
     for _ in range(TURNS):
         for c in range(chain - 1):
             row = classes + c * CLASS_WORDS
@@ -382,22 +394,65 @@ def chain_cost(a: Array, total: int) -> int:
             a[row + C_LOW_T], a[row + C_HIGH_T] = low, high
             for t in range(low, high + 1):
                 a[row + VALUES + WIDEST + t] = evaluate(a, c, guess + t * step, c > 0)
-        cost = evaluate(a, chain - 1, total, chain > 1)
-        moved, want = False, total
+            if a[STRAY] == 1:
+                break
+        if a[STRAY] == 1:
+            break
+        cost = evaluate(a, chain - 1, total, True)
+        moved = a[STRAY] == 1
         for c in range(chain - 2, -1, -1):
             row = classes + c * CLASS_WORDS
-            t, step = a[row + CLASS_WORDS + C_USED], a[row + CLASS_WORDS + C_LOT]
-            want = a[row + C_GUESS] + t * step
+            t = a[row + CLASS_WORDS + C_USED]
             if t < a[row + C_LOW_T] or t > a[row + C_HIGH_T]:
                 moved = True
-                if a[row + C_WIDTH] < WIDEST:
-                    a[row + C_WIDTH] *= 2
-                else:
-                    a[row + C_GUESS] += step * (a[row + C_LOW_T] if t < 0 else a[row + C_HIGH_T])
-            evaluate(a, c, want, c > 0)
+                a[row + C_WIDTH] = 4 * a[row + C_WIDTH]
+            evaluate(a, c, a[row + C_GUESS] + t * a[row + CLASS_WORDS + C_LOT], c > 0)
         if not moved:
             return cost
-    return LOST
+    return _remembering(a, total)
+
+
+@njit(cache=True, nogil=True)
+def _remembering(a: Array, total: int) -> int:
+    """`chain_cost` without windows: a value of the classes below that is missing is worked out first, around its own
+    guess, and remembered. Slower, and right wherever the solution lies."""
+    chain, classes = a[CHAIN], a[CLASSES]
+    for c in range(chain - 1):
+        a[classes + c * CLASS_WORDS + C_KNOWN] = 0
+    c, cost = chain - 1, 0
+    a[classes + c * CLASS_WORDS + C_TOTAL] = total
+    for _ in range(ATTEMPTS):
+        row = classes + c * CLASS_WORDS
+        a[MISSED] = 0
+        value = evaluate(a, c, a[row + C_TOTAL], c > 0)
+        if a[MISSED] == 1:
+            c -= 1
+            a[row - CLASS_WORDS + C_TOTAL] = a[MISSING]
+        elif c == chain - 1:
+            cost = value
+            break
+        else:
+            _remember(a, row, a[row + C_TOTAL], value)
+            c += 1
+    else:
+        return LOST
+    for c in range(chain - 2, -1, -1):  # the items of the classes below, at what the class above took of them
+        row = classes + c * CLASS_WORDS
+        want = a[row + C_GUESS] + a[row + CLASS_WORDS + C_USED] * a[row + CLASS_WORDS + C_LOT]
+        a[MISSED] = 0
+        evaluate(a, c, want, c > 0)
+        if a[MISSED] == 1:
+            return LOST
+    return cost
+
+
+@njit(cache=True, nogil=True)
+def _near(a: Array, total: int) -> int:
+    """`chain_cost` for a total that the solution without lots has not seen."""
+    last = a[CLASSES] + (a[CHAIN] - 1) * CLASS_WORDS
+    select(a, 0, a[last + C_FIRST] + a[last + C_COUNT], total)
+    rough(a, 0)
+    return chain_cost(a, total)
 
 
 @njit(cache=True, nogil=True)
@@ -438,12 +493,12 @@ def odd_cost(a: Array, total: int, fixed: int, step: int) -> int:
         return huge
     for j in range(fixed):
         _sides(a, j, step)
-    here, right, left = chain_cost(a, rest), huge, huge
+    here, right, left = _near(a, rest), huge, huge
     stale = True
     for _ in range(EXCHANGES):
         if stale:
-            right = chain_cost(a, rest + step) if rest + step <= most else huge
-            left = chain_cost(a, rest - step) if rest - step >= first else huge
+            right = _near(a, rest + step) if rest + step <= most else huge
+            left = _near(a, rest - step) if rest - step >= first else huge
             stale = False
         if here < 0 or right < 0 or left < 0 or here == huge:
             return LOST
@@ -456,7 +511,7 @@ def odd_cost(a: Array, total: int, fixed: int, step: int) -> int:
             if a[row + C_LEFT] < huge and a[row + C_HERE] - a[row + C_LEFT] > dear:
                 dear, out = a[row + C_HERE] - a[row + C_LEFT], j
         if cheap >= dear or cheap == huge or dear == -huge:
-            cost = chain_cost(a, rest)
+            cost = _near(a, rest)
             for j in range(fixed):
                 cost += evaluate(a, KINDS + j, a[odd + j * CLASS_WORDS + C_TOTAL], False)
             return cost
