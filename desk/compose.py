@@ -23,6 +23,7 @@ from desk.api.events import Events
 from desk.api.messages import HedgeCounts, RfqCounts, VenueHedges
 from desk.config.model import DeskConfig, InstrumentSection
 from desk.hedging.board import HedgeBoard
+from desk.hedging.internaliser import Internaliser
 from desk.ids import IdSource
 from desk.ledger import Ledger
 from desk.ledger.records import LedgerCounts
@@ -129,8 +130,21 @@ def build_desk(
     desk.pricer.markouts = tca.clients
     desk.pricer.filled = lambda venue: _filled(tca.scorecards.card(venue).filled)
     orders = OrderDesk(config, desk=desk, market=market, ledger=ledger, gate=gate, ids=ids, events=events)
+    internaliser = Internaliser(
+        {item.symbol: item for item in config.instruments},
+        position=ledger.position,
+        fair=lambda symbol: market.fair(symbol, now_ns()),
+        hedging=desk.hedger.hedging,
+    )
     router = SmartOrderRouter(
-        config.router, books=market.books, gate=gate, journal=ledger, lps=lps, epoch=epoch, seed=config.seed
+        config.router,
+        books=market.books,
+        gate=gate,
+        journal=ledger,
+        lps=lps,
+        epoch=epoch,
+        seed=config.seed,
+        crossing=internaliser if config.orders.internalise else None,
     )
     alerts.listeners.append(events.alert)
     watcher = Bookkeeper(board, rfqs, alerts, ledger, market)

@@ -1,5 +1,6 @@
 """`Children`: the engine's side of the router: one child order from its approval to its proven end.
 
+    crossed with the desk's own inventory, in one record: an order worked for somebody else meets it before any venue
     planned → gate → journal → submit → accepted · filled · rejected · cancelled · expired
                                       ↘ no report in time, or the engine's word UNKNOWN → queried until proven, never sent again
 
@@ -15,6 +16,7 @@ from copy import copy
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 from nautilus_trader.model.enums import OrderSide, TimeInForce
 from nautilus_trader.model.identifiers import ClientOrderId, InstrumentId
 from nautilus_trader.model.objects import Price, Quantity
@@ -26,15 +28,16 @@ from adapters.nautilus.bus import Bus
 from adapters.nautilus.outcome import OrderOutcome, ResolveOrder, VenueFill
 from adapters.nautilus.safe import LoopSafe, Safe, guarded
 from risk.decision import Approved, Intent, Refused, Stage
+from risk.exact import ZERO
 from risk.gate import Gate
-from risk.state import TradingState
+from risk.state import TradingState, pair_of
 from router import accounting
 from router.accounting import FillKind
 from router.algos.volume import Tape
 from router.backoff import Backoff
 from router.ids import OrderIds
-from router.messages import Journal
-from router.orders import ChildOrder, ChildState, ParentOrder
+from router.messages import Crossing, Journal
+from router.orders import INTERNAL, ChildOrder, ChildState, ParentOrder
 from router.parameters import RouterParameters
 from router.plan import PlannedChild
 from router.run import Run, Runs
@@ -46,7 +49,9 @@ _LOST_REPLY_NS = 30_000 * MS  # a query for an outcome that was never answered i
 class Children(Safe, LoopSafe, Strategy):
     """Children of every run. Who plans them (`SmartOrderRouter`) is told by `_go_on(run)` whenever one has changed."""
 
-    def __init__(self, parameters: RouterParameters, gate: Gate, journal: Journal, epoch: str) -> None:
+    def __init__(
+        self, parameters: RouterParameters, gate: Gate, journal: Journal, epoch: str, crossing: Crossing | None
+    ) -> None:
         super().__init__(
             StrategyConfig(
                 strategy_id="ROUTER", order_id_tag=parameters.order_id_tag, oms_type="NETTING", log_events=False
@@ -55,6 +60,7 @@ class Children(Safe, LoopSafe, Strategy):
         self.parameters = parameters
         self.gate = gate
         self._journal = journal
+        self._crossing = crossing
         self._ids = OrderIds(epoch)
         self._runs = Runs()
         self._backoff = Backoff(parameters.retry_backoff_ms * MS, parameters.max_backoff_ms * MS)
@@ -64,6 +70,51 @@ class Children(Safe, LoopSafe, Strategy):
     def _go_on(self, run: Run) -> None:
         """A child of `run` has changed: see what is next."""
         raise NotImplementedError
+
+    # ---- internalisation first ----------
+
+    def _cross(self, run: Run, now: int) -> None:
+        """Meet the desk's own opposing inventory before any venue is asked: no order leaves, and nothing is unknown."""
+        parent = run.work.parent
+        if self._crossing is None or not parent.account or run.work.free <= 0:
+            return
+        offer = self._crossing.offer(parent.symbol, parent.side, run.work.free, parent.limit_price)
+        if offer is None:
+            return
+        child = ChildOrder(
+            child_id=self._ids.order(),
+            parent_id=parent.parent_id,
+            venue=INTERNAL,
+            symbol=parent.symbol,
+            side=parent.side,
+            quantity=offer.quantity,
+            limit_price=offer.price,
+            created_ns=now,
+            updated_ns=now,
+        )
+        execution = VenueFill(
+            venue=INTERNAL,
+            symbol=parent.symbol,
+            client_order_id=child.child_id,
+            trade_id=child.child_id,
+            side=parent.side,
+            price=offer.price,
+            quantity=offer.quantity,
+            fee=ZERO,
+            fee_currency=pair_of(parent.symbol).quote,
+            ts_ns=now,
+        )
+        accounting.add_child(run.work, child)
+        self._runs.add_child(run, child.child_id)
+        accounting.fill(run.work, child, execution, now)
+        told = self._told(run)
+        if not self._journal.cross(execution, told, copy(child)):
+            raise RuntimeError(f"cross {child.child_id} was booked before")  # ids are new for ever: a bug
+        ours = msgspec.structs.replace(intent_of(run, child, offer.quantity, now), account="", side=_other(parent.side))
+        self.gate.state.book(ours, offer.quantity)
+        self._publish(topics.CHILD, copy(child))
+        self._publish(topics.FILL, execution)
+        self._publish(topics.PARENT, told)
 
     # ---- from the plan to the venue ----------
 
@@ -354,6 +405,10 @@ def intent_of(run: Run, child: ChildOrder, quantity: Decimal, now_ns: int) -> In
         venue=child.venue,
         account=run.work.parent.account,
     )
+
+
+def _other(side: str) -> str:
+    return "sell" if side == "buy" else "buy"
 
 
 def _execution(event: Any) -> VenueFill:

@@ -39,7 +39,7 @@ from router.algos.step import Rest
 from router.algos.volume import Tape
 from router.children import MS, Children, intent_of
 from router.commands import decide, laid_anew, needs_limit
-from router.messages import CommandKind, CommandRefused, CommandTaken, Journal, ParentCommand, ParentRequest
+from router.messages import CommandKind, CommandRefused, CommandTaken, Crossing, Journal, ParentCommand, ParentRequest
 from router.orders import ChildOrder, ChildState, ParentOrder, ParentState
 from router.pace import Pace, Volatility, within
 from router.panel import LpPanel
@@ -57,6 +57,7 @@ class SmartOrderRouter(Children):
     `books` by symbol, `lps` by name, `epoch` new at every start (it makes client order ids unique for ever), `seed` for the order in
     which LPs are asked and for the schedules of algos. `profiles` (of the day's volume) by symbol, `volatility` relative per √s: what
     algos may be settled with. `own_shown`: whether venue books hold our own orders (not on a tape, not on paper).
+    `crossing`: who takes the other side of orders worked for others.
     """
 
     def __init__(
@@ -72,8 +73,9 @@ class SmartOrderRouter(Children):
         profiles: Mapping[str, VolumeProfile] | None = None,
         volatility: Volatility = lambda symbol: None,
         own_shown: bool = True,
+        crossing: Crossing | None = None,
     ) -> None:
-        super().__init__(parameters, gate, journal, epoch)
+        super().__init__(parameters, gate, journal, epoch, crossing)
         self._books = books
         self._lps = tuple(lps)
         self._panel = LpPanel(
@@ -322,6 +324,10 @@ class SmartOrderRouter(Children):
         work, parent = run.work, run.work.parent
         terms = self._planner.terms(parent.symbol)[place.venue]
         work.ceiling = add(work.released, place.quantity)
+        self._cross(run, now)
+        if parent.filled >= parent.quantity:
+            self._done(run)
+            return
         quantity = floor_to(self._planner.clip(work, now), terms.lot)
         work.ceiling = None
         if (reason := too_small(quantity, place.price, terms)) is not None:
@@ -350,6 +356,10 @@ class SmartOrderRouter(Children):
         parent, parameters = run.work.parent, self.parameters
         parent.attempts += 1
         run.filled_before = parent.filled
+        self._cross(run, now)
+        if run.work.free <= 0:
+            self._go_on(run)
+            return
         run.phase = Phase.ASKING
         self._record_parent(run)
         lps: list[tuple[str, Decimal]] = []

@@ -117,8 +117,9 @@ class Trade(msgspec.Struct, frozen=True, kw_only=True):
 class OrderRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`POST /v1/orders`, and `{"op":"order"}` on the WebSocket. `quantity` in base currency.
 
-    `duration_ms`: of twap, vwap, pov and is. `participation`: of pov, share of the market's volume. `risk_aversion`: of
-    is, per unit of quote currency, 0 as twap. `display_quantity`: of iceberg. `expire_ns`: of gtd. `capacity`: whom the client faces; default what it is entitled to.
+    `duration_ms`: of twap, vwap, pov and is. `participation`: of pov, share of the market's volume. `risk_aversion`: of is, per
+    unit of quote currency, 0 as twap. `display_quantity`: of iceberg. `expire_ns`: of gtd. `capacity`: whom the client faces;
+    default what it is entitled to.
     """
 
     client_order_id: ClientToken
