@@ -317,7 +317,7 @@ def _chosen(request: RouteRequest, fair: Decimal | None, found: Sequence[Alterna
         terms=request.terms,
         side=request.side,
         quantity=request.quantity,
-        fair=fair,
+        fair=None if fair is None else fair.quantize(_PART, ROUND_HALF_EVEN),
         chosen=best,
         alternatives=tuple(sorted(found, key=lambda item: (item.price is None, item.cost.total))),
         reason=_why(request, best, found),
