@@ -112,6 +112,21 @@ def test_a_command_is_in_force_only_once_it_is_on_disk() -> None:
     assert rig.parent().filled == D("1.5")
 
 
+def test_a_child_that_waits_for_the_disk_does_not_leave_once_a_pause_is_asked_for() -> None:
+    rig = Rig(BOTH)
+    rig.ask("2", algo=TWAP)
+    rig.at(4_900, lambda: setattr(rig.journal, "hold", True))
+    rig.at(5_800, lambda: held.append([child for child in made(rig) if child.state is ChildState.NEW]))
+    held: list[Any] = []
+    rig.command(5_900, PAUSE)
+    rig.at(6_500, lambda: (setattr(rig.journal, "hold", False), rig.journal.flush()))
+    rig.run(12_000)
+    (waiting,) = held
+    assert waiting and all(rig.journal.children[c.child_id].reason.startswith("not sent") for c in waiting)
+    assert not {c.child_id for c in waiting} & {o.client_order_id.value for o in rig.engine.cache.orders()}
+    assert rig.answers == [CommandTaken("p-1")]
+
+
 def test_a_cancel_does_not_wait_for_a_disk_that_does_not_answer() -> None:
     rig = Rig({"KRAKEN": DEEP}, scripted={"KRAKEN": rests})
     rig.ask("1", algo=Iceberg(display=D("0.5")), limit="59999.00", for_ms=60_000)
@@ -134,7 +149,7 @@ def test_an_amended_quantity_is_never_below_what_is_filled_open_or_unknown() -> 
 
     rig = Rig({"KRAKEN": DEEP}, scripted={"KRAKEN": first_lost}, outcomes={"KRAKEN": outcome})
     rig.ask("2", algo=Twap(interval_ms=2_000, size_jitter=0.0, time_jitter=0.0))
-    rig.command(7_000, AMEND, quantity=D("0.3"))
+    rig.command(7_000, AMEND, quantity=D("0.7"))  # 0.6 is filled, 0.2 unknown
     rig.command(7_100, AMEND, quantity=D("1"))
     rig.run()
     assert len(refusals(rig)) == 1 and "filled, open or unknown" in refusals(rig)[0]

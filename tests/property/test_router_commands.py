@@ -11,7 +11,7 @@ from decimal import Decimal
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from adapters.nautilus.outcome import OrderOutcome, OrderState, VenueFill
 from router import accounting
@@ -146,22 +146,20 @@ class Parent(RuleBasedStateMachine):
 
     # ---- what may happen ----------
 
-    @precondition(lambda self: self.work.parent.algo is None)
-    @rule(spec=st.sampled_from(SPECS))
+    @initialize(spec=st.sampled_from(SPECS))
     def begin(self, spec: AlgoSpec) -> None:
         self.work.parent.algo = spec
         self.lay()
 
-    @rule(seconds=st.floats(0.01, 8), move=st.integers(-2, 2), volume=st.integers(0, 6))
-    def time_passes(self, seconds: float, move: int, volume: int) -> None:
-        self.view.now_ns += int(seconds * S)
+    @rule(move=st.integers(-2, 2))
+    def price_moves(self, move: int) -> None:
         self.view.mid += move
-        self.view.volume += volume
 
-    @precondition(lambda self: self.work.parent.algo is not None)
-    @rule()
-    def step(self) -> None:
+    @rule(seconds=st.sampled_from([0, 1, 5, 15]), volume=st.sampled_from([0, 2, 10]))
+    def step(self, seconds: int, volume: int) -> None:
         work = self.work
+        self.view.now_ns += seconds * S
+        self.view.volume += volume
         if work.parent.state is not ParentState.WORKING or any(
             not child.resting and child.state is not ChildState.UNKNOWN for child in work.open
         ):
@@ -249,17 +247,18 @@ class Parent(RuleBasedStateMachine):
             accounting.fill(self.work, child, fill, self.view.now_ns)  # and once more
         self.untold.clear()
 
-    @precondition(lambda self: self.work.parent.algo is not None)
     @rule(
-        kind=st.sampled_from(list(CommandKind)),
-        quantity=st.one_of(st.none(), st.decimals("0.01", "20", places=2)),
+        kind=st.sampled_from([*CommandKind, CommandKind.AMEND, CommandKind.RESUME]),
+        more=st.one_of(st.none(), st.integers(-100, 300)),
         participation=st.one_of(st.none(), st.decimals("0.01", "1", places=2)),
         certain=st.integers(0, 9),
     )
-    def command(self, kind: CommandKind, quantity: Decimal | None, participation: Decimal | None, certain: int) -> None:
+    def command(self, kind: CommandKind, more: int | None, participation: Decimal | None, certain: int) -> None:
+        """`more`: an amendment to so many lots above (below) what is filled, open or unknown."""
         if kind is CommandKind.CANCEL and certain:
             return  # rarely: it ends the story
         work = self.work
+        quantity = None if more is None else work.released + more * LOT
         asked = ParentCommand(
             parent_id="p", kind=kind, reply=lambda _: None, quantity=quantity, participation=participation
         )
@@ -267,7 +266,7 @@ class Parent(RuleBasedStateMachine):
         answer = decide(asked, work, self.view.now_ns)
         match answer:
             case ParentOrder():
-                assert answer.quantity >= work.released or answer.quantity == before.quantity
+                assert quantity is None or kind is not CommandKind.AMEND or answer.quantity == quantity >= work.released
                 assert (answer.filled, answer.parent_id) == (before.filled, before.parent_id)
                 work.parent = answer
                 work.ceiling = None
@@ -302,4 +301,4 @@ class Parent(RuleBasedStateMachine):
 
 
 TestParent = Parent.TestCase
-TestParent.settings = settings(max_examples=120, stateful_step_count=50, deadline=None)
+TestParent.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)
