@@ -419,31 +419,33 @@ def _remembering(a: Array, total: int) -> int:
     chain, classes = a[CHAIN], a[CLASSES]
     for c in range(chain - 1):
         a[classes + c * CLASS_WORDS + C_KNOWN] = 0
-    c, cost = chain - 1, 0
-    a[classes + c * CLASS_WORDS + C_TOTAL] = total
-    for _ in range(ATTEMPTS):
+    cost = _work_out(a, chain - 1, total)
+    for c in range(chain - 2, -1, -1):  # the items of the classes below, at what the class above took of them
         row = classes + c * CLASS_WORDS
+        want = a[row + C_GUESS] + a[row + CLASS_WORDS + C_USED] * a[row + CLASS_WORDS + C_LOT]
+        if _work_out(a, c, want) == LOST:
+            return LOST
+    return cost
+
+
+@njit(cache=True, nogil=True)
+def _work_out(a: Array, top: int, total: int) -> int:
+    """Cost of `total` from the classes up to `top`; LOST when it takes too long."""
+    c = top
+    a[a[CLASSES] + c * CLASS_WORDS + C_TOTAL] = total
+    for _ in range(ATTEMPTS):
+        row = a[CLASSES] + c * CLASS_WORDS
         a[MISSED] = 0
         value = evaluate(a, c, a[row + C_TOTAL], c > 0)
         if a[MISSED] == 1:
             c -= 1
             a[row - CLASS_WORDS + C_TOTAL] = a[MISSING]
-        elif c == chain - 1:
-            cost = value
-            break
+        elif c == top:
+            return value
         else:
             _remember(a, row, a[row + C_TOTAL], value)
             c += 1
-    else:
-        return LOST
-    for c in range(chain - 2, -1, -1):  # the items of the classes below, at what the class above took of them
-        row = classes + c * CLASS_WORDS
-        want = a[row + C_GUESS] + a[row + CLASS_WORDS + C_USED] * a[row + CLASS_WORDS + C_LOT]
-        a[MISSED] = 0
-        evaluate(a, c, want, c > 0)
-        if a[MISSED] == 1:
-            return LOST
-    return cost
+    return LOST
 
 
 @njit(cache=True, nogil=True)
