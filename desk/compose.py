@@ -41,6 +41,7 @@ from pricing.cross import CrossBook
 from pricing.scale import Scale
 from risk.gate import Gate
 from risk.state import RiskState
+from router.algos.profile import VolumeProfile
 from router.decay import Decayed
 from router.sor import SmartOrderRouter
 
@@ -62,6 +63,7 @@ class DeskParts:
     alerts: Alerts
     events: Events
     tca: TcaMemory
+    volumes: dict[str, VolumeProfile]  # by symbol; filled in when the archive has been asked
     extra: list[Actor]
 
     @property
@@ -136,6 +138,7 @@ def build_desk(
         fair=lambda symbol: market.fair(symbol, now_ns()),
         hedging=desk.hedger.hedging,
     )
+    volumes: dict[str, VolumeProfile] = {}
     router = SmartOrderRouter(
         config.router,
         books=market.books,
@@ -144,6 +147,9 @@ def build_desk(
         lps=lps,
         epoch=epoch,
         seed=config.seed,
+        profiles=volumes,
+        volatility=lambda symbol: _sigma(market, symbol),
+        own_shown=config.stage == "live",
         crossing=internaliser if config.orders.internalise else None,
     )
     alerts.listeners.append(events.alert)
@@ -164,8 +170,15 @@ def build_desk(
         alerts=alerts,
         events=events,
         tca=tca,
+        volumes=volumes,
         extra=[watcher, costs, *(extra or [])],
     )
+
+
+def _sigma(market: Market, symbol: str) -> float | None:
+    """What an algo may know of an instrument's volatility: nothing before there is a sample."""
+    found = market.volatility.get(symbol)
+    return found.sigma if found is not None and found.samples else None
 
 
 def _filled(share: Decayed) -> tuple[float, float]:

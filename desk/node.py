@@ -48,6 +48,7 @@ from desk.ids import base36
 from desk.ledger import Ledger
 from desk.paper import paper_clients
 from desk.tca.history import recall
+from desk.volumes import recall_volumes
 
 log = logging.getLogger("kerb.desk")
 
@@ -158,6 +159,7 @@ class LiveDesk:
     async def _finish_orders(self) -> None:
         """No new hedges; what is on the wire gets a moment to end. What is not proven by then is asked for at the next start."""
         self.parts.desk.hedger.paused = True
+        self.parts.router.stand_down()
         until = time.monotonic() + ORDERS_STOP_S
         while self.parts.board.view().open and time.monotonic() < until:
             await asyncio.sleep(0.02)
@@ -261,8 +263,8 @@ class LiveDesk:
             await self._start_archiver(self.config.archive)
 
     async def _remember(self, start_ns: int) -> None:
-        """Go on with what earlier runs learnt of clients, venues and LPs, as soon as the archiver answers; until then priors count."""
-        socket, found = str(self.state_dir / "archive.sock"), []
+        """Go on with what earlier runs learnt of clients, venues, LPs and volumes, as soon as the archiver answers."""
+        socket, found, volumes = str(self.state_dir / "archive.sock"), [], []
 
         def ask(sql: str) -> str:
             return ask_archiver(socket, "/query", {"sql": sql, "format": "JSONEachRow"})
@@ -270,6 +272,7 @@ class LiveDesk:
         for pause_s in (0.5, 1, 2, 4, 8, 15, 30):
             try:
                 await _aside(lambda: found.append(recall(ask, self.config.tca, start_ns)))
+                await _aside(lambda: volumes.append(recall_volumes(ask, list(self.parts.market.books), start_ns)))
             except ArchiveError as error:
                 fault = str(error)
                 if not error.retryable:
@@ -277,6 +280,7 @@ class LiveDesk:
                 await asyncio.sleep(pause_s)
             else:
                 self.parts.tca.merge(found[0])
+                self.parts.volumes.update(volumes[0])
                 return
         self.parts.alerts.raise_("warning", f"scorecards begin from nothing: {fault}", "tca")
 

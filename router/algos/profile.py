@@ -6,12 +6,13 @@ mean of the others. Without any past a profile is flat and expects nothing in fi
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from itertools import pairwise
 
 import msgspec
 
+PART_S = 300
 _DAY_S = 86_400
 _NS = 1_000_000_000
 _CURVE_SCALE = 1_000_000
@@ -52,27 +53,30 @@ class VolumeProfile(msgspec.Struct, frozen=True, kw_only=True):
         return Decimal(str(round(self.between(start_ns, end_ns), 8)))
 
 
-def profile_of(trades: Iterable[tuple[int, float]], part_s: int = 300) -> VolumeProfile:
-    """The profile of past trades (time in ns, base quantity), of one instrument over all its venues, oldest first or not.
-
-    What was watched is taken to be the time between the first and the last trade. Fewer than one whole part of it gives a flat profile.
-    """
-    if part_s <= 0 or _DAY_S % part_s:
-        raise ValueError("part_s must divide a day")
+def profile_of(trades: Iterable[tuple[int, float]], part_s: int = PART_S) -> VolumeProfile:
+    """The profile of past trades (time in ns, base quantity) of one instrument over all its venues, in any order."""
     totals: dict[int, float] = {}
-    first, last = 2**63, -1
     for ts_ns, quantity in trades:
         part = ts_ns // (part_s * _NS)
         totals[part] = totals.get(part, 0.0) + quantity
-        first, last = min(first, ts_ns), max(last, ts_ns)
-    watched = range(-(-first // (part_s * _NS)), last // (part_s * _NS)) if last >= 0 else range(0)
+    return profile_from(totals, part_s)
+
+
+def profile_from(totals: Mapping[int, float], part_s: int = PART_S) -> VolumeProfile:
+    """The profile of volume by part of time since 1970 (part k begins at k·`part_s`); a part without trades is not in `totals`.
+
+    A part counts when it and both its neighbours saw trades: then somebody watched it from its beginning to its end.
+    """
+    if part_s <= 0 or _DAY_S % part_s:
+        raise ValueError("part_s must divide a day")
     parts = _DAY_S // part_s
     sums, days = [0.0] * parts, [0] * parts
-    for part in watched:
-        sums[part % parts] += totals.get(part, 0.0)
-        days[part % parts] += 1
+    for part, volume in totals.items():
+        if part - 1 in totals and part + 1 in totals:
+            sums[part % parts] += volume
+            days[part % parts] += 1
     known = [total / count for total, count in zip(sums, days, strict=True) if count]
-    if not known or not sum(known):
+    if not sum(known):
         return VolumeProfile()
     mean = sum(known) / len(known)
     return VolumeProfile(

@@ -411,9 +411,9 @@ def test_a_profile_is_the_mean_of_the_days_it_watched() -> None:
 
 def test_a_profile_of_little_is_the_mean_where_it_did_not_watch_and_flat_of_nothing() -> None:
     part = 3_600 * S
-    watched = profile_of([(0, 1.0), (part, 3.0), (2 * part, 9.0)], part_s=3_600)
-    assert watched.volume[:2] == (1.0, 3.0) and set(watched.volume[2:]) == {2.0}
-    for trades in ([], [(5, 1.0)]):
+    watched = profile_of([(0, 7.0), (part, 1.0), (2 * part, 3.0), (3 * part, 9.0)], part_s=3_600)
+    assert watched.volume[1:3] == (1.0, 3.0) and {watched.volume[0], *watched.volume[3:]} == {2.0}
+    for trades in ([], [(5, 1.0)], [(5, 1.0), (2 * part, 1.0)]):
         assert profile_of(trades) == VolumeProfile()
     assert VolumeProfile().curve(0, part, 4) == () and VolumeProfile().expected(0, part) == 0
 
