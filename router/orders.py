@@ -100,6 +100,6 @@ class ParentOrder(msgspec.Struct, kw_only=True):
     algo: AlgoSpec | None = None  # how it is worked, estimates filled in; None: swept now
     standing: Standing | None = None  # where its schedule stands
     benchmark: Benchmark | None = None  # what it is measured against, while it has an algo
-    stopped: str = ""  # CANCELLING: why
+    stopped: str = ""  # CANCELLING, and DONE with something left: why
     route_id: str = ""  # of the legs that make one exposure together
     route_reason: str = ""  # why this route, in words

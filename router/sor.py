@@ -507,6 +507,7 @@ class SmartOrderRouter(Children):
         if run.algo is not None:
             due = None if run.step is None else run.step.target
             self._pace.observe(run, now, self._planner.fair(parent.symbol, now), due)
+        parent.stopped = "" if complete else run.stop
         if accounting.close(run.work, now, why):
             run.phase = Phase.DONE
             self.cancel(f"deadline:{parent.parent_id}")

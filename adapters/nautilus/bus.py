@@ -28,6 +28,7 @@ TOPICS = frozenset(
         topics.CHILD,
         topics.FILL,
         topics.LP_ROUND,
+        topics.ORDER,
         topics.COST,
         topics.MARKOUT,
         topics.FAULT,

@@ -43,7 +43,7 @@ from router.orders import ParentOrder, ParentState
 OrderReply = Callable[[OrderRecord | ApiFault], None]
 
 MAX_REMEMBERED = 20_000  # finished orders in memory; older ones are looked up in the ledger
-_SLIP_BPS = Decimal(100)  # a market order is held against the client's limit at this much beyond fair
+_SLIP_BPS = Decimal(100)  # an order is held against the client's limits at most this much beyond fair
 
 
 class OrderDesk(Safe, LoopSafe, Actor):
@@ -80,7 +80,6 @@ class OrderDesk(Safe, LoopSafe, Actor):
         self.bind_loop()
         self._bus = Bus(self)
         self._bus.subscribe(topics.PARENT, self.on_parent)
-        self._bus.subscribe(topics.FILL, self.on_fill)
         now = self.clock.timestamp_ns()
         for order in self._ledger.load(now).open_orders:
             self._keep(order)
@@ -267,16 +266,17 @@ class OrderDesk(Safe, LoopSafe, Actor):
             account=f"client:{order.client_id}",
         )
 
-    def _dear(self, order: OrderRecord, now: int) -> Decimal | None:
-        """Fair value and what a market order may slip."""
+    def _held_at(self, order: OrderRecord, now: int) -> Decimal | None:
+        """The price that the client's limits are held against: about the most it may come to pay now."""
         fair = self._market.fair(order.symbol, now)
-        if fair is None:
-            return None
-        return fair * (1 + _SLIP_BPS / 10_000) if order.side == "buy" else fair
+        if fair is None or order.side == "sell":
+            return fair
+        dear = fair * (1 + _SLIP_BPS / 10_000)
+        return dear if order.limit_price is None else max(fair, min(dear, order.limit_price))
 
     def _reserve(self, order: OrderRecord, quantity: Decimal, now: int) -> None:
         """Hold `quantity` of an order against the client's limits, in place of what was held; raises `Rejected`."""
-        price = order.limit_price or self._dear(order, now)
+        price = self._held_at(order, now)
         if price is None:
             raise Rejected("no_fair_value", f"{order.symbol} has no live price", details={"instrument": order.symbol})
         self._gate.release(order.order_id, stage=Stage.TRADE)
@@ -293,7 +293,7 @@ class OrderDesk(Safe, LoopSafe, Actor):
 
     def _adopt(self, order: OrderRecord, now: int) -> None:
         """Hold what is left of an order that is being worked, whatever the limits say now."""
-        price = order.limit_price or self._dear(order, now) or Decimal(0)
+        price = self._held_at(order, now) or order.limit_price or Decimal(0)
         self._gate.adopt(self._intent(order, order.quantity - order.filled, price, now))
 
     def _taken(self, order: OrderRecord, error: Exception | None, go: Callable[[], None]) -> None:

@@ -10,6 +10,10 @@ from desk.errors import Invalid
 from router.algos.spec import AlgoSpec, Iceberg, ImplementationShortfall, Pov, Twap, Vwap
 
 
+_SLICES = 20  # a schedule's, between these bounds of an interval
+_SHORTEST_MS, _LONGEST_MS = 1_000, 30_000
+
+
 def algo_of(request: OrderRequest, time_in_force: str, quantity: Decimal) -> AlgoSpec | None:
     """None: swept at once. A limit order that may rest is an iceberg that shows all of itself. Raises `Invalid`."""
     try:
@@ -27,14 +31,18 @@ def _spec(request: OrderRequest, time_in_force: str, quantity: Decimal) -> AlgoS
         case "iceberg":
             return Iceberg(display=Decimal(request.display_quantity or 0))
         case "twap":
-            return Twap()
+            return Twap(interval_ms=_interval(request))
         case "vwap":
-            return Vwap()
+            return Vwap(interval_ms=_interval(request))
         case "pov":
             return Pov(participation=Decimal(request.participation or 0))
         case "is":
             if request.risk_aversion is None:
-                return ImplementationShortfall()
-            return ImplementationShortfall(risk_aversion=float(request.risk_aversion))
+                return ImplementationShortfall(interval_ms=_interval(request))
+            return ImplementationShortfall(interval_ms=_interval(request), risk_aversion=float(request.risk_aversion))
         case _:
             assert_never(request.type)
+
+
+def _interval(request: OrderRequest) -> int:
+    return max(_SHORTEST_MS, min(_LONGEST_MS, (request.duration_ms or 0) // _SLICES))

@@ -43,7 +43,7 @@ from risk.limits import RiskLimits
 from risk.state import RiskState
 from router.algos.profile import VolumeProfile
 from router.algos.spec import AlgoSpec
-from router.messages import CommandKind, CommandRefused, CommandTaken, ParentCommand, ParentRequest
+from router.messages import CommandKind, CommandRefused, CommandTaken, Crossing, ParentCommand, ParentRequest
 from router.orders import ChildOrder, ChildState, ParentOrder
 from router.parameters import RouterParameters
 from router.sor import SmartOrderRouter
@@ -83,6 +83,11 @@ class MemoryJournal:
             return False
         self.fills[key] = (fill, parent_id)
         return True
+
+    def cross(self, fill: VenueFill, parent: ParentOrder, child: ChildOrder) -> bool:
+        self.parent(parent)
+        self.child(child)
+        return self.fill(fill, parent.parent_id)
 
     def open_parents(self) -> list[tuple[ParentOrder, list[ChildOrder]]]:
         return self.left
@@ -284,6 +289,7 @@ class Rig:
         seed: int = 0,
         profiles: Mapping[str, VolumeProfile] | None = None,
         volatility: float | None = None,
+        crossing: Crossing | None = None,
     ) -> None:
         self.engine = BacktestEngine(
             BacktestEngineConfig(trader_id="T-1", logging=LoggingConfig(bypass_logging=True), run_analysis=False)
@@ -348,6 +354,7 @@ class Rig:
             profiles=profiles,
             volatility=lambda symbol: volatility,
             own_shown=False,
+            crossing=crossing,
         )
         self.engine.add_actor(Pump({venue: LATENCY for venue in simulated}))
         for actor in (self.driver, *self.lps.values()):
@@ -415,7 +422,7 @@ class Rig:
         import pandas as pd
 
         self.engine.run(start=pd.Timestamp(START, tz="UTC"), end=pd.Timestamp(START + for_ms * MS, tz="UTC"))
-        assert self.driver.faults == []
+        assert self.driver.faults == [], self.driver.faults
         assert self.router.fault_count() == 0
         self._check_never_too_much()
         told = [(fill.venue, fill.symbol, fill.trade_id) for fill in self.driver.fills]
