@@ -9,7 +9,6 @@ from desk.api.messages import OrderRequest
 from desk.errors import Invalid
 from router.algos.spec import AlgoSpec, Iceberg, ImplementationShortfall, Pov, Twap, Vwap
 
-
 _SLICES = 20  # a schedule's, between these bounds of an interval
 _SHORTEST_MS, _LONGEST_MS = 1_000, 30_000
 
