@@ -160,6 +160,11 @@ def serve(tape: Path | None, seed: int, state: Path | None, symbols: str, speed:
     type=click.Path(file_okay=False, path_type=Path),
     help="Keep summary.json and events.jsonl in this folder.",
 )
+@click.option(
+    "--archive",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Keep ticks, decisions and costs in this new folder, for kerb report and kerb archive (--state).",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 def replay(
     tape: Path,
@@ -169,6 +174,7 @@ def replay(
     clients: Path | None,
     seed: int,
     report: Path | None,
+    archive: Path | None,
     as_json: bool,
 ) -> int:
     """Run the desk on a tape, in the tick-level simulator: the same tape, configuration and seed give the same state_hash."""
@@ -184,6 +190,6 @@ def replay(
     say(f"reading {tape}")
     job = prepare(tape, config=config, start=start, end=end, clients=clients, seed=seed, say=say)
     say(f"replaying {job.data.messages:,} events with {len(job.requests)} requests for quote")
-    found = run(job, report)
+    found = run(job, report, archive)
     click.echo(json.dumps(found, indent=2) if as_json else "\n".join(reports.lines(found)))
     return 1 if found["faults"] else 0

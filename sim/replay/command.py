@@ -18,6 +18,7 @@ from sim.crosses import crosses
 from sim.feed import binance_instrument_of
 from sim.instruments import BINANCE, KRAKEN, binance_instrument
 from sim.replay import report as reports
+from sim.replay.archive import ReplayArchive
 from sim.replay.data import TapeData, generated, load
 from sim.replay.run import CLIENTS_START_NS, run_desk
 from sim.replay.settings import moment, opening_price, replay_config
@@ -94,13 +95,18 @@ def prepare(
     return Replay(tapes, data, settings, _script(clients, data, settings, prices, seed), seed)
 
 
-def replay(job: Replay, folder: Path | None = None) -> dict[str, Any]:
-    """Run it. `folder`: keep `summary.json` and `events.jsonl` (every recorded fact, in order) there."""
+def replay(job: Replay, folder: Path | None = None, archive: Path | None = None) -> dict[str, Any]:
+    """Run it. `folder`: keep `summary.json` and `events.jsonl` (every recorded fact, in order) there; `archive`: keep an archive there."""
+    kept = ReplayArchive(archive, job.data.listings) if archive is not None else None
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
     record = folder / "events.jsonl" if folder is not None else None
-    result = run_desk(job.data, job.config, job.requests, job.seed, record=record)
+    tap = kept.tap if kept is not None else None
+    result = run_desk(job.data, job.config, job.requests, job.seed, record=record, tap=tap)
     found = reports.summary(result, job.data, job.tapes, job.seed)
+    if kept is not None:
+        rows, dropped = kept.close()
+        found["archive"] = {"rows": rows, "dropped": dropped}
     if folder is not None:
         reports.write(folder, found)
     return found

@@ -81,6 +81,9 @@ def lines(report: dict[str, Any]) -> list[str]:
         f"inventory   {currency} {item['position']}  (soft band {item['soft_band']}, hard band {item['band']})"
         for currency, item in sorted(report["inventory"].items())
     ]
+    if "archive" in report:
+        rows, dropped = report["archive"]["rows"], report["archive"]["dropped"]
+        found.append(f"archive     {sum(rows.values()):,} rows" + (f", {dropped:,} dropped" if dropped else ""))
     refused = sum(report["risk"]["refused"].values())
     found += [
         f"risk        {report['risk']['approved']} approved, {refused} refused",

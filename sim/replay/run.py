@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 from nautilus_trader.backtest.engine import BacktestEngine
+from nautilus_trader.common.actor import Actor
 
 from desk.api.messages import DeskState
 from desk.compose import DeskParts, build_desk
@@ -63,17 +64,18 @@ def run_desk(
     record: Path | None = None,
     ledger_url: str | None = None,
     clients_of: Callable[[DeskParts, int], ScriptedClients] | None = None,
+    tap: Actor | None = None,
 ) -> ReplayResult:
     """Run the desk over loaded data. `record`: where to keep the canonical record as JSON lines; `ledger_url`: a ledger on disk or
     in a database instead of one in memory (slower, the same result). `clients_of` makes other clients than those that play `requests`
-    as they are, given the desk and the time they begin."""
+    as they are, given the desk and the time they begin; `tap` hears everything the desk says (an archive's)."""
     warm()
     venues = venues_of(config, (listing.symbol for listing in data.listings))
     engine, lps = build_engine(data, seed, venues)
     ledger: Any = Ledger(ledger_url, inline=True) if ledger_url else MemoryLedger()
     recorder = Recorder(record)
     try:
-        parts = _desk(config, ledger, engine, seed)
+        parts = _desk(config, ledger, engine, seed, tap)
         start_ns = data.first_ns + CLIENTS_START_NS
         clients = clients_of(parts, start_ns) if clients_of else ScriptedClients(parts.desk, requests, start_ns)
         engine.add_actor(recorder)
@@ -109,11 +111,12 @@ def warm() -> None:
     warm_router()
 
 
-def _desk(config: DeskConfig, ledger: Any, engine: BacktestEngine, seed: int) -> DeskParts:
+def _desk(config: DeskConfig, ledger: Any, engine: BacktestEngine, seed: int, tap: Actor | None) -> DeskParts:
     return build_desk(
         config,
         ledger=ledger,
         epoch=base36(seed % SEED_SPACE),
         now_ns=engine.kernel.clock.timestamp_ns,
         headline_prices=False,
+        extra=[] if tap is None else [tap],
     )
