@@ -7,8 +7,10 @@ else is needed, no decimals, no objects:
     a[BLOCKS], a[QUANTITY], a[CHILDREN] = …              # CHILDREN: most children; number of blocks = no limit
     a[TOLERANCE] = …                                     # money units an atom by which the answer may miss; 0 = exact
     a[NODES] = …                                         # nodes of the tree, at most the node_limit of new_arena
+    a[PATIENCE] = …                                      # steps of work, about 5 ns each, after which it ends; 0 = no end
     row = HEADER + v * BLOCK                             # v = 0 … BLOCKS − 1
-    a[row + LOW], a[row + HIGH], a[row + LOT]            # atoms: nothing, or LOW + k·LOT up to HIGH; 0 < LOW ≤ HIGH
+    a[row + LOW], a[row + HIGH], a[row + LOT]            # atoms: nothing, or LOW + k·LOT up to HIGH; 0 < LOW ≤ HIGH;
+                                                         # all or none: LOW = HIGH = LOT
     a[row + FIXED], a[row + GROUP]                       # money units ≥ 0; same GROUP ≥ 0 = one of them; −1 = none
     a[row + AT], a[row + COUNT]                          # where its levels are: COUNT ≥ 1 words each of
         a[AT + i]              slope: money units an atom, ≥ 0, non-decreasing (subtract the least slope of all first)
@@ -18,8 +20,8 @@ else is needed, no decimals, no objects:
 
 Numbers must fit: QUANTITY × the greatest slope + Σ FIXED below `MOST_COST`, QUANTITY below `MOST_ATOMS`.
 
-Answer: a[STATUS] (PROVEN, WITHIN the tolerance, LIMIT = the nodes ended first), a[FILLED], a[COST], a[BOUND] (of any
-plan that fills as much; `COST − BOUND` is the gap), a[REACH] (no plan fills more), a[DONE] (nodes used), and TAKEN of each
+Answer: a[STATUS] (PROVEN, WITHIN the tolerance, LIMIT = the nodes or the patience ended first), a[FILLED], a[COST], a[BOUND] (of any
+plan that fills as much; `COST − BOUND` is the gap), a[REACH] (no plan fills more), a[DONE] (nodes used), a[EFFORT] (steps of work), and TAKEN of each
 row. A status LIMIT with REACH above FILLED: more might be filled, and the gap says nothing.
 """
 
@@ -31,9 +33,9 @@ import numpy.typing as npt
 Array = npt.NDArray[np.int64]
 
 # header: in
-BLOCKS, QUANTITY, CHILDREN, TOLERANCE, NODES = 0, 1, 2, 3, 4
+BLOCKS, QUANTITY, CHILDREN, TOLERANCE, NODES, PATIENCE = 0, 1, 2, 3, 4, 5
 # header: out
-STATUS, FILLED, COST, BOUND, REACH, DONE = 8, 9, 10, 11, 12, 13
+STATUS, FILLED, COST, BOUND, REACH, DONE, EFFORT = 8, 9, 10, 11, 12, 13, 14
 LIMIT, WITHIN, PROVEN = 0, 1, 2
 # header: where the parts lie, and scratch
 HUGE, ITEMS, ORDER, LOTS, CLASSES, HEAP, SLOTS, SLOT, SEGMENTS = 16, 17, 18, 19, 20, 21, 22, 23, 24

@@ -49,6 +49,7 @@ from router.arena import (
     CLASS_WORDS,
     CLASSES,
     DROP,
+    EFFORT,
     HUGE,
     ITEM,
     ITEMS,
@@ -71,7 +72,7 @@ from router.arena import (
     WIDEST,
     Array,
 )
-from router.relax import divisor, item_cost, select
+from router.relax import divisor, item_cost, select, tired
 
 LOST = -1  # no answer: neither a cost nor impossible
 TURNS = 3  # windows of 1, 4 and 16 steps
@@ -285,7 +286,9 @@ def evaluate(a: Array, c: int, total: int, stacked: bool) -> int:
             left -= a[item + AMOUNT]
         _weigh(a, item, lot)
     steps = 0
+    a[EFFORT] += 16 * count
     while count > 0:
+        a[EFFORT] += 4 + count
         cheap, dear, to, out = huge, -huge, -1, -1
         for p in range(count):
             item = a[ITEMS] + a[order + p] * ITEM
@@ -434,6 +437,8 @@ def _work_out(a: Array, top: int, total: int) -> int:
     c = top
     a[a[CLASSES] + c * CLASS_WORDS + C_TOTAL] = total
     for _ in range(ATTEMPTS):
+        if tired(a):
+            break
         row = a[CLASSES] + c * CLASS_WORDS
         a[MISSED] = 0
         value = evaluate(a, c, a[row + C_TOTAL], c > 0)
@@ -498,6 +503,8 @@ def odd_cost(a: Array, total: int, fixed: int, step: int) -> int:
     here, right, left = _near(a, rest), huge, huge
     stale = True
     for _ in range(EXCHANGES):
+        if tired(a):
+            break
         if stale:
             right = _near(a, rest + step) if rest + step <= most else huge
             left = _near(a, rest - step) if rest - step >= first else huge

@@ -80,8 +80,7 @@ class Packed:
         for v, (block, (slopes, ends, costs)) in enumerate(zip(blocks, levels, strict=True)):
             row = HEADER + v * BLOCK
             group = groups.setdefault(block.group, len(groups)) if block.group else -1
-            a[row + LOW], a[row + HIGH] = block.low, block.high
-            a[row + LOT] = block.lot if block.low < block.high else block.low
+            a[row + LOW], a[row + HIGH], a[row + LOT] = block.low, block.high, block.lot
             a[row + FIXED], a[row + GROUP] = block.fixed // self.unit, group
             a[row + AT], a[row + COUNT] = at, len(slopes)
             for part in (slopes, ends, costs):

@@ -108,7 +108,8 @@ class Problem:
         books, quotes = request.books, request.quotes
         sizes = [request.quantity, *(size for book in books for _, size in book.levels)]
         sizes += [x for book in books for x in (book.lot, book.min_quantity)]
-        sizes += [x for quote in quotes for x in (quote.quantity, quote.min_quantity, quote.lot)]
+        sizes += [quote.quantity for quote in quotes]
+        sizes += [x for quote in quotes if not quote.all_or_none for x in (quote.min_quantity, quote.lot)]
         if request.side == "sell":
             sizes += [book.balance for book in books if book.balance is not None]
         self.quantity_decimals = max(map(_decimals, sizes))
@@ -192,11 +193,11 @@ class Problem:
     def _quote(self, quote: SplitQuote, loading: Decimal) -> Block | None:
         if not self._within(quote.price):
             return None
-        lot = self.atoms(quote.lot)
         whole = self.atoms(quote.quantity)
         if quote.all_or_none:
-            low = high = whole
+            low = high = lot = whole
         else:
+            lot = self.atoms(quote.lot)
             minimum = self.atoms(quote.min_quantity)
             low = minimum if minimum else lot
             high = low + _down(min(whole, self.quantity) - low, lot)

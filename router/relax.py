@@ -25,6 +25,7 @@ from router.arena import (
     CHILDREN,
     CLOSED,
     COUNT,
+    EFFORT,
     FIXED,
     FREE,
     GROUP,
@@ -45,6 +46,7 @@ from router.arena import (
     OPEN,
     ORDER,
     PAID,
+    PATIENCE,
     QUANTITY,
     REACH_HERE,
     REST,
@@ -59,6 +61,12 @@ from router.arena import (
     WHOLE,
     Array,
 )
+
+
+@njit(cache=True, nogil=True)
+def tired(a: Array) -> bool:
+    """Whether the work done is all that was asked for."""
+    return a[PATIENCE] > 0 and a[EFFORT] > a[PATIENCE]
 
 
 @njit(cache=True, nogil=True)
@@ -243,6 +251,7 @@ def select(a: Array, first: int, count: int, total: int) -> int:
         return a[HINT]
     pivot = a[HINT]
     while True:
+        a[EFFORT] += 4 * count
         below, upto = 0, 0
         for p in range(count):
             item = items + a[order + p] * ITEM

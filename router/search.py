@@ -34,6 +34,7 @@ from router.arena import (
     CLOSED,
     COST,
     DONE,
+    EFFORT,
     FILLED,
     FIXED,
     FREE,
@@ -90,7 +91,7 @@ from router.arena import (
     X,
 )
 from router.chain import attainable, chain_cost, classify, odd_cost, rough
-from router.relax import block_cost, build, divisor, item_cost, select
+from router.relax import block_cost, build, divisor, item_cost, select, tired
 
 ROUGH, RESIDUES, NOTHING = -1, -2, -3  # what a node waits for instead of a block to decide
 PRICE_STEPS = 12
@@ -546,7 +547,7 @@ def residues(a: Array) -> bool:
         if turn >= step // a[row + C_LOT]:
             depth -= 1
             continue
-        if a[DONE] >= a[NODES]:
+        if a[DONE] >= a[NODES] or tired(a):
             return False
         a[DONE] += 1
         classify(a, depth + 1)
@@ -592,14 +593,14 @@ def settled(a: Array, most: int, bound: int) -> bool:
 @njit(cache=True, nogil=True)
 def solve(a: Array) -> int:
     """Search until the best plan is within the tolerance of the bound, or the nodes end; returns STATUS."""
-    for word in (FILLED, COST, DONE, QUEUED, FRESH, UNUSED, HINT, STAMP):
+    for word in (FILLED, COST, DONE, EFFORT, QUEUED, FRESH, UNUSED, HINT, STAMP):
         a[word] = 0
     a[LOST_MOST] = -1
     for v in range(a[BLOCKS]):
         a[HEADER + v * BLOCK + STATE] = FREE
         a[HEADER + v * BLOCK + TAKEN] = 0
     push(a, 0, 0)
-    while a[QUEUED] > 0 and a[DONE] < a[NODES]:
+    while a[QUEUED] > 0 and a[DONE] < a[NODES] and not tired(a):
         top = a[a[HEAP]]
         if settled(a, a[top + N_MOST], a[top + N_BOUND]):
             break
