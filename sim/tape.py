@@ -94,8 +94,8 @@ class _Tally:
 
     def add(self, event: Depth | Snapshot | Trade | Quote) -> None:
         self.messages += 1
-        self.first_ns = self.first_ns or event.ts_ns
-        self.last_ns = event.ts_ns
+        self.first_ns = min(self.first_ns or event.ts_ns, event.ts_ns)
+        self.last_ns = max(self.last_ns, event.ts_ns)  # an opening snapshot that names no symbol is added last
         match event:
             case Depth():
                 self.depths += 1

@@ -63,8 +63,16 @@ class Bench:
         if row is None or best is None:
             self.left_out["no book at the decision"] += 1
             return
+        if child.limit_price < best[1] if child.side == "buy" else child.limit_price > best[0]:
+            self.left_out["not marketable"] += 1
+            return
         mid = float(best[0] + best[1]) / 2
         self._open[child.child_id] = _Decided(now_ns, mid, tuple(row.tolist()))
+
+    def lost(self, child_id: str) -> None:
+        """The books cannot tell of this order."""
+        self._open.pop(child_id, None)
+        self.left_out["no whole book"] += 1
 
     def ended(self, child: ChildOrder, book: ConsolidatedBook, now_ns: int) -> None:
         """An order has ended; `book` prices what it left."""
