@@ -9,14 +9,15 @@ inventory q costs γσ²q²/2 a day. The stationary value θ and the gain g a da
     H_n(p) = sup_δ f_n(δ)(δ − p) = W(e^−(1+α+βp))/β  at  δ* = p + (1 + W)/β        (W: Lambert)
     𝓗(p) = (|p| − ψ)₊²/4η  at  v* = sign(p)(|p| − ψ)₊/2η: no hedging while |θ'(q) + kq| ≤ ψ (pure internalisation)
 
-Solved on a grid by Howard's policy iteration with upwind differences (a monotone scheme). Units: inventory and sizes as parts
+Solved on a grid by Howard's policy iteration with upwind differences (a monotone scheme). Hedging never adds to the inventory:
+where hedges are cheap and move the price, the equation would else pay for moving it. Units: inventory and sizes as parts
 of the hard band, prices in bps, time in days; so θ is in bps × band. No trade beyond ±1 band is admitted.
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
-from math import exp, log, sqrt
+from math import ceil, exp, gcd, log, sqrt
 
 import msgspec
 import numpy as np
@@ -28,7 +29,7 @@ from pricing.parameters import Flow
 Floats = npt.NDArray[np.float64]
 
 GRID = 201  # points from −1 to +1 band
-ROUNDS = 60  # policy iterations at most; a dozen are usual
+ROUNDS = 100  # policy iterations at most; a dozen are usual
 SETTLED = 1e-9  # bps × band
 DAY_S = 86_400.0
 
@@ -91,23 +92,21 @@ def _improve(theta: Floats, flow: Floats, costs: Floats, rates: Floats, gain: Fl
                     trades = rate / (1.0 + exp(alpha + beta * distance))
                     rates[i, row, side] = trades
                     reward += trades * size * distance
-        up = (theta[i + 1] - theta[i]) / dx + impact * q if i < n - 1 else -1e300
-        down = (theta[i] - theta[i - 1]) / dx + impact * q if i > 0 else 1e300
-        buy = max(0.0, up - psi)
-        sell = max(0.0, -down - psi)
-        if buy >= sell:
-            drift[i] = buy / (2.0 * eta)
-        else:
-            drift[i] = -sell / (2.0 * eta)
+        drift[i] = 0.0
+        if i < n // 2:
+            drift[i] = max(0.0, (theta[i + 1] - theta[i]) / dx + impact * q - psi) / (2.0 * eta)
+        elif i > n // 2:
+            drift[i] = -max(0.0, (theta[i - 1] - theta[i]) / dx - impact * q - psi) / (2.0 * eta)
         gain[i] = reward + drift[i] * impact * q - eta * drift[i] * drift[i] - psi * abs(drift[i])
 
 
 @njit(cache=True, nogil=True)
-def _generator(flow: Floats, rates: Floats, drift: Floats, matrix: Floats) -> None:
-    """The chain that the controls make of the inventory, as a matrix on θ; a size between grid points goes to both."""
-    n = drift.shape[0]
+def _generator(flow: Floats, rates: Floats, drift: Floats, band: Floats) -> None:
+    """The chain that the controls make of the inventory, as a matrix on θ, by diagonals: `band[i, w + j − i]` is entry (i, j).
+    A size between grid points goes to both."""
+    n, w = drift.shape[0], band.shape[1] // 2
     dx = 2.0 / (n - 1)
-    matrix[:, :] = 0.0
+    band[:, :] = 0.0
     for i in range(n):
         q = -1.0 + i * dx
         for row in range(flow.shape[0]):
@@ -118,15 +117,77 @@ def _generator(flow: Floats, rates: Floats, drift: Floats, matrix: Floats) -> No
                     place = (after + 1.0) * 0.5 * (n - 1)
                     low = min(max(int(place), 0), n - 2)
                     part = min(max(place - low, 0.0), 1.0)
-                    matrix[i, low] += rate * (1.0 - part)
-                    matrix[i, low + 1] += rate * part
-                    matrix[i, i] -= rate
+                    band[i, w + low - i] += rate * (1.0 - part)
+                    band[i, w + low + 1 - i] += rate * part
+                    band[i, w] -= rate
         if drift[i] > 0.0:
-            matrix[i, i + 1] += drift[i] / dx
-            matrix[i, i] -= drift[i] / dx
+            band[i, w + 1] += drift[i] / dx
+            band[i, w] -= drift[i] / dx
         elif drift[i] < 0.0:
-            matrix[i, i - 1] -= drift[i] / dx
-            matrix[i, i] += drift[i] / dx
+            band[i, w - 1] -= drift[i] / dx
+            band[i, w] += drift[i] / dx
+
+
+@njit(cache=True, nogil=True)
+def _value(band: Floats, gain: Floats, one: Floats, found: Floats) -> float:
+    """Solve (chain)·θ + reward = g with θ(0) = 0; `found` gets θ, the result is g. `band` is used up.
+
+    With the row of no inventory set to θ = 0 the matrix is that of a chain that stops there, so elimination without pivots is
+    stable (an M-matrix) and stays within the band: θ = x + g·y for (chain)x = −reward and (chain)y = 1, and that row gives g.
+    """
+    n, w = gain.shape[0], band.shape[1] // 2
+    middle = n // 2
+    kept = band[middle].copy()
+    reward = gain[middle]
+    for i in range(n):
+        found[i], one[i] = -gain[i], 1.0
+    band[middle, :] = 0.0
+    band[middle, w] = 1.0
+    found[middle] = one[middle] = 0.0
+    for i in range(n):
+        for k in range(i + 1, min(n, i + w + 1)):
+            if band[k, w + i - k] != 0.0:
+                factor = band[k, w + i - k] / band[i, w]
+                for j in range(i, min(n, i + w + 1)):
+                    band[k, w + j - k] -= factor * band[i, w + j - i]
+                found[k] -= factor * found[i]
+                one[k] -= factor * one[i]
+    for i in range(n - 1, -1, -1):
+        for j in range(i + 1, min(n, i + w + 1)):
+            found[i] -= band[i, w + j - i] * found[j]
+            one[i] -= band[i, w + j - i] * one[j]
+        found[i] /= band[i, w]
+        one[i] /= band[i, w]
+    flow_x = flow_y = 0.0
+    for j in range(max(0, middle - w), min(n, middle + w + 1)):
+        flow_x += kept[w + j - middle] * found[j]
+        flow_y += kept[w + j - middle] * one[j]
+    g = (flow_x + reward) / (1.0 - flow_y)
+    for i in range(n):
+        found[i] += g * one[i]
+    return g
+
+
+@njit(cache=True, nogil=True)
+def _iterate(theta: Floats, flow: Floats, costs: Floats, drift: Floats, w: int) -> tuple[float, float]:
+    """Howard's iteration from θ on, in place: (gain a day, last move of θ). It has settled when that is small."""
+    n = theta.shape[0]
+    rates, gain = np.zeros((n, flow.shape[0], 2)), np.zeros(n)
+    band, one, found = np.zeros((n, 2 * w + 1)), np.zeros(n), np.zeros(n)
+    daily = moved = 0.0
+    for _ in range(ROUNDS):
+        _improve(theta, flow, costs, rates, gain, drift)
+        _generator(flow, rates, drift, band)
+        daily = _value(band, gain, one, found)
+        moved = most = 0.0
+        for i in range(n):
+            moved = max(moved, abs(found[i] - theta[i]))
+            most = max(most, abs(found[i]))
+            theta[i] = found[i]
+        if not moved > SETTLED * (1.0 + most):
+            break
+    _improve(theta, flow, costs, rates, gain, drift)
+    return daily, moved
 
 
 class Control(msgspec.Struct, frozen=True):
@@ -178,28 +239,22 @@ def curvature(flow: Flow, sigma_bps_day: float) -> float:
 
 
 def solve(flow: Flow, sigma_bps_day: float, grid: int = GRID) -> Control:
-    """Solve for the stationary controls at volatility σ (bps per √day). Some milliseconds; `ArithmeticError` if it does not settle."""
+    """Solve for the stationary controls at volatility σ (bps per √day). Some milliseconds; `ArithmeticError` if it does not
+    settle. When all sizes are multiples of some steps of the grid, the grid is made as coarse as that: trades would never
+    lead from one inventory to the ones between, and each set of them would have a gain of its own."""
     rows = rows_of(flow)
+    half = grid // 2
+    steps = gcd(*(max(1, round(size * half)) for size in flow.sizes))
+    grid = 2 * round(half / steps) + 1
     q = np.linspace(-1.0, 1.0, grid)
     costs = np.array(
         [flow.risk_aversion * sigma_bps_day**2, flow.hedge_cost_bps, flow.hedge_impact, flow.permanent_impact_bps]
     )
-    theta = -curvature(flow, sigma_bps_day) * q * q
-    rates, gain, drift = np.zeros((grid, len(rows), 2)), np.zeros(grid), np.zeros(grid)
-    matrix, middle = np.zeros((grid, grid)), grid // 2
-    for _ in range(ROUNDS):
-        _improve(theta, rows, costs, rates, gain, drift)
-        _generator(rows, rates, drift, matrix)
-        matrix[:, middle] = -1.0  # θ(0) = 0 leaves its column to the unknown gain: Aθ − g = −reward
-        found = np.linalg.solve(matrix, -gain)
-        daily = float(found[middle])
-        found[middle] = 0.0
-        moved = float(np.max(np.abs(found - theta)))
-        theta = found
-        if moved < SETTLED * (1.0 + float(np.max(np.abs(theta)))):
-            _improve(theta, rows, costs, rates, gain, drift)
-            return Control(flow=flow, theta=theta, gain=daily, drift=drift)
-    raise ArithmeticError(f"inventory control did not settle in {ROUNDS} rounds (last move {moved})")
+    theta, drift = -curvature(flow, sigma_bps_day) * q * q, np.zeros(grid)
+    daily, moved = _iterate(theta, rows, costs, drift, ceil(max(flow.sizes) * (grid // 2)) + 1)
+    if not moved <= 1e3 * SETTLED * (1.0 + float(np.max(np.abs(theta)))):
+        raise ArithmeticError(f"inventory control did not settle in {ROUNDS} rounds (last move {moved})")
+    return Control(flow=flow, theta=theta, gain=daily, drift=drift)
 
 
 @lru_cache(maxsize=64)
