@@ -125,6 +125,7 @@ def build_desk(
         archive=archive,
         faults=lambda: sum(part.fault_count() for part in safe),
         tiers=tiers,
+        tca=tca,
     )
     desk = Desk(
         config, market=market, ledger=ledger, gate=gate, ids=ids, events=events, view=view.state, alert=alerts.raise_

@@ -30,6 +30,8 @@ from desk.ledger import Ledger
 from desk.market import Market, MarketActor
 from desk.repricing import Repricer
 from desk.rfq.records import RfqRecord
+from desk.tca.memory import TcaMemory
+from desk.tca.view import client_markouts, costs, scorecards
 from pricing.cross import CrossBook
 from pricing.skew import inventory_share, skew
 from risk.gate import Gate
@@ -63,6 +65,7 @@ class StateView:
         archive: Callable[[], Mapping[str, Any]],
         faults: Callable[[], int],
         tiers: Callable[[str], str],
+        tca: TcaMemory,
     ) -> None:
         self._config = config
         self._epoch = epoch
@@ -77,6 +80,7 @@ class StateView:
         self._alerts = alerts
         self._archive = archive
         self._faults = faults
+        self._tca = tca
         self._tiers = tiers
 
     def state(self, desk: Desk) -> DeskState:
@@ -108,6 +112,9 @@ class StateView:
             ladders=[self._ladder(symbol, now) for symbol in self._market.books],
             blotter=[self._row(record) for record in list(reversed(desk.recent.values()))[:100]],
             parents=self._board.newest(25),
+            scorecards=scorecards(self._tca, now),
+            costs=costs(self._tca),
+            client_markouts=client_markouts(self._tca),
         )
 
     def _books(self, now: int) -> list[BookView]:

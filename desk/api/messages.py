@@ -477,6 +477,56 @@ class LadderView(msgspec.Struct, kw_only=True):
     headline: list[HeadlineRung] = []
 
 
+class ScoreView(msgspec.Struct, kw_only=True):
+    """How a venue or LP has done with our orders, decayed. Shares lie in 0…1, times are ns; None: nothing known. `orders`: the effective
+    number; `fade`: the part of the expected slippage that fills really cost; `markout_bps`: by horizon in ms, after fills, the desk's sign.
+    """
+
+    name: str
+    lp: bool
+    orders: float
+    fill_ratio: float
+    reject: float
+    fade: float
+    slippage_bps: float
+    latency_ns_p50: int | None
+    latency_ns_p99: int | None
+    hold_ns_p50: int | None
+    hold_ns_p99: int | None
+    quoted: float | None
+    quote_spread_bps: float | None
+    quote_ns_p50: int | None
+    win_share: float | None
+    markout_bps: dict[int, float]
+    after_reject_bps: float | None
+
+
+class CostView(msgspec.Struct, kw_only=True):
+    """What the parent orders of one instrument have cost since the desk was started, in basis points of their arrival value; positive:
+    it cost the desk. `total` is the sum of `parts`; `amount` is the same in quote currency.
+    """
+
+    instrument: str
+    orders: int
+    basis: DecimalText
+    amount: DecimalText
+    saved: DecimalText
+    total_bps: DecimalText
+    parts_bps: dict[str, DecimalText]
+
+
+class ClientMarkoutView(msgspec.Struct, kw_only=True):
+    """Where fair value went after a client's trades: the mean move in the desk's favour at the horizon that is charged, over `n` trades
+    (effective), and the same drawn to that of all clients.
+    """
+
+    client_id: str
+    instrument: str
+    n: float
+    mean_bps: float
+    shrunk_bps: float
+
+
 class DeskState(msgspec.Struct, kw_only=True):
     """Everything an operator sees at a glance."""
 
@@ -501,6 +551,9 @@ class DeskState(msgspec.Struct, kw_only=True):
     ladders: list[LadderView]
     blotter: list[BlotterRow]
     parents: list[ParentView]
+    scorecards: list[ScoreView] = []
+    costs: list[CostView] = []
+    client_markouts: list[ClientMarkoutView] = []
 
 
 class HaltRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

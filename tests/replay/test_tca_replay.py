@@ -17,7 +17,9 @@ import pytest
 from adapters.clickhouse.config import ArchiveConfig
 from adapters.clickhouse.spool import pending
 from adapters.clickhouse.tap import ArchiveTap
+from desk.api.messages import DeskState
 from desk.tca.history import recall
+from desk.tca.view import client_markouts, scorecards
 from router.markouts import HORIZONS_MS
 from router.scorecards import TcaParameters
 from router.tca import PARTS
@@ -48,7 +50,7 @@ def rows_of(spool: Path) -> Rows:
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Rows:
+def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[Rows, DeskState]:
     spool = tmp_path_factory.mktemp("run") / "spool"
     job = prepare_generated(75.0, seed=3)
     config = ArchiveConfig(dsn="chdb:///nowhere", spool_dir=str(spool), max_buffer_rows=3_000_000)
@@ -57,7 +59,12 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Rows:
     assert result.state.faults == result.sim_faults == 0
     assert tap.close()
     assert tap.view()["dropped"] == 0
-    return rows_of(spool)
+    return rows_of(spool), result.state
+
+
+@pytest.fixture(scope="module")
+def run(ran: tuple[Rows, DeskState]) -> Rows:
+    return ran[0]
 
 
 def last_by(rows: list[dict[str, Any]], *names: str) -> dict[Any, dict[str, Any]]:
@@ -194,8 +201,9 @@ def test_a_replay_keeps_an_archive_that_can_be_reported(tmp_path: Path) -> None:
         replay(prepare_generated(5.0, seed=2), archive=folder)
 
 
-def test_what_is_read_back_is_what_was_learnt(run: Rows) -> None:
+def test_what_is_read_back_is_what_was_learnt(ran: tuple[Rows, DeskState]) -> None:
     """The memory made of archived rows is the memory of the run."""
+    run, state = ran
 
     def query(sql: str) -> str:
         table = next(name for name in ("order_costs", "markouts", "lp_answers") if f"FROM {name} " in sql)
@@ -211,6 +219,28 @@ def test_what_is_read_back_is_what_was_learnt(run: Rows) -> None:
 
     memory = recall(query, TcaParameters(), 2**62)
     assert memory.restored == len(lines(run, "child")) + len(run["markouts"]) + len(run["lp_answers"])
-    names = {score.name for score in memory.scorecards.scores(0)}
-    assert names == {row["venue"] for row in lines(run, "child").values()} | {row["lp"] for row in run["lp_answers"]}
-    assert {client for client, _ in memory.clients.pairs} == {row["client_id"] for row in run["client_trades"]}
+    assert len(state.scorecards) == 3
+    for kept, learnt in zip(scorecards(memory, state.ts_ns), state.scorecards, strict=True):
+        for name in learnt.__struct_fields__:
+            value = getattr(learnt, name)
+            close = pytest.approx(value, rel=1e-9) if isinstance(value, float | dict) else value
+            assert getattr(kept, name) == close, (learnt.name, name)
+    assert len(state.client_markouts) == 3
+    for kept, learnt in zip(client_markouts(memory), state.client_markouts, strict=True):
+        assert (kept.client_id, kept.n, kept.mean_bps) == (
+            learnt.client_id,
+            pytest.approx(learnt.n),
+            pytest.approx(learnt.mean_bps),
+        )
+
+
+def test_the_state_sums_the_costs_of_the_parents(ran: tuple[Rows, DeskState]) -> None:
+    run, state = ran
+    parents = lines(run, "parent").values()
+    (shown,) = state.costs
+    assert shown.orders == len(parents)
+    money = sum((total(row) for row in parents), Fraction(0))
+    assert abs(Fraction(shown.amount) - money) <= Fraction(1, 200)
+    assert Decimal(shown.total_bps) == sum(Decimal(part) for part in shown.parts_bps.values())
+    basis = sum((Fraction(row["basis"]) for row in parents), Fraction(0))
+    assert abs(Fraction(shown.total_bps) - money / basis * 10_000) < Fraction(1, 10**5)
