@@ -119,7 +119,7 @@ class Planner:
                 for quote in good
                 if (price := price_of(quote, parent.side)) is not None
             ],
-            balances={venue: self._spendable(venue, parent, lent) for venue in reachable},
+            balances={venue: self.spendable(venue, parent, lent) for venue in reachable},
             max_children=parameters.max_children,
             exclude=without | (frozenset(book.venues) - reachable),
             now_ns=now_ns,
@@ -151,7 +151,7 @@ class Planner:
         account: object | None = self._cache.account_for_venue(Venue(venue))
         return account
 
-    def _spendable(self, venue: str, parent: ParentOrder, working: Iterable[ChildOrder]) -> Decimal:
+    def spendable(self, venue: str, parent: ParentOrder, working: Iterable[ChildOrder]) -> Decimal:
         """What the account can still spend: free funds less what orders of ours may be taking; a buy keeps room for the guard."""
         account = self._cache.account_for_venue(Venue(venue))
         instrument = self._cache.instrument(InstrumentId.from_str(f"{parent.symbol}.{venue}"))

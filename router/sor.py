@@ -29,7 +29,7 @@ from adapters.nautilus.bus import Bus
 from adapters.nautilus.lp import LpLadder, LpQuote
 from adapters.nautilus.safe import guarded
 from pricing.consolidated import ConsolidatedBook
-from risk.exact import ZERO, add, measurable
+from risk.exact import EXACT, ZERO, add, measurable
 from risk.gate import Gate
 from risk.state import TradingState
 from router import accounting
@@ -328,7 +328,7 @@ class SmartOrderRouter(Children):
         if parent.filled >= parent.quantity:
             self._done(run)
             return
-        quantity = floor_to(self._planner.clip(work, now), terms.lot)
+        quantity = floor_to(min(self._planner.clip(work, now), self._affordable(run, place)), terms.lot)
         work.ceiling = None
         if (reason := too_small(quantity, place.price, terms)) is not None:
             run.why_not = reason
@@ -341,6 +341,17 @@ class SmartOrderRouter(Children):
             post_only=place.post_only,
         )
         self._make(run, child, now)
+
+    def _affordable(self, run: Run, place: Rest) -> Decimal:
+        """How much the account at the venue can pay for at the order's price, the fee in it; all that it holds to sell."""
+        parent = run.work.parent
+        working = [child for other in self._runs.working() for child in other.work.open]
+        funds = self._planner.spendable(place.venue, parent, working)
+        if parent.side == "sell":
+            return funds
+        return EXACT.divide(
+            within(funds, self._books[parent.symbol].terms(place.venue).taker_fee_bps, "buy"), place.price
+        )
 
     def _attempt(self, run: Run) -> None:
         """Plan what is free: ask the LPs first."""

@@ -34,7 +34,10 @@ class PaperFill(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PaperOrder(msgspec.Struct, frozen=True, kw_only=True):
-    """An order that has ended; `order_id` is what the sender knows it by. `reason`: why it is not filled, or not wholly."""
+    """An order; `order_id` is what the sender knows it by. `reason`: why it is not filled, or not wholly.
+
+    `resting`: it has not ended. Each record of such an order holds the fills since the one before; the last says that it has ended.
+    """
 
     order_id: str
     symbol: str
@@ -43,6 +46,7 @@ class PaperOrder(msgspec.Struct, frozen=True, kw_only=True):
     fills: tuple[PaperFill, ...] = ()
     reason: str = ""
     rejected: bool = False
+    resting: bool = False
 
     @property
     def filled(self) -> Decimal:
@@ -77,7 +81,7 @@ class PaperAccount:
             self._compact(path)
 
     def order(self, order_id: str) -> PaperOrder | None:
-        """An order that has ended, or None: there never was one (or more than `KEPT_ORDERS` ago)."""
+        """An order with all its fills so far, or None: there never was one (or more than `KEPT_ORDERS` ago)."""
         return self._orders.get(order_id)
 
     def lacks(self, order: PaperOrder) -> str:
@@ -91,7 +95,7 @@ class PaperAccount:
         return ""
 
     def apply(self, order: PaperOrder) -> None:
-        """Book an order that has ended, in memory: what the next order finds."""
+        """Book an order that has ended, or what is new of one that rests, in memory: what the next order finds."""
         self._remember(order)
 
     def record(self, order: PaperOrder) -> None:
@@ -103,7 +107,9 @@ class PaperAccount:
         self._journal.close()
 
     def _remember(self, order: PaperOrder) -> None:
-        self._orders[order.order_id] = order
+        known = self._orders.get(order.order_id)
+        fills = known.fills if known is not None and known.resting else ()
+        self._orders[order.order_id] = msgspec.structs.replace(order, fills=fills + order.fills)
         while len(self._orders) > KEPT_ORDERS:
             self._orders.popitem(last=False)
         for currency, change in _changes(order).items():

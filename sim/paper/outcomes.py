@@ -27,4 +27,5 @@ def outcome_of(venue: str, client_order_id: str, order: PaperOrder | None) -> Or
         )
         for fill in order.fills
     )
-    return OrderOutcome(client_order_id=client_order_id, state=OrderState.CLOSED, fills=fills, reason=order.reason)
+    state = OrderState.OPEN if order.resting else OrderState.CLOSED
+    return OrderOutcome(client_order_id=client_order_id, state=state, fills=fills, reason=order.reason)
