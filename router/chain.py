@@ -95,7 +95,7 @@ def classify(a: Array, fixed: int) -> None:
         for j in range(fixed):
             if a[item + UNIT] == a[classes + (KINDS + j) * CLASS_WORDS + C_LOT] and a[item + CAP] > a[item + LEAST]:
                 a[item + CLASS] = KINDS + j
-        if a[item + CLASS] < 0 and a[item + CAP] > a[item + LEAST]:
+        if base != 1 and a[item + CLASS] < 0 and a[item + CAP] > a[item + LEAST]:
             base = divisor(base, a[item + UNIT])
     base = max(base, 1)
     for i in range(n):
@@ -135,6 +135,13 @@ def classify(a: Array, fixed: int) -> None:
     for c in range(chain - 1, 0, -1):
         a[classes + c * CLASS_WORDS + C_LOT] = a[lots + k * KIND_WORDS + KIND]
         k = a[lots + k * KIND_WORDS + BEFORE]
+    for i in range(n):  # the largest chain lot that divides its own
+        item = items + i * ITEM
+        if a[item + CLASS] < 0:
+            c = chain - 1 if a[item + CAP] > a[item + LEAST] else 0
+            while c > 0 and a[item + UNIT] % a[classes + c * CLASS_WORDS + C_LOT] != 0:
+                c -= 1
+            a[item + CLASS] = c
     at = 0
     for turn in range(chain + fixed):
         c = turn if turn < chain else KINDS + turn - chain
@@ -143,18 +150,7 @@ def classify(a: Array, fixed: int) -> None:
         a[row + C_FIRST], a[row + C_LOWS], a[row + C_HIGHS] = at, 0, 0
         for i in range(n):
             item = items + i * ITEM
-            if c >= KINDS:
-                mine = a[item + CLASS] == c
-            elif a[item + CLASS] >= KINDS:
-                mine = False
-            elif a[item + CAP] == a[item + LEAST]:
-                mine = c == 0
-            else:  # the largest chain lot that divides its own
-                mine = a[item + UNIT] % lot == 0
-                for above in range(c + 1, chain):
-                    if a[item + UNIT] % a[classes + above * CLASS_WORDS + C_LOT] == 0:
-                        mine = False
-            if mine:
+            if a[item + CLASS] == c:
                 a[item + STEP] = lot
                 a[item + MOST] = a[item + LEAST] + (a[item + CAP] - a[item + LEAST]) // lot * lot
                 a[row + C_LOWS] += a[item + LEAST]

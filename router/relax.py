@@ -238,7 +238,8 @@ def reached(a: Array, item: int, pieces: int) -> int:
 def select(a: Array, first: int, count: int, total: int) -> int:
     """AMOUNT of `count` items from ORDER[first] on at the least relaxed cost with Σ = total; returns λ.
 
-    Needs Σ LEAST ≤ total ≤ Σ MOST. Items of equal slope are filled in order. λ of the last call is tried first.
+    Needs Σ LEAST ≤ total ≤ Σ MOST. Items of equal slope are filled in order. The search starts
+    from λ of the last call and gallops: totals asked for one after the other are near each other.
     """
     items, order = a[ITEMS], a[ORDER] + first
     below = 0
@@ -249,13 +250,25 @@ def select(a: Array, first: int, count: int, total: int) -> int:
         below += a[item + LEAST]
     if below >= total:
         return a[HINT]
-    pivot = a[HINT]
+    pivot, side, reach = a[HINT], 0, 1
     while True:
         a[EFFORT] += 4 * count
         below, upto = 0, 0
         for p in range(count):
             item = items + a[order + p] * ITEM
             low, high = a[item + LEFT], a[item + RIGHT]
+            if side > 0:  # λ is near the left border: gallop from there
+                step = 1
+                while low + step < high and segment(a, item, low + step - 1) <= pivot:
+                    low += step
+                    step += step
+                high = min(high, low + step)
+            elif side < 0:
+                step = 1
+                while high - step > low and segment(a, item, high - step) > pivot:
+                    high -= step
+                    step += step
+                low = max(low, high - step)
             while low < high:
                 middle = (low + high) >> 1
                 if segment(a, item, middle) <= pivot:
@@ -286,7 +299,14 @@ def select(a: Array, first: int, count: int, total: int) -> int:
                 widest, pick = width, item
         if widest == 0:  # total above Σ MOST: the caller's fault
             return -1
-        pivot = segment(a, pick, (a[pick + LEFT] + a[pick + RIGHT]) >> 1)
+        if upto < total:
+            reach = 2 * reach if side >= 0 else widest
+            side = 1
+            pivot = segment(a, pick, a[pick + LEFT] + min(reach, widest >> 1))
+        else:
+            reach = 2 * reach if side <= 0 else widest
+            side = -1
+            pivot = segment(a, pick, a[pick + RIGHT] - 1 - min(reach, widest >> 1))
     left = total - below
     for p in range(count):
         if left <= 0:
