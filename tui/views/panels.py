@@ -9,6 +9,7 @@ from textual.containers import Container, Horizontal, Vertical
 
 from desk.client import DeskState
 from tui.widgets.alerts import Alerts
+from tui.widgets.costs import ClientMarkouts, Costs, Scores
 from tui.widgets.hedges import Hedges
 from tui.widgets.ladder import Ladder
 from tui.widgets.live_table import LiveTable
@@ -33,7 +34,17 @@ class View(Container):
             match table:
                 case RfqBlotter():
                     table.show(state, now_ns)
-                case Ladder() | Positions() | Pnl() | Hedges() | Venues() | Alerts():
+                case (
+                    Ladder()
+                    | Positions()
+                    | Pnl()
+                    | Hedges()
+                    | Venues()
+                    | Alerts()
+                    | Scores()
+                    | Costs()
+                    | ClientMarkouts()
+                ):
                     table.show(state)
 
     def narrow(self, needle: str) -> None:
@@ -114,6 +125,19 @@ class HedgeView(View):
         yield Hedges(id="hedges")
 
 
+class CostsView(View):
+    """What orders cost, and how far venues, LPs and clients can be trusted."""
+
+    title = "Costs"
+    focus_first = Scores
+
+    def compose(self) -> ComposeResult:
+        yield Scores(id="scores")
+        with Horizontal():
+            yield Costs(id="costs")
+            yield ClientMarkouts(id="client-markouts")
+
+
 class HealthView(View):
     """Venues, LPs, latency, archive, risk."""
 
@@ -153,4 +177,5 @@ VIEWS: tuple[tuple[str, type[View]], ...] = (
     ("hedges-view", HedgeView),
     ("health-view", HealthView),
     ("alerts-view", AlertView),
+    ("costs-view", CostsView),
 )
