@@ -12,6 +12,7 @@ from decimal import Decimal
 import msgspec
 from nautilus_trader.common.actor import Actor
 from nautilus_trader.model.data import OrderBookDeltas, QuoteTick, TradeTick
+from nautilus_trader.model.enums import AggressorSide
 from nautilus_trader.model.identifiers import InstrumentId
 from nautilus_trader.model.instruments import Instrument
 from nautilus_trader.model.objects import FIXED_PRECISION
@@ -22,12 +23,16 @@ from adapters.nautilus.bus import Bus
 from adapters.nautilus.lp import LpLadder
 from adapters.nautilus.safe import LoopSafe, Safe
 from desk.latency import Histogram
+from pricing.concentration import Concentration
 from pricing.consolidated import ConsolidatedBook
 from pricing.cross import CrossBook
+from pricing.day_profile import DayProfile
 from pricing.rates import Rates
+from pricing.signals import Signals
 from pricing.volatility import Volatility
 
-SAMPLE_NS = 1_000_000_000
+SAMPLE_NS = 100_000_000  # of the fair value, for the volatility: its slow scale is 25 of them
+MAX_RATE_AGE_NS = 5_000_000_000
 
 
 class BookChanged(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,7 +48,8 @@ class BookChanged(msgspec.Struct, frozen=True, kw_only=True):
 class Market:
     """Books, last quotes and LP ladders by instrument, and who wants to hear of changes.
 
-    `books[symbol]`: the consolidated book. `volatility[symbol]`: σ per √s of its fair value. `last_quote[(symbol, venue)]`,
+    `books[symbol]`: the consolidated book. `volatility[symbol]`: σ per √s of its fair value. `concentration[symbol]`: walls and flicker
+    in its venues' depth. `signals[(symbol, venue)]`: order flow. `last_quote[(symbol, venue)]`,
     `ladders[(symbol, lp)]`: the latest of each. Listeners are called synchronously after the change; they must be quick.
     """
 
@@ -51,7 +57,7 @@ class Market:
         self,
         books: Iterable[ConsolidatedBook],
         *,
-        max_rate_age_ns: int = SAMPLE_NS * 5,
+        max_rate_age_ns: int = MAX_RATE_AGE_NS,
         pegs: Mapping[str, Decimal] | None = None,
     ) -> None:
         self.books: dict[str, ConsolidatedBook] = {book.symbol: book for book in books}
@@ -61,7 +67,10 @@ class Market:
                 self.crosses.setdefault(leg.symbol, []).append(book.symbol)
         own = {symbol: book for symbol, book in self.books.items() if not isinstance(book, CrossBook) or book.direct}
         self.rates = Rates(own, max_age_ns=max_rate_age_ns, pegs=pegs)
-        self.volatility: dict[str, Volatility] = {symbol: Volatility() for symbol in self.books}
+        self.volatility: dict[str, Volatility] = {symbol: Volatility(profile=DayProfile()) for symbol in self.books}
+        self.concentration = {symbol: Concentration(book.arena, book.venues) for symbol, book in self.books.items()}
+        self.signals = {(symbol, venue): Signals() for symbol, book in self.books.items() for venue in book.venues}
+        self._next_sample_ns = dict.fromkeys(self.books, 0)
         self.last_quote: dict[tuple[str, str], QuoteTick] = {}
         self.ladders: dict[tuple[str, str], LpLadder] = {}
         self.on_book: list[Callable[[BookChanged], None]] = []
@@ -73,6 +82,17 @@ class Market:
         """Fair value from live books only, or None."""
         book = self.books.get(symbol)
         return book.fair(now_ns) if book else None
+
+    def sample(self, symbol: str, now_ns: int) -> None:
+        """After a book message of `symbol`: every `SAMPLE_NS`, show the volatility estimates its fair value and those of the
+        instruments that are priced through it. They tell the market from the bounce by themselves."""
+        if now_ns < self._next_sample_ns[symbol]:
+            return
+        self._next_sample_ns[symbol] = now_ns + SAMPLE_NS
+        for sampled in (symbol, *self.crosses.get(symbol, ())):
+            fair = self.fair(sampled, now_ns)
+            if fair is not None:
+                self.volatility[sampled].update(now_ns, float(fair))
 
     def venues(self, symbol: str) -> list[str]:
         """Venues that list the symbol; what is only priced through others has none."""
@@ -105,15 +125,15 @@ class Market:
 class _Source:
     """One venue's stream of one instrument: its book, and the units its numbers come in once the instrument is known."""
 
-    __slots__ = ("book", "known", "pair", "price_precision", "price_unit", "sampled_ns", "size_precision", "size_unit")
+    __slots__ = ("book", "known", "pair", "price_precision", "price_unit", "signals", "size_precision", "size_unit")
 
-    def __init__(self, symbol: str, venue: str, book: ConsolidatedBook) -> None:
+    def __init__(self, symbol: str, venue: str, market: Market) -> None:
         self.pair = (symbol, venue)
-        self.book = book
+        self.book = market.books[symbol]
+        self.signals = market.signals[self.pair]
         self.known = False
         self.price_precision = self.size_precision = 0
         self.price_unit = self.size_unit = 1
-        self.sampled_ns = 0
 
     def learn(self, instrument: Instrument) -> None:
         """The venue's own increments and limits replace what the configuration assumed."""
@@ -148,8 +168,7 @@ class MarketActor(Safe, LoopSafe, Actor):
         self.tick_to_price = Histogram()
         self._reprice = reprice
         self._sources = {
-            InstrumentId.from_str(f"{symbol}.{venue}"): _Source(symbol, venue, market.books[symbol])
-            for symbol, venue in sources
+            InstrumentId.from_str(f"{symbol}.{venue}"): _Source(symbol, venue, market) for symbol, venue in sources
         }
 
     def on_start(self) -> None:
@@ -178,13 +197,12 @@ class MarketActor(Safe, LoopSafe, Actor):
         ts_init = deltas.ts_init
         if kind is BookKind.CLEAR:
             source.book.clear(venue, reason, ts_init)
+            self.market.concentration[symbol].forget(venue)
         else:
             source.book.apply(venue, levels, kind is BookKind.SNAPSHOT, ts_init)
             reason = ""
-            if ts_init - source.sampled_ns >= SAMPLE_NS:
-                source.sampled_ns = ts_init
-                for sampled in (symbol, *self.market.crosses.get(symbol, ())):
-                    self._sample(sampled, ts_init)
+            self.market.concentration[symbol].scan(venue, ts_init)
+            self.market.sample(symbol, ts_init)
         if self._reprice is not None:
             self._reprice(symbol, ts_init)
             self.tick_to_price.record(self.clock.timestamp_ns() - ts_init)
@@ -200,19 +218,19 @@ class MarketActor(Safe, LoopSafe, Actor):
         source = self._source(tick.instrument_id)
         self.market.last_quote[source.pair] = tick
         price_unit, size_unit = source.price_unit, source.size_unit
-        source.book.mark_top(
-            source.pair[1],
-            tick.bid_price.raw // price_unit,
-            tick.bid_size.raw // size_unit,
-            tick.ask_price.raw // price_unit,
-            tick.ask_size.raw // size_unit,
-            tick.ts_init,
-        )
+        bid, bid_size = tick.bid_price.raw // price_unit, tick.bid_size.raw // size_unit
+        ask, ask_size = tick.ask_price.raw // price_unit, tick.ask_size.raw // size_unit
+        source.book.mark_top(source.pair[1], bid, bid_size, ask, ask_size, tick.ts_init)
+        source.signals.quote(tick.ts_init, bid, bid_size, ask, ask_size)
         for listener in self.market.on_quote:
             listener(tick)
 
     def on_trade_tick(self, tick: TradeTick) -> None:
-        """A public trade: for the feeds only."""
+        """A public trade: for the signals and the feeds."""
+        source = self._source(tick.instrument_id)
+        if tick.aggressor_side != AggressorSide.NO_AGGRESSOR:
+            side = 1 if tick.aggressor_side == AggressorSide.BUYER else -1
+            source.signals.trade(tick.ts_init, side, tick.size.raw // source.size_unit)
         for listener in self.market.on_trade:
             listener(tick)
 
@@ -227,9 +245,3 @@ class MarketActor(Safe, LoopSafe, Actor):
         if not source.known:
             source.learn(self.cache.instrument(instrument_id))
         return source
-
-    def _sample(self, symbol: str, now_ns: int) -> None:
-        """Feed the volatility estimate once a second: tick-level variance would measure the bounce, not the market."""
-        fair = self.market.fair(symbol, now_ns)
-        if fair is not None:
-            self.market.volatility[symbol].update(now_ns, float(fair))

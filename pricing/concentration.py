@@ -29,7 +29,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from pricing.arena import H_DEPTH, HEADER, V_AWAIT, V_COUNT, VENUE_WORDS, Array, side_base
+from pricing.arena import H_DEPTH, HEADER, V_COUNT, VENUE_WORDS, Array, side_base
 
 Floats = npt.NDArray[np.float64]
 
@@ -182,10 +182,6 @@ def scan(arena: Array, venue: int, now_s: float, state: Floats) -> None:
         elapsed = max(now_s - state[row + R_TIME], 0.0)
         state[row + R_TIME] = max(now_s, state[row + R_TIME])
         state[row + R_FLICKER] *= np.exp(-elapsed / MEMORY_S)
-        if arena[HEADER + venue * VENUE_WORDS + V_AWAIT]:  # cleared: what is gone was not cancelled
-            for slot in range(row + R_SLOTS, row + ROW, SLOT):
-                state[slot + S_SIZE] = 0.0
-            count = 0
         n = min(count, LEVELS)
         if n < LEAST_LEVELS:
             for i in range(R_LEVELS, R_BAND + 1):
@@ -247,6 +243,14 @@ class Concentration:
         self._next_ns[index] = now_ns + self._every_ns
         self._first_ns = self._first_ns or now_ns
         scan(self._arena, index, (now_ns - self._first_ns) * 1e-9, self._state)
+
+    def forget(self, venue: str) -> None:
+        """The book was cleared: what is gone was not cancelled."""
+        first = 2 * self._venues[venue] * ROW
+        for row in (first, first + ROW):
+            self._state[row + R_LEVELS : row + R_BAND + 1] = 0.0
+            self._state[row + R_VERDICT : row + R_EXCESS + 1] = 0.0
+            self._state[row + R_SLOTS : row + ROW] = 0.0
 
     def haircut_ppm(self, venue: str, side: int) -> int:
         """Part of the size displayed on a side (0 bids, 1 asks) that is not to be counted on, in ppm."""

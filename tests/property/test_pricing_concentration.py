@@ -138,6 +138,7 @@ def test_a_cleared_book_cancels_nothing_and_a_thin_one_is_not_judged() -> None:
         rig.put([(1, 49_900, int(50 * max(rig.seen._state[R_BAND], 100)))])
         rig.step()
         clear_book(rig.arena, 0)
+        rig.seen.forget("V0")
         assert rig.step() is Verdict.CLEAR and rig.seen.read("V0", 0).levels == 0
         rig.put([(s, 50_000 - s * (1 + 3 * i), 100) for s in (1, -1) for i in range(60)], snapshot=True)
         rig.step()
