@@ -330,7 +330,7 @@ def test_every_channel_of_the_contract_answers_something(tmp_path: Path) -> None
         wire = house.wire("ops", "operate,read,quote,trade")
         served = {name for name, channel in channels.CHANNELS.items() if channel.make is not None}
         assert served == {
-            *("rfs", "rfqs", "trades", "desk", "alerts"),
+            *("rfs", "rfqs", "orders", "trades", "desk", "alerts"),
             *("watch_order_book", "watch_trades", "watch_bids_asks", "watch_ticker"),
         }
         matrix = (await wire.call("GET", "/v1/capabilities"))[1]["venues"]
@@ -338,7 +338,7 @@ def test_every_channel_of_the_contract_answers_something(tmp_path: Path) -> None
         assert set(matrix["BINANCE"]) == {*MARKET_CHANNELS, *ACCOUNT_CHANNELS}
         assert matrix["BINANCE"]["watch_ticker"] == "derived" and set(matrix["FALCONX"].values()) == {"unsupported"}
         async with wire.socket() as socket:
-            for name in (*MARKET_CHANNELS, *ACCOUNT_CHANNELS, "orders", "balances", "settlements", "audit"):
+            for name in (*MARKET_CHANNELS, *ACCOUNT_CHANNELS, "balances", "settlements", "audit"):
                 answer = await socket.ask({"op": "subscribe", "id": name, "channel": name, "params": BOOK})
                 if name in served:
                     assert answer["ok"] and answer["mode"] == matrix["BINANCE"][name], answer

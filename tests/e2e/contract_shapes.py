@@ -99,6 +99,7 @@ OPERATOR_CHANNELS = ["desk", "alerts", "audit"]
 SERVED = {
     "rfs",
     "rfqs",
+    "orders",
     "trades",
     "watch_order_book",
     "watch_trades",

@@ -202,7 +202,7 @@ async def malformed_frames_are_answered_one_by_one(_operator: Outsider, client: 
             ({"op": "unsubscribe", "sub": "1"}, "invalid_field"),
             ({"op": "resume", "sub": 1, "seq": 0}, "unknown_subscription"),
             ({"op": "auth"}, "already_authenticated"),
-            ({"op": "order"}, "unsupported"),
+            ({"op": "order"}, "missing_field"),
             ({"op": "rfq"}, "missing_field"),
             (
                 {"op": "rfq", "client_rfq_id": "x", "instrument": "BTC/USDT", "side": "buy", "quantity": 0.01},
