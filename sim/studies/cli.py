@@ -152,6 +152,55 @@ def skew(
     _tell(found, json_file)
 
 
+@study.command()
+@click.option(
+    "--spot", required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A spot tape."
+)
+@click.option(
+    "--perpetual", required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Its perpetual's."
+)
+@click.option("--size", "sizes", multiple=True, required=True, help="Order size in base; may be repeated.")
+@click.option("--funding-rate", default="0.0001", show_default=True, help="Of the notional, per 8 hours.")
+@click.option("--spot-fee-bps", default="4", show_default=True)
+@click.option("--perpetual-fee-bps", default="3", show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Every figure as JSON.")
+def perpetual(
+    spot: Path,
+    perpetual: Path,
+    sizes: tuple[str, ...],
+    funding_rate: str,
+    spot_fee_bps: str,
+    perpetual_fee_bps: str,
+    as_json: bool,
+) -> None:
+    """Spot against the perpetual of the same moment: when which is cheaper, and whether the choice was right."""
+    import msgspec
+
+    from pricing.offers import RequestFault, number
+    from sim.studies.perpetual import Setup, told
+    from sim.studies.perpetual import study as run
+    from sim.tape import TapeFault
+
+    try:
+        setup = Setup(
+            sizes=tuple(number(size, "--size", positive=True) for size in sizes),
+            funding_rate=number(funding_rate, "--funding-rate", signed=True),
+            spot_fee_bps=number(spot_fee_bps, "--spot-fee-bps", signed=True),
+            perpetual_fee_bps=number(perpetual_fee_bps, "--perpetual-fee-bps", signed=True),
+        )
+    except RequestFault as fault:
+        raise click.UsageError(str(fault)) from None
+    try:
+        found = run(spot, perpetual, setup)
+    except (TapeFault, ValueError) as fault:
+        raise click.ClickException(str(fault)) from None
+    if as_json:
+        click.echo(msgspec.json.encode(found))
+        return
+    for line in told(found):
+        click.echo(line)
+
+
 def _say(sentence: str) -> None:
     click.echo(f"kerb: {sentence}", err=True)
 
