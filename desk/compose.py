@@ -22,6 +22,7 @@ from desk.alerts import Alerts
 from desk.api.events import Events
 from desk.api.messages import HedgeCounts, RfqCounts, VenueHedges
 from desk.config.model import DeskConfig, InstrumentSection
+from desk.errors import ConfigFault
 from desk.hedging.board import HedgeBoard
 from desk.hedging.internaliser import Internaliser
 from desk.ids import IdSource
@@ -43,6 +44,8 @@ from risk.gate import Gate
 from risk.state import RiskState
 from router.algos.profile import VolumeProfile
 from router.decay import Decayed
+from router.slippage import Predictor, model_of
+from router.slippage_trees import ModelFault
 from router.sor import SmartOrderRouter
 
 SYNTHETIC_DECIMALS = 2  # of a synthetic book's prices beyond those of the instrument's tick
@@ -131,7 +134,7 @@ def build_desk(
         config, market=market, ledger=ledger, gate=gate, ids=ids, events=events, view=view.state, alert=alerts.raise_
     )
     desk.pricer.markouts = tca.clients
-    desk.pricer.filled = lambda venue: _filled(tca.scorecards.card(venue).filled)
+    desk.pricer.filled = repricer.filled = lambda venue: _filled(tca.scorecards.card(venue).filled)
     orders = OrderDesk(config, desk=desk, market=market, ledger=ledger, gate=gate, ids=ids, events=events)
     internaliser = Internaliser(
         {item.symbol: item for item in config.instruments},
@@ -152,6 +155,7 @@ def build_desk(
         volatility=lambda symbol: _sigma(market, symbol),
         own_shown=config.stage == "live",
         crossing=internaliser if config.orders.internalise else None,
+        slippage=_slippage(config, market, alerts),
     )
     alerts.listeners.append(events.alert)
     watcher = Bookkeeper(board, rfqs, alerts, ledger, market)
@@ -180,6 +184,25 @@ def _sigma(market: Market, symbol: str) -> float | None:
     """What an algo may know of an instrument's volatility: nothing before there is a sample."""
     found = market.volatility.get(symbol)
     return found.sigma if found is not None and found.samples else None
+
+
+def _slippage(config: DeskConfig, market: Market, alerts: Alerts) -> Predictor | None:
+    """What the split expects to pay beyond the books, if the configuration wants it. Raises ConfigFault for a model that cannot be used."""
+    section = config.router
+    if not section.slippage_model:
+        return None
+    try:
+        model = model_of(section.slippage_model)
+    except ModelFault as fault:
+        raise ConfigFault(f"router.slippage_model: {fault}") from fault
+    return Predictor(
+        model,
+        latency_s=section.slippage_latency_ms / 1000,
+        impact=float(section.slippage_impact),
+        daily_volume=section.daily_volume,
+        sigma=lambda symbol: market.volatility[symbol].sigma,
+        say=lambda sentence: alerts.raise_("warning", sentence, "slippage"),
+    )
 
 
 def _filled(share: Decayed) -> tuple[float, float]:

@@ -8,6 +8,7 @@ from decimal import Decimal
 from desk.config.model import DeskConfig, InstrumentSection
 from desk.hedging.exposure import pair_inventory
 from desk.market import Market
+from desk.rfq.pricer import Filled, depth_known
 from pricing.charges import Charges, Client
 from pricing.rungs import Ladder
 
@@ -33,6 +34,7 @@ class Repricer:
         self._position = position
         self._instruments = {item.symbol: item for item in config.instruments}
         self._ladders = {symbol: Ladder(book, sorted(sizes.get(symbol, ()))) for symbol, book in market.books.items()}
+        self.filled: Filled | None = None
         self._charged: dict[str, tuple[Decimal, float]] = {}  # inventory and volatility that the charges stand for
 
     def reprice(self, symbol: str, now_ns: int) -> None:
@@ -48,7 +50,8 @@ class Repricer:
             ladder.set_fair(fair)
         else:
             self._charged[symbol] = (position, sigma)
-            ladder.set_charges(self._charges(item, fair, position, sigma))
+            charges = self._charges(item, fair, position, sigma)
+            ladder.set_charges(charges, *(depth_known(self._market, symbol, side, self.filled) for side in (0, 1)))
             most = self._config.risk.max_position.get(item.base, _FLAT)
             own = self._position(item.base)
             ladder.set_room(most + own, most - own)

@@ -4,16 +4,17 @@ Each venue has a fill ratio ρ: the share of its displayed depth that is there w
 sweeps the books with every level cut to ⌊ρ × size⌋, in the same all-in order; what that depth cannot give is taken at the
 worst displayed all-in price, so that every size the books show has a price and the average never falls with size. ρ is
 learnt by the desk from its own fills, and shrunk to the configured prior with the weight of n₀ observations:
-ρ = (n·learnt + n₀·prior)/(n + n₀).
+ρ = (n·learnt + n₀·prior)/(n + n₀) × (1 − what the book's shape makes doubtful).
 
-One flat int64 array `work` holds all a kernel needs, venue by venue: [V_FEE] taker fee in 1e-8, [V_RATIO] ρ in 2^-20, and the
-scratch of the running sweep.
+One flat int64 array `work` holds all a kernel needs, venue by venue: [W_FEE] taker fee in 1e-8, [W_RATIO] ρ of bids and of asks in
+2^-20, and the scratch of the running sweep.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from math import isfinite
+from typing import NamedTuple
 
 from numba import njit
 
@@ -22,25 +23,38 @@ from pricing.charges import FINE_ONE, RATIO_ONE
 from pricing.consolidated import FEE_ONE
 from pricing.parameters import PricingParameters
 
-W_FEE, W_RATIO, W_CURSOR, W_LEFT, W_TAKEN, W_NOTIONAL, W_BASE, W_FACTOR, W_USED_RATIO = 0, 1, 2, 3, 4, 5, 6, 7, 8
-VENUE_WORK = 9  # words a venue
+W_FEE, W_RATIO, W_CURSOR, W_LEFT, W_TAKEN, W_NOTIONAL, W_BASE, W_FACTOR, W_USED_RATIO = 0, 1, 3, 4, 5, 6, 7, 8, 9
+VENUE_WORK = 10  # words a venue
 NO_KEY = 1 << 62
+LEAST_RATIO = 1e-3
 RATIO_BITS = 20
 MASK = RATIO_ONE - 1
 MOST_LOTS = 1 << 45  # of a size: above it an average could not be divided exactly
 MOST_MONEY = float(1 << 60)  # ticks × lots of a size
 MOST_ROUGH = 1e8 * MOST_MONEY
 
-FillRatios = Mapping[str, tuple[float, float]]  # venue → (share of the displayed depth that filled, observations)
+
+class Depth(NamedTuple):
+    """What is known of a venue's displayed depth: the share of it that filled over `n` orders, and the part of it that the
+    shape of the book says not to count on now (`pricing.concentration`)."""
+
+    filled: float = 0.0
+    n: float = 0.0
+    cut_ppm: int = 0
+
+
+FillRatios = Mapping[str, Depth]  # by venue; one that is missing: nothing is known
+UNKNOWN = Depth()
 
 
 def fill_ratio(parameters: PricingParameters, venue: str, learnt: FillRatios | None) -> float:
     """ρ of a venue in (0, 1]."""
-    ratio, n = (learnt or {}).get(venue, (0.0, 0.0))
-    if not isfinite(ratio) or not n > 0:
-        return parameters.fill_ratio
-    weight = 1.0 if n == float("inf") else n / (n + parameters.fill_prior_n)
-    return min(1.0, max(1e-3, weight * ratio + (1.0 - weight) * parameters.fill_ratio))
+    known = (learnt or {}).get(venue, UNKNOWN)
+    ratio = parameters.fill_ratio
+    if isfinite(known.filled) and known.n > 0:
+        weight = 1.0 if known.n == float("inf") else known.n / (known.n + parameters.fill_prior_n)
+        ratio = weight * known.filled + (1.0 - weight) * parameters.fill_ratio
+    return min(1.0, max(LEAST_RATIO, ratio * (1.0 - known.cut_ppm * 1e-6)))
 
 
 @njit(cache=True, nogil=True)
@@ -61,7 +75,7 @@ def start(arena: Array, work: Array, at: int, side: int, live: int) -> None:
         work[w + W_CURSOR] = n - 1
         work[w + W_TAKEN] = 0
         work[w + W_NOTIONAL] = 0
-        work[w + W_LEFT] = real(arena[base + depth + n - 1], work[w + W_RATIO]) if n > 0 else 0
+        work[w + W_LEFT] = real(arena[base + depth + n - 1], work[w + W_RATIO + side]) if n > 0 else 0
 
 
 @njit(cache=True, nogil=True)
@@ -86,7 +100,7 @@ def take(arena: Array, work: Array, at: int, side: int, used: int, lots: int) ->
         w = at + best * VENUE_WORK
         fee = arena[HEADER + best * VENUE_WORDS + V_FEE_PPM]
         factor = PPM + fee if side == 1 else PPM - fee
-        base, cursor, left, ratio = work[w + W_BASE], work[w + W_CURSOR], work[w + W_LEFT], work[w + W_RATIO]
+        base, cursor, left, ratio = work[w + W_BASE], work[w + W_CURSOR], work[w + W_LEFT], work[w + W_RATIO + side]
         taken, notional = work[w + W_TAKEN], work[w + W_NOTIONAL]
         while True:  # levels of one venue for as long as none of another's is better
             here = min(left, lots - used)

@@ -158,7 +158,7 @@ class _Pricer:
         self.book_side = 1 if side == "buy" else 0
         self.displayed = int(kernels.displayed(book.arena, self.book_side, live))
         self.work: Array = np.zeros(len(book.venues) * VENUE_WORK, dtype=np.int64)
-        self.ratios = set_venues(book, self.work, charges.parameters, learnt)
+        self.ratios = set_venues(book, self.work, charges.parameters, self.book_side, learnt)
 
     def _cost(self, fine: int) -> Decimal:
         return Decimal(self.sign * fine).scaleb(self.fine)

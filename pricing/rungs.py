@@ -158,7 +158,7 @@ def _open(arena: Array, live: int, work: Array, side: int) -> None:
         w = HEAD + venue * VENUE_WORK
         fee = work[w + W_FEE]
         work[w + W_FACTOR] = FEE_ONE + fee if side == 1 else FEE_ONE - fee
-        work[w + W_USED_RATIO] = work[w + W_RATIO] if (live >> venue) & 1 else 0
+        work[w + W_USED_RATIO] = work[w + W_RATIO + side] if (live >> venue) & 1 else 0
 
 
 @njit(cache=True, nogil=True)
@@ -278,8 +278,8 @@ class Ladder:
             words = int(size * unit) if money else scale.lots_up(size)
             self.work[self._first + i * RUNG + R_SIZE] = words if words < MOST_MONEY else 0  # too large: no price
 
-    def set_charges(self, charges: Charges, fill_ratios: FillRatios | None = None) -> None:
-        """Charges of the client whom the ladder is for, and what part of each venue's depth is real."""
+    def set_charges(self, charges: Charges, bids: FillRatios | None = None, asks: FillRatios | None = None) -> None:
+        """Charges of the client whom the ladder is for, and what is known of each venue's depth, side by side."""
         unit = 10.0**self.book.scale.size_decimals
         sizes = [float(size) / charges.price if self.money else float(size) for size in self.sizes]
         skews = charges.skews(sizes)
@@ -292,7 +292,8 @@ class Ladder:
         rows[:, 2] = skews.asks
         self.work[L_TICK] = charges.fine_tick
         self.work[L_TICKET] = ceil(charges.ticket * unit - SLACK)
-        set_venues(self.book, self.work[HEAD:], charges.parameters, fill_ratios)
+        for side, learnt in enumerate((bids, asks)):
+            set_venues(self.book, self.work[HEAD:], charges.parameters, side, learnt)
         scale_kernel(bps, charges.fair, self.work, self._first)
 
     def set_fair(self, fair: Decimal) -> None:
@@ -331,12 +332,15 @@ class Ladder:
         return self.work[self._first :].reshape(-1, RUNG)
 
 
-def set_venues(book: ConsolidatedBook, work: Array, parameters: PricingParameters, learnt: FillRatios | None) -> str:
-    """Fees and fill ratios of a book's venues, where the kernels of `pricing.haircut` look for them; the ratios in words."""
+def set_venues(
+    book: ConsolidatedBook, work: Array, parameters: PricingParameters, side: int, learnt: FillRatios | None
+) -> str:
+    """Fees and a side's fill ratios of a book's venues, where the kernels of `pricing.haircut` look for them; the ratios in
+    words."""
     said = []
     for i, (venue, fee) in enumerate(zip(book.venues, book.fees(), strict=True)):
         ratio = fill_ratio(parameters, venue, learnt)
         work[i * VENUE_WORK + W_FEE] = fee
-        work[i * VENUE_WORK + W_RATIO] = round(ratio * RATIO_ONE)
+        work[i * VENUE_WORK + W_RATIO + side] = round(ratio * RATIO_ONE)
         said.append(f"{venue} {ratio:.3g}")
     return ", ".join(said)

@@ -15,6 +15,7 @@ import numpy as np
 from pricing.charges import Charges, Client
 from pricing.consolidated import BookStatus, ConsolidatedBook, VenueTerms
 from pricing.cross import CrossBook
+from pricing.haircut import Depth
 from pricing.inventory import solve
 from pricing.ladder import Priced, price_quote
 from pricing.parameters import Flow, PricingParameters, TierFlow
@@ -116,7 +117,7 @@ def warm(progress: Progress | None = None) -> None:
         (Decimal("90"), None, None),
     ]
     check("ladder", rungs.prices(), prices)
-    rungs.set_charges(charges, {"A": (0.5, float("inf"))})
+    rungs.set_charges(charges, None, {"A": Depth(0.5, float("inf"))})
     rungs.price(NOW)
     # half of A's asks: 0.2 × 100.1 × 1.001 + 1.8 × 101 = 201.84002 for 2
     check("haircut", rungs.prices()[1], (Decimal("2"), Decimal("98.9"), Decimal("101.0")))

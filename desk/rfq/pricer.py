@@ -16,7 +16,8 @@ from desk.hedging.exposure import pair_inventory
 from desk.ids import IdSource
 from desk.market import Market
 from desk.rfq.records import QuoteRecord, Step
-from pricing.adverse import UNKNOWN, Estimate, Markouts
+from pricing.adverse import UNKNOWN, Markouts
+from pricing.haircut import Depth
 from pricing.ladder import NoPrice, NoPriceReason, Priced, price_quote
 from pricing.winning import WinModel, loads
 from risk.limits import RiskLimits
@@ -24,6 +25,8 @@ from risk.state import RiskState
 
 LADDER_MAX_AGE_NS = 2_000_000_000
 _FLAT = Decimal(0)
+
+Filled = Callable[[str], tuple[float, float]]  # venue → (filled share of what was displayed, orders)
 
 
 class CreditUse:
@@ -64,7 +67,7 @@ class Pricer:
         self._credit = credit
         self._win = _win_model(config)
         self.markouts: Markouts | None = None
-        self.filled: Callable[[str], Estimate] | None = None  # venue → (filled share of what was displayed, orders)
+        self.filled: Filled | None = None
 
     def price(
         self,
@@ -101,7 +104,7 @@ class Pricer:
             rungs=self._market.rungs(instrument.symbol, now_ns, LADDER_MAX_AGE_NS),
             markout=self.markouts.estimate(client_id, instrument.symbol) if self.markouts else UNKNOWN,
             utilisation=self._credit.utilisation(client_id, instrument.quote) if self._credit else 0.0,
-            fill_ratios={venue: self.filled(venue) for venue in book.venues} if self.filled else None,
+            fill_ratios=depth_known(self._market, instrument.symbol, 1 if side == "buy" else 0, self.filled),
             win=self._win,
             room=room,
         )
@@ -172,6 +175,15 @@ class Pricer:
             created_ns=now_ns,
             streamed=streamed,
         )
+
+
+def depth_known(market: Market, symbol: str, side: int, filled: Filled | None) -> dict[str, Depth]:
+    """What is known of each venue's depth on a side (0 bids, 1 asks): what filled of it, and how its book looks now."""
+    look = market.concentration[symbol].haircut_ppm
+    return {
+        venue: Depth(*(filled(venue) if filled else (0.0, 0.0)), look(venue, side))
+        for venue in market.books[symbol].venues
+    }
 
 
 def _win_model(config: DeskConfig) -> WinModel | None:

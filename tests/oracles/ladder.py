@@ -76,12 +76,17 @@ def rounded(raw: int, lots: int, side: int, terms: Terms) -> int:
 
 
 def ladder(
-    books: list[DictBook], fees: list[int], ratios: list[int], sizes: list[int], terms: Terms, money: bool = False
+    books: list[DictBook],
+    fees: list[int],
+    ratios: list[list[int]],
+    sizes: list[int],
+    terms: Terms,
+    money: bool = False,
 ) -> list[list[tuple[int, int]]]:
-    """((bid, lots), (ask, lots)) for each size, 0 where there is no price. `fees` in 1e-8, `ratios` in 2^-20."""
+    """((bid, lots), (ask, lots)) for each size, 0 where there is no price. `fees` in 1e-8, `ratios` by side, in 2^-20."""
     out = [[(0, 0), (0, 0)] for _ in sizes]
     for side in (0, 1):
-        levels = real_levels(books, fees, ratios, side)
+        levels = real_levels(books, fees, ratios[side], side)
         shown = sum(size for book in books for _, size in book.side(side))
         worse = max if side == 1 else min
         bound = 0

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from pricing.charges import Charges, Client
 from pricing.consolidated import ConsolidatedBook, VenueTerms
-from pricing.haircut import MOST_LOTS, VENUE_WORK, W_FEE, W_RATIO
+from pricing.haircut import MOST_LOTS, VENUE_WORK, W_FEE, W_RATIO, Depth
 from pricing.ladder import Priced, price_quote
 from pricing.parameters import PricingParameters, SizeBucket
 from pricing.rungs import (
@@ -103,12 +103,17 @@ def charged(r: Random, book: ConsolidatedBook, **changes: Any) -> tuple[dict[str
     )
 
 
+def known(r: Random, venues: int) -> dict[str, Depth]:
+    """What might be known of the venues' depth."""
+    return {f"V{v}": Depth(r.random(), r.uniform(0, 99), r.choice((0, r.randint(0, 10**6)))) for v in range(venues)}
+
+
 def drawn_sizes(r: Random) -> list[Decimal]:
     units = r.sample(range(1, 3 * 10**9), r.randint(1, 5)) if r.random() < 0.8 else r.sample(range(1, 60), 3)
     return sorted(Decimal(unit).scaleb(-8) for unit in units)
 
 
-def words_of(ladder: Ladder, venues: int) -> tuple[twin.Terms, list[int]]:
+def words_of(ladder: Ladder, venues: int) -> tuple[twin.Terms, list[list[int]]]:
     """What the kernel was given, as its twin takes it."""
     work = ladder.work.tolist()
     first = HEAD + venues * VENUE_WORK
@@ -126,7 +131,7 @@ def words_of(ladder: Ladder, venues: int) -> tuple[twin.Terms, list[int]]:
         skew=[(row[R_SKEW], row[R_SKEW + 1]) for row in rows],
         room=(work[L_ROOM], work[L_ROOM + 1]),
     )
-    return terms, [work[HEAD + v * VENUE_WORK + W_RATIO] for v in range(venues)]
+    return terms, [[work[HEAD + v * VENUE_WORK + W_RATIO + side] for v in range(venues)] for side in (0, 1)]
 
 
 def answers(ladder: Ladder) -> list[list[tuple[int, int]]]:
@@ -143,7 +148,7 @@ def test_the_kernel_equals_its_twin(seed: int, money: bool) -> None:
     sizes = drawn_sizes(r)
     ladder = Ladder(book, [size * 1000 for size in sizes] if money else sizes, money=money)
     charges = Charges(book.scale, client=Client(tier, (r.uniform(-9, 9), r.uniform(0, 99)), r.random()), **terms)
-    ladder.set_charges(charges, {f"V{v}": (r.random(), r.uniform(0, 99)) for v in range(len(plain))})
+    ladder.set_charges(charges, known(r, len(plain)), known(r, len(plain)))
     if r.random() < 0.5:
         ladder.set_room(Decimal(r.randint(-5, 40)), Decimal(r.randint(-5, 40)))
     ladder.price(NOW)
@@ -184,11 +189,11 @@ def test_a_ladder_of_one_size_is_the_firm_quote(seed: int, money: bool) -> None:
     book, plain, _ = made(r)
     terms, tier = charged(r, book)
     client = Client(tier, (r.uniform(-9, 9), r.uniform(0, 99)), r.random())
-    learnt = {f"V{v}": (r.random(), r.uniform(0, 99)) for v in range(len(plain))}
+    learnt = known(r, len(plain))
     for size in drawn_sizes(r):
         size = size * 1000 if money else size
         ladder = Ladder(book, [size], money=money)
-        ladder.set_charges(Charges(book.scale, client=client, **terms), learnt)
+        ladder.set_charges(Charges(book.scale, client=client, **terms), learnt, learnt)
         ladder.price(NOW)
         for side, told, base in zip(("sell", "buy"), ladder.prices()[0][1:], ladder.quantities()[0], strict=True):
             quoted = price_quote(
