@@ -10,6 +10,7 @@ SUITES: dict[str, str] = {
     "ladder": "benchmarks.kernels:ladder",
     "book": "benchmarks.kernels:book_update",
     "tick": "benchmarks.kernels:tick_to_price",
+    "slippage": "benchmarks.slippage:predict",
     "api": "benchmarks.api:rfq_round_trip",
     "replay": "benchmarks.replay:replay",
 }

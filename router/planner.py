@@ -22,6 +22,7 @@ from router.orders import ChildOrder, ChildState, ParentOrder
 from router.parameters import RouterParameters
 from router.plan import Plan, Terms, floor_to, plan_children, price_of, too_small, usable
 from router.request import SplitQuote
+from router.slippage import Predictor
 
 if TYPE_CHECKING:
     from nautilus_trader.cache.base import CacheFacade
@@ -33,7 +34,7 @@ _UNTAKEN = frozenset(
 
 
 class Planner:
-    """Plans over `books` (by symbol) and `lps`."""
+    """Plans over `books` (by symbol) and `lps`. With `slippage`, what a venue is expected to cost beyond its book decides too."""
 
     def __init__(
         self,
@@ -42,6 +43,7 @@ class Planner:
         gate: Gate,
         lps: Sequence[str],
         cache: CacheFacade,
+        slippage: Predictor | None = None,
     ) -> None:
         self._parameters = parameters
         self._books = books
@@ -49,6 +51,7 @@ class Planner:
         self._lps = tuple(lps)
         self._cache = cache
         self._split = POLICIES[parameters.policy]
+        self._slippage = slippage
 
     def fair(self, symbol: str, now_ns: int) -> Decimal | None:
         """Fair value, None without a live book."""
@@ -102,10 +105,11 @@ class Planner:
         good = [quote for quote in usable(quotes, parent.side, now_ns, parameters.quote_margin_ns) if quote.lp in terms]
         reachable = {venue for venue in book.venues if venue in terms and self._account(venue) is not None}
         lent = list(working)
+        quantity = self.clip(work, now_ns)
         result = self._split(
             book,
             side=parent.side,
-            quantity=self.clip(work, now_ns),
+            quantity=quantity,
             limit_price=parent.limit_price,
             quotes=[
                 SplitQuote(
@@ -123,6 +127,7 @@ class Planner:
             max_children=parameters.max_children,
             exclude=without | (frozenset(book.venues) - reachable),
             now_ns=now_ns,
+            slippage_bps=self._expected(parent, quantity, reachable - without, now_ns),
         )
         return plan_children(
             result.children,
@@ -132,6 +137,14 @@ class Planner:
             limit_price=parent.limit_price,
             guard_bps=parameters.guard_bps,
         )
+
+    def _expected(
+        self, parent: ParentOrder, quantity: Decimal, venues: Iterable[str], now_ns: int
+    ) -> dict[str, Decimal]:
+        """bps by venue beyond its book; nothing without a predictor."""
+        if self._slippage is None:
+            return {}
+        return self._slippage.loadings(self._books[parent.symbol], sorted(venues), parent.side, quantity, now_ns)
 
     def terms(self, symbol: str) -> dict[str, Terms]:
         """What each venue and LP that lists the symbol takes of it."""

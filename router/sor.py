@@ -47,6 +47,7 @@ from router.parameters import RouterParameters
 from router.plan import PlannedChild, Terms, floor_to, limit_of, too_small
 from router.planner import Planner
 from router.run import Phase, Run
+from router.slippage import Predictor
 
 _LOOK_NS = 1_000 * MS  # an algo looks at the market at least so often
 
@@ -57,7 +58,7 @@ class SmartOrderRouter(Children):
     `books` by symbol, `lps` by name, `epoch` new at every start (it makes client order ids unique for ever), `seed` for the order in
     which LPs are asked and for the schedules of algos. `profiles` (of the day's volume) by symbol, `volatility` relative per √s: what
     algos may be settled with. `own_shown`: whether venue books hold our own orders (not on a tape, not on paper).
-    `crossing`: who takes the other side of orders worked for others.
+    `crossing`: who takes the other side of orders worked for others. `slippage`: expected cost beyond the books, for the split.
     """
 
     def __init__(
@@ -74,9 +75,11 @@ class SmartOrderRouter(Children):
         volatility: Volatility = lambda symbol: None,
         own_shown: bool = True,
         crossing: Crossing | None = None,
+        slippage: Predictor | None = None,
     ) -> None:
         super().__init__(parameters, gate, journal, epoch, crossing)
         self._books = books
+        self._slippage = slippage
         self._lps = tuple(lps)
         self._panel = LpPanel(
             lps,
@@ -94,7 +97,7 @@ class SmartOrderRouter(Children):
     def on_start(self) -> None:
         """Open the endpoints and take up the parents that the last run left."""
         self.bind_loop()
-        self._planner = Planner(self.parameters, self._books, self.gate, self._lps, self.cache)
+        self._planner = Planner(self.parameters, self._books, self.gate, self._lps, self.cache, self._slippage)
         seed, profiles, volatility, own_shown = self._schedules
         self._pace = Pace(
             self._books,

@@ -11,6 +11,9 @@ from pricing.scale import Scale
 from pricing.warm import NOW, Progress, check
 from router.live import splitter
 from router.request import Book, SplitQuote, SplitRequest
+from router.slippage import Predictor
+from router.slippage_features import FEATURES
+from router.slippage_trees import ModelFile, Quantiles, Tree
 from router.split import split
 
 
@@ -53,6 +56,7 @@ def warm(progress: Progress | None = None) -> None:
     ]
     check("split", (children, result.cost, result.optimal), (expected, Decimal("350.9"), True))
     _warm_live(progress)
+    _warm_slippage(progress)
 
 
 def _warm_live(progress: Progress | None) -> None:
@@ -99,3 +103,42 @@ def _warm_live(progress: Progress | None) -> None:
         ("X", Decimal("1.5"), Decimal("100.5")),
     ]
     check("live split", (children, result and result.cost), (expected, Decimal("375.925")))
+
+
+def _warm_slippage(progress: Progress | None) -> None:
+    """Features, theory and trees of an order worked by hand: 2.00 of asks 1.00 at 100.10 and 1.00 at 100.30, mid 100."""
+    if progress:
+        progress("router: slippage")
+    terms = VenueTerms(
+        venue="A",
+        taker_fee_bps=Decimal(0),
+        tick=Decimal("0.01"),
+        lot=Decimal("0.01"),
+        price_decimals=2,
+        size_decimals=2,
+        max_age_ns=NOW,
+    )
+    book = ConsolidatedBook("GOLD/USD", Scale("GOLD/USD", 2, 2), [terms], depth=4)
+    book.apply("A", np.array([(1, 9_990, 100), (-1, 10_010, 100), (-1, 10_030, 100)], dtype=np.int64), True, NOW)
+    upward = Tree(
+        feature=[1, -1, -1], left=[1, 0, 0], right=[2, 0, 0], missing_left=[True, False, False], value=[0.9, 1.0, 3.0]
+    )
+    file = ModelFile(
+        base=(0.5, 1.5),
+        trees=([upward], [upward]),
+        ranges=[(-1e9, 1e9)] * len(FEATURES),
+        trained_on={},
+        metrics={},
+        created_ns=0,
+        expires_ns=2 * NOW,
+    )
+    predictors = [
+        Predictor(model, latency_s=0.25, sigma=lambda symbol: 1e-4) for model in (None, Quantiles.sealed(file))
+    ]
+    told = []
+    for predictor in predictors:
+        row = predictor.features(book, "A", "buy", Decimal(2), NOW, Decimal(100))
+        answer = predictor.predict(row, NOW) if row is not None else (0.0, 0.0, "")
+        told.append([round(float(bps), 6) for bps in answer[:2]])
+    # walk 100.20: 20 bps; σ√w = 1 bp × √0.25 = 0.5 bp; theory 0.398942 and 1.281552 of it, the trees 0.5 + 3 and 1.5 + 3
+    check("slippage", told, [[20.199471, 20.640776], [21.75, 22.25]])
