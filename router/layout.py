@@ -1,7 +1,7 @@
 """One order as the certified kernel reads it: the words of its arena, one flat int64 array.
 
     [0, QUOTES)            the order, and what came of it
-    QUOTES + j·QUOTE       a row for each all-or-none quote
+    QUOTES + j·QUOTE       a row for each quote
     HEAD + v·VENUE         a row for each venue: four cache lines, the first is what a merge touches
     TREE                   loser tree: keys, then venues
     SUBSETS + s·SUBSET     admissible subsets of the quotes
@@ -28,15 +28,17 @@ MOST = 1 << 61  # no number of an order reaches it; as a cap: none
 MOST_LOTS = 1 << 60
 PPM = 1_000_000  # of a share of the displayed size
 MAX_VENUES = 64
-MAX_QUOTES = 8
+MAX_QUOTES = 32
+FAST_QUOTES = 8  # more are left to the search: all their subsets would be looked at
 
 W_SIDE, W_VENUES, W_TOTAL, W_LIMIT, W_CHILDREN, W_QUOTES = map(U, range(6))  # in
 W_TOLERANCE = U(6)  # in: 10^-12 of the cost
 W_SUBSET, W_OPTIMAL, W_STEPS = map(U, range(8, 11))  # out: quotes taken (bits), proven, steps of the prefix
 F_GAP, F_BASE = U(11), U(12)  # out: cost over bound; least slope, from which costs are counted
 
-Q_KEY, Q_SIZE, Q_GROUP = map(U, range(3))  # in: slope with sign, lots, the LP
-QUOTE = U(4)
+Q_KEY, Q_SIZE, Q_GROUP = map(U, range(3))  # in: slope with sign, lots at most, the LP
+Q_LOW, Q_LOT, Q_FIXED, Q_TAKEN = map(U, range(3, 7))  # in, of a quote that may be taken in part; out: lots taken
+QUOTE = U(8)
 QUOTES = U(16)
 
 KEY, AT, END, TAKEN, SPENT = map(
@@ -52,6 +54,7 @@ LAST, PART, TOP, LOW = map(U, range(13, 17))  # last level taken from, lots of i
 SKIP, FINAL, OTHER = map(U, range(17, 20))  # left out of the merge; lots to add to TAKEN for a plan, and for another
 NEXT_AT, NEXT_TAKEN, NEXT_SPENT, NEXT_LAST, NEXT_PART = map(U, range(20, 25))  # after a sweep or a move
 OUT_LOTS, OUT_NOTIONAL, OUT_WORST = map(U, range(25, 28))  # out
+CHARGE, BLOCK_OF = U(28), U(29)  # in: fixed cost, for the search; scratch of `router.prove`
 VENUE = U(32)
 HEAD = QUOTES + U(MAX_QUOTES) * QUOTE
 
@@ -67,7 +70,7 @@ P_USED, P_FROM, P_TO, F_SUM = map(
     U, range(4)
 )  # lots so far; no slope of the step is below FROM or above TO; cost so far
 STEP = U(4)
-STEPS = SUBSETS + U(1 << MAX_QUOTES) * SUBSET
+STEPS = SUBSETS + U(1 << FAST_QUOTES) * SUBSET
 
 
 def new_order(venues: int, depth: int) -> Array:

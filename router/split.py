@@ -12,6 +12,7 @@ from decimal import ROUND_CEILING, Decimal
 
 from pricing.consolidated import BookStatus, ConsolidatedBook
 from router.exact import Search, Solution
+from router.layout import PPM
 from router.live import splitter
 from router.problem import Problem
 from router.request import Book, SplitFault, SplitQuote, SplitRequest
@@ -19,8 +20,11 @@ from router.result import SplitChild, SplitResult
 
 DEFAULT_GAP_BPS = Decimal("0.01")
 NODE_LIMIT = 20_000  # offline; about 0.2 ms each
-LIVE_NODE_LIMIT = 60  # the event loop must not wait
+LIVE_NODE_LIMIT = 2_000  # of compiled code, which ends sooner by `router.prove.PATIENT`: the event loop must not wait
+PLAIN_NODE_LIMIT = 60  # in Python
 LIVE_DEPTH = 400
+_NO_SLIPPAGE: Mapping[str, Decimal] = {}
+_NO_HAIRCUT: Mapping[str, int] = {}
 
 __all__ = ["SplitChild", "SplitFault", "SplitQuote", "SplitRequest", "SplitResult", "split", "split_book"]
 
@@ -91,37 +95,42 @@ def split_book(
     exclude: frozenset[str] = frozenset(),
     now_ns: int,
     reject_cost_bps: Decimal = Decimal(0),
+    slippage_bps: Mapping[str, Decimal] = _NO_SLIPPAGE,
+    haircut_ppm: Mapping[str, int] = _NO_HAIRCUT,
     gap_bps: Decimal = DEFAULT_GAP_BPS,
     node_limit: int = LIVE_NODE_LIMIT,
 ) -> SplitResult:
-    """Split over the live venues of `book` that are not excluded. `side` is ours. Ordinary orders are settled by the
-    certified kernel (`router.live`), the rest by the exact search.
+    """Split over the live venues of `book` that are not excluded. `side` is ours. Compiled code settles all that is on the
+    books' grid (`router.live`), the exact search in Python's integers the rest.
 
     `balances`: what each venue's account can spend (quote currency for a buy, base for a sell); a venue not in it is
-    unlimited. `exclude` names venues and LPs. Children of a venue carry the worst price they touch; check `unfilled`.
+    unlimited. `exclude` names venues and LPs. `slippage_bps`: what a venue is expected to cost beyond its book; it weighs in
+    the compiled choice (the search in Python goes by the book) and is never part of the cost. `haircut_ppm`: by venue, the
+    share of every displayed size that is expected to be gone. Children of a venue carry the worst price they touch; check
+    `unfilled`.
     """
     if side not in ("buy", "sell") or not quantity.is_finite() or quantity <= 0:
         raise SplitFault(f"cannot split side {side!r}, quantity {quantity}")
     balances = balances or {}
     quotes = [quote for quote in quotes if quote.lp not in exclude]
-    certified = (
-        splitter(book).solve(
-            book,
-            side=side,
-            quantity=quantity,
-            limit_price=limit_price,
-            quotes=quotes,
-            balances=balances,
-            max_children=max_children,
-            exclude=exclude,
-            now_ns=now_ns,
-            gap_bps=gap_bps,
-        )
-        if not reject_cost_bps
-        else None
+    found = splitter(book).solve(
+        book,
+        side=side,
+        quantity=quantity,
+        limit_price=limit_price,
+        quotes=quotes,
+        balances=balances,
+        max_children=max_children,
+        exclude=exclude,
+        now_ns=now_ns,
+        gap_bps=gap_bps,
+        slippage_ppm={venue: int(bps * 100) for venue, bps in slippage_bps.items()},
+        haircut_ppm=haircut_ppm,
+        reject_cost_bps=reject_cost_bps,
+        node_limit=node_limit,
     )
-    if certified is not None:
-        return certified
+    if found is not None:
+        return found
     books = []
     for venue in book.venues:
         if venue in exclude or book.status(venue, now_ns) is not BookStatus.LIVE:
@@ -137,7 +146,7 @@ def split_book(
                 min_notional=terms.min_notional,
                 balance=None if balance is None else max(balance, Decimal(0)),
                 fixed_cost=terms.fixed_cost,
-                levels=_levels(book, venue, 1 if side == "buy" else 0, quantity),
+                levels=_levels(book, venue, 1 if side == "buy" else 0, quantity, PPM - haircut_ppm.get(venue, 0)),
             )
         )
     request = SplitRequest(
@@ -149,15 +158,20 @@ def split_book(
         max_children=max_children,
         reject_cost_bps=reject_cost_bps,
     )
-    return split(request, gap_bps=gap_bps, node_limit=node_limit)
+    return split(request, gap_bps=gap_bps, node_limit=min(node_limit, PLAIN_NODE_LIMIT))
 
 
-def _levels(book: ConsolidatedBook, venue: str, side: int, quantity: Decimal) -> tuple[tuple[Decimal, Decimal], ...]:
-    """Levels of one side, best first, as deep as the quantity can reach."""
+def _levels(
+    book: ConsolidatedBook, venue: str, side: int, quantity: Decimal, share_ppm: int
+) -> tuple[tuple[Decimal, Decimal], ...]:
+    """Levels of one side, best first, as deep as the quantity can reach; of each size `share_ppm`, rounded down to a lot."""
     scale = book.scale
     wanted = scale.lots_up(quantity)
     levels = []
-    for ticks, lots in book.side_levels(venue, side, LIVE_DEPTH):
+    for ticks, displayed in book.side_levels(venue, side, LIVE_DEPTH):
+        lots = displayed * share_ppm // PPM
+        if lots == 0:
+            continue
         levels.append((scale.price(ticks), scale.size(lots)))
         wanted -= lots
         if wanted <= 0:

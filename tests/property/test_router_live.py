@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pricing.consolidated import ConsolidatedBook, VenueTerms
 from pricing.scale import Scale
 from router import layout, merge
-from router.live import splitter
+from router.live import Verdict, splitter
 from router.request import Book, SplitQuote, SplitRequest
 from router.result import SplitResult
 from router.split import split, split_book
@@ -26,9 +26,19 @@ GAP = Decimal("0.01")
 
 
 class Case:
-    """One live book and an order over it, and the same as a request and as JSON."""
+    """One live book and an order over it, and the same as a request and as JSON. `rich`: with fixed costs and quotes that may
+    be taken in part; `loaded`: with expected slippage, haircuts and rejections."""
 
-    def __init__(self, seed: int, *, venues: int | None = None, depth: int | None = None, tiny: bool = False) -> None:
+    def __init__(
+        self,
+        seed: int,
+        *,
+        venues: int | None = None,
+        depth: int | None = None,
+        tiny: bool = False,
+        rich: bool = False,
+        loaded: bool = False,
+    ) -> None:
         r = Random(seed)
         self.side = r.choice(("buy", "sell"))
         sign = 1 if self.side == "buy" else -1
@@ -47,6 +57,7 @@ class Case:
                     lot=Decimal(lot).scaleb(-grid),
                     min_quantity=Decimal(least).scaleb(-grid),
                     min_notional=Decimal(r.choice((0, 450) if tiny else (0, 5, 10, 100, 9000))),
+                    fixed_cost=Decimal(r.choice((0, 0, 1, 7, 25))) if rich else Decimal(0),
                     price_decimals=self.scale.price_decimals,
                     size_decimals=grid,
                     max_age_ns=NOW,
@@ -82,12 +93,42 @@ class Case:
             )
             for j in range(r.choice((0, 0, 1, 3) if tiny else (0, 1, 3, 6)))
         ]
+        self.slippage: dict[str, int] = {}
+        self.haircut: dict[str, int] = {}
+        self.reject_cost = Decimal(r.choice((0, 2, 5))) if loaded else Decimal(0)
+        for item in terms if loaded else ():
+            self.slippage[item.venue] = r.choice((0, 0, 25, 100, 333))
+            self.haircut[item.venue] = r.choice((0, 0, 150_000, 333_333, 900_000))
+        for j, quote in enumerate(self.quotes):
+            changes: dict[str, Any] = {}
+            if loaded:
+                changes["reject_probability"] = Decimal(r.choice((0, 5, 20, 50))) / 100
+            if rich and r.random() < 0.5:
+                changes |= {
+                    "all_or_none": False,
+                    "min_quantity": min(quote.quantity, unit * r.choice((0, 1, 3))),
+                    "lot": unit * r.choice((1, 2, 5)),
+                    "fixed_cost": Decimal(r.choice((0, 0, 3))),
+                }
+            self.quotes[j] = msgspec.structs.replace(quote, **changes)
         side = 1 if sign > 0 else 0
         for item in terms:
-            shown = tuple((self.scale.price(t), self.scale.size(n)) for t, n in self.book.side_levels(item.venue, side))
-            fields = {name: getattr(item, name) for name in ("taker_fee_bps", "lot", "min_quantity", "min_notional")}
+            share = 10**6 - self.haircut.get(item.venue, 0)
+            shown = tuple(
+                (self.scale.price(t), self.scale.size(n * share // 10**6))
+                for t, n in self.book.side_levels(item.venue, side)
+                if n * share // 10**6
+            )
+            fields = {name: getattr(item, name) for name in ("lot", "min_quantity", "min_notional", "fixed_cost")}
+            fee = item.taker_fee_bps + Decimal(self.slippage.get(item.venue, 0)) / 100  # what is chosen by
             balance = self.balances.get(item.venue)
-            books.append(Book(venue=item.venue, balance=balance, fixed_cost=Decimal(0), levels=shown, **fields))
+            if balance is not None and sign > 0:  # slippage is no money: the balance buys as much as without it
+                balance = balance // (1 + item.taker_fee_bps / 10_000) * (1 + fee / 10_000) if tiny else balance
+                if not tiny:
+                    grain = Decimal(1).scaleb(-grid - self.scale.price_decimals)
+                    whole = (self.balances[item.venue] or 0) / (1 + item.taker_fee_bps / 10_000) // grain * grain
+                    balance = whole * (1 + fee / 10_000)
+            books.append(Book(venue=item.venue, taker_fee_bps=fee, balance=balance, levels=shown, **fields))
         self.request = SplitRequest(
             side=self.side,
             quantity=self.quantity,
@@ -95,7 +136,24 @@ class Case:
             quotes=tuple(self.quotes),
             limit_price=self.limit,
             max_children=self.children,
+            reject_cost_bps=self.reject_cost,
         )
+
+    def chosen_by(self, result: SplitResult, *, slippage: bool) -> Decimal:
+        """What a plan's choice adds to its cost: expected rejection, and (unless it is in the fee) expected slippage."""
+        levels, added = {book.venue: book.levels for book in self.request.books}, Decimal(0)
+        quotes = {quote.quote_id: quote for quote in self.quotes}
+        for child in result.children:
+            if child.lp:
+                rate = self.reject_cost * quotes[child.quote_id].reject_probability / 10_000
+                added += child.limit_price * child.quantity * rate
+                continue
+            left = child.quantity if slippage else Decimal(0)
+            for price, size in levels[child.venue]:
+                take = min(left, size)
+                added += take * price * self.slippage.get(child.venue, 0) / 10**6
+                left -= take
+        return added
 
     def arguments(self) -> dict[str, Any]:
         return {
@@ -108,10 +166,20 @@ class Case:
             "exclude": frozenset(),
             "now_ns": NOW,
             "gap_bps": GAP,
+            "slippage_ppm": self.slippage,
+            "haircut_ppm": self.haircut,
+            "reject_cost_bps": self.reject_cost,
         }
 
     def fast(self) -> SplitResult | None:
-        return splitter(self.book).solve(self.book, **self.arguments())
+        """The certified kernel's answer."""
+        one = splitter(self.book)
+        got = one.solve(self.book, **self.arguments())
+        return got if one.verdict is Verdict.CERTIFIED else None
+
+    def live(self) -> SplitResult | None:
+        """The answer of kernel or search."""
+        return splitter(self.book).solve(self.book, **self.arguments(), node_limit=2_000)
 
     def json(self) -> dict[str, Any]:
         """The request as the oracles read it."""
@@ -129,13 +197,22 @@ class Case:
                     "min_quantity": str(b.min_quantity),
                     "min_notional": str(b.min_notional),
                     "balance": None if b.balance is None else str(b.balance),
-                    "fixed_cost": "0",
+                    "fixed_cost": str(b.fixed_cost),
                     name: [[str(p), str(q)] for p, q in b.levels],
                 }
                 for b in self.request.books
             ],
             "quotes": [
-                {"lp": q.lp, "quote_id": q.quote_id, "price": str(q.price), "quantity": str(q.quantity)}
+                {
+                    "lp": q.lp,
+                    "quote_id": q.quote_id,
+                    "price": str(q.price),
+                    "quantity": str(q.quantity),
+                    "all_or_none": q.all_or_none,
+                    "min_quantity": str(q.min_quantity),
+                    "lot": str(q.lot),
+                    "fixed_cost": str(q.fixed_cost),
+                }
                 for q in self.quotes
             ],
         }
@@ -170,6 +247,34 @@ def test_what_the_kernel_certifies_is_what_the_exact_search_proves(seed: int) ->
     assert exact.bound <= got.cost and got.bound <= exact.cost  # two intervals around one optimum
     if got.optimal and exact.optimal:
         assert got.cost == exact.cost
+
+
+@settings(max_examples=400, deadline=None)
+@given(seed=st.integers(0, 10**9), rich=st.booleans(), tiny=st.booleans())
+def test_loadings_weigh_in_the_choice_and_never_in_money(seed: int, rich: bool, tiny: bool) -> None:
+    case = Case(seed, rich=rich, tiny=tiny, loaded=True)
+    got = case.live()
+    assert got is not None
+    exact = split(case.request, gap_bps=Decimal(0))
+    assert exact.filled == got.filled
+    ours, theirs = case.chosen_by(got, slippage=True), case.chosen_by(exact, slippage=False)
+    assert exact.bound + theirs <= got.cost + ours
+    if got.gap_bps <= GAP or got.optimal:
+        assert got.bound + ours <= exact.cost + theirs
+    if got.optimal and exact.optimal:
+        assert got.cost + ours == exact.cost + theirs
+
+
+@settings(max_examples=300, deadline=None)
+@given(seed=st.integers(0, 10**9), tiny=st.booleans())
+def test_what_the_kernel_leaves_open_is_what_the_exact_search_proves(seed: int, tiny: bool) -> None:
+    case = Case(seed, rich=True, tiny=tiny)
+    got = case.live()
+    assert got is not None
+    exact = split(case.request, gap_bps=Decimal(0))
+    assert exact.filled == got.filled
+    assert split_check.evaluate(case.json(), children(got)) == (got.filled, got.cost)
+    assert exact.bound <= got.cost and got.bound <= exact.cost
 
 
 @pytest.mark.parametrize("block", range(8))
@@ -225,7 +330,9 @@ def test_ordinary_orders_are_certified() -> None:
 @given(seed=st.integers(0, 10**9))
 def test_split_book_fills_as_the_exact_search_does_whoever_decides(seed: int) -> None:
     case = Case(seed, venues=3, depth=6)
-    got = split_book(case.book, **case.arguments(), node_limit=20_000)
+    arguments = case.arguments()
+    slippage = {venue: Decimal(ppm) / 100 for venue, ppm in arguments.pop("slippage_ppm").items()}
+    got = split_book(case.book, **arguments, slippage_bps=slippage)
     exact = split(case.request, gap_bps=Decimal(0))
     assert got.filled == exact.filled
     if got.filled:
