@@ -24,6 +24,7 @@ from router.tca import CostLine, LineKind, planned_slippage_bps
 
 NOT_SENT = "not sent"  # how the reason of a child begins that never left
 AFTER_REJECT_MS = 1_000
+FADE_DEVIATION = 0.5  # of β around its prior, before anything is known
 
 
 class TcaParameters(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -85,6 +86,7 @@ class Scorecard:
         self.slippage = Decayed(halflife_s)
         self.fade_xy = Decayed(halflife_s)
         self.fade_xx = Decayed(halflife_s)
+        self.fade_yy = Decayed(halflife_s)
         self.answered = Decayed(halflife_s)
         self.spread = Decayed(halflife_s)
         self.rounds = Decayed(halflife_s)
@@ -106,11 +108,15 @@ class Scorecard:
 
     @property
     def fade(self) -> float:
-        """β in [0, 1]. The prior counts as `prior_n` orders of this place's own average noise."""
+        """β in [0, 1]: the posterior mean of the regression under a normal prior of deviation `FADE_DEVIATION`.
+
+        (Σ x·y + λ·β₀) / (Σ x² + λ), λ = mean y² ÷ deviation²: slippage that scatters far more than the noise explains says little of
+        β until there is much of it. λ is never less than `prior_n` orders of this place's own average noise.
+        """
         noise = self.fade_xx.mean
         if noise <= 0.0:
             return self._parameters.prior_fade
-        prior = self._parameters.prior_n * noise
+        prior = max(self._parameters.prior_n * noise, self.fade_yy.mean / FADE_DEVIATION**2)
         slope = (self.fade_xy.total + prior * self._parameters.prior_fade) / (self.fade_xx.total + prior)
         return max(0.0, min(1.0, slope))
 
@@ -134,6 +140,7 @@ class Scorecard:
             if line.noise_bps > 0.0:
                 self.fade_xy.add(ts_ns, slip * line.noise_bps)
                 self.fade_xx.add(ts_ns, line.noise_bps * line.noise_bps)
+                self.fade_yy.add(ts_ns, slip * slip)
 
     def asked(self, told: LpRound) -> None:
         """Count this LP's answers in a round."""
@@ -153,7 +160,7 @@ class Scorecard:
         """Take in what an earlier run knew."""
         self.lp = self.lp or older.lp
         for name in (
-            "filled", "rejected", "slippage", "fade_xy", "fade_xx", "answered", "spread", "rounds", "wins", "markouts",
+            "filled", "rejected", "slippage", "fade_xy", "fade_xx", "fade_yy", "answered", "spread", "rounds", "wins", "markouts",
         ):  # fmt: skip
             getattr(self, name).merge(getattr(older, name))
         for name in ("latency", "hold", "response"):

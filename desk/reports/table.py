@@ -52,7 +52,8 @@ def shown(value: Value, unit: Unit) -> str:
         case Unit.COUNT:
             return f"{value:,}"
         case Unit.MONEY:
-            return f"{value:,.2f}"
+            small = 0 < abs(Decimal(value)) < 1  # such as amounts in BTC
+            return f"{value:.6f}" if small else f"{value:,.2f}"
         case Unit.BPS:
             return f"{_positive_zero(float(value), 3):.3f}"
         case Unit.SHARE:
