@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from desk.market import TICK_NS, Market
+from desk.market import SAMPLE_NS, Market
 from pricing.consolidated import BookStatus, ConsolidatedBook, VenueTerms
 from pricing.scale import Scale
 from router.orders import ChildOrder
@@ -82,7 +82,7 @@ def relive(
             break
         _apply(book, event)
         if isinstance(event, Message) and event.kind != CLEAR and event.ts_ns >= next_tick_ns:
-            next_tick_ns = event.ts_ns + TICK_NS
+            next_tick_ns = event.ts_ns + SAMPLE_NS
             fair = market.fair(symbol, event.ts_ns)
             if fair is not None:
                 market.volatility[symbol].update(event.ts_ns, float(fair))
