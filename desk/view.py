@@ -11,7 +11,9 @@ from desk.api.messages import (
     ArchiveView,
     BlotterRow,
     BookView,
+    DepthView,
     DeskState,
+    FlowView,
     HeadlineRung,
     InventoryView,
     LadderLevel,
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from desk.rfq.actor import Desk
 
 LADDER_DEPTH = 12
+IMBALANCE_LEVELS = 20
 _BPS = Decimal(10_000)
 _CENT_BP = Decimal("0.01")
 _MS = 1_000_000
@@ -120,8 +123,8 @@ class StateView:
     def _books(self, now: int) -> list[BookView]:
         views = []
         for symbol, book in self._market.books.items():
-            for venue in book.venues:
-                best = book.best(venue)
+            for part in book.explain_fair(now).venues:
+                venue, best = part.venue, book.best(part.venue)
                 views.append(
                     BookView(
                         venue=venue,
@@ -133,9 +136,38 @@ class StateView:
                         resyncs=book.resyncs(venue),
                         bid=text(best[0]) if best else None,
                         ask=text(best[1]) if best else None,
+                        fair_weight=text(part.weight),
+                        fair_verdict=part.verdict.name.lower(),
+                        flow=self._flow(symbol, venue, now),
+                        bids=self._depth(symbol, venue, 0),
+                        asks=self._depth(symbol, venue, 1),
                     )
                 )
         return views
+
+    def _flow(self, symbol: str, venue: str, now: int) -> FlowView:
+        reading = self._market.signals[(symbol, venue)].read(now)
+        return FlowView(
+            order_flow=f"{reading.order_flow:z.3f}",
+            queue_imbalance=f"{reading.queue_imbalance:z.3f}",
+            depth_imbalance=f"{self._market.books[symbol].depth_imbalance(venue, IMBALANCE_LEVELS):z.3f}",
+            trade_flow=f"{reading.trade_flow:z.3f}",
+            trade_concentration=f"{reading.trade_concentration:z.3f}",
+            drift_bps=f"{reading.drift_bps:z.3f}",
+            tick_volatility_bps_per_sqrt_s=f"{reading.sigma * 1e4:z.3f}",
+        )
+
+    def _depth(self, symbol: str, venue: str, side: int) -> DepthView:
+        reading = self._market.concentration[symbol].read(venue, side)
+        scale = self._market.books[symbol].scale
+        return DepthView(
+            hhi=f"{reading.hhi:.4f}",
+            top_share=f"{reading.top_share:.3f}",
+            wall=f"{reading.wall:.1f}",
+            verdict=reading.verdict.name.lower(),
+            wall_price=text(scale.price(reading.wall_ticks)) if reading.wall_ticks else None,
+            haircut_ppm=reading.haircut_ppm,
+        )
 
     def _lps(self, now: int) -> list[LpView]:
         views = []
@@ -197,11 +229,13 @@ class StateView:
         if isinstance(book, CrossBook):  # its legs' ticks do not reprice it
             self._repricer.reprice(symbol, now)
         bids, asks = book.ladder(LADDER_DEPTH, now)
-        fair = book.fair(now)
+        fair, volatility = book.fair(now), self._market.volatility[symbol]
         return LadderView(
             instrument=symbol,
             fair=text(fair) if fair is not None else None,
-            volatility_bps_per_sqrt_s=f"{self._market.volatility[symbol].sigma * 1e4:.3f}",
+            volatility_bps_per_sqrt_s=f"{volatility.sigma * 1e4:.3f}",
+            noise_bps=f"{volatility.noise_bps:.3f}",
+            jump_share=f"{volatility.jump_share:.3f}",
             bids=[_level("bid", row) for row in bids],
             asks=[_level("ask", row) for row in asks],
             headline=[

@@ -20,6 +20,7 @@ from pricing import merged
 from pricing.arena import ROWS, view_base
 from pricing.fair import FairValue, VenueFair, Verdict
 from pricing.scale import EXACT, Scale
+from pricing.signals import depth_imbalance
 
 FEE_ONE = 10**8  # fees in 1e-8 of the notional: 1 bp = 10^4
 MAX_VENUES = 60  # a live mask is one int64
@@ -255,6 +256,10 @@ class ConsolidatedBook:
             for side in (0, 1)
         )
         return bids, asks
+
+    def depth_imbalance(self, venue: str, levels: int) -> float:
+        """The bids' share of what the best `levels` of both sides of a venue show; 0.5 when there is nothing."""
+        return float(depth_imbalance(self.arena, self._venues[venue].index, levels))
 
     def ladder(self, depth: int, now_ns: int) -> tuple[list[LadderRow], list[LadderRow]]:
         """Bids and asks of the live venues merged on fee-adjusted price, best first, `depth` rows a side."""

@@ -19,11 +19,12 @@ from math import ceil
 from statistics import median
 
 import numpy as np
+from msgspec import structs
 
 from pricing import synthetic
 from pricing.book import PPM, Array
 from pricing.consolidated import BookStatus, ConsolidatedBook, VenueTerms
-from pricing.fair import DISAGREEMENT_BPS
+from pricing.fair import DISAGREEMENT_BPS, FairValue
 from pricing.scale import EXACT, Scale
 from pricing.synthetic import compose, spec_of
 from pricing.triangle import Form, form_of
@@ -147,3 +148,13 @@ class CrossBook(ConsolidatedBook):
         if cross is None:
             return direct
         return None if abs(direct - cross) > Decimal(DISAGREEMENT_BPS) * _BPS * cross else cross
+
+    def explain_fair(self, now_ns: int) -> FairValue:
+        """The fair value, and what it is made of: the legs, or the instrument's own live venues alike."""
+        live = set(self.live(now_ns)) & ({self.route} if self.cross_fair(now_ns) is not None else set(self.direct))
+        share = (Decimal(1) / max(len(live), 1)).quantize(_BPS)
+        parts = [
+            structs.replace(part, weight=share if part.venue in live else Decimal(0))
+            for part in super().explain_fair(now_ns).venues
+        ]
+        return FairValue(value=self.fair(now_ns), venues=tuple(parts))

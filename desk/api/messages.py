@@ -264,9 +264,34 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
 # ---- the operator's view: GET /v1/desk/state and channel `desk` ----------------------------------------------------
 
 
+class FlowView(msgspec.Struct, kw_only=True):
+    """Order flow at a venue over about ten seconds. Imbalances −1 (selling) … 1 (buying); `queue_imbalance` and `depth_imbalance`
+    (best 20 levels) are the bids' share, 0 … 1; `trade_concentration` 1 when one print was all the volume."""
+
+    order_flow: DecimalText
+    queue_imbalance: DecimalText
+    depth_imbalance: DecimalText
+    trade_flow: DecimalText
+    trade_concentration: DecimalText
+    drift_bps: DecimalText
+    tick_volatility_bps_per_sqrt_s: DecimalText
+
+
+class DepthView(msgspec.Struct, kw_only=True):
+    """One side of a venue's displayed depth. `hhi`: Σ of squared shares of its levels; `top_share`: the five largest; `wall`: the
+    largest level over a median price band; `verdict`: clear, wall (at `wall_price`) or flickering; `haircut_ppm`: not counted on."""
+
+    hhi: DecimalText
+    top_share: DecimalText
+    wall: DecimalText
+    verdict: str
+    wall_price: DecimalText | None
+    haircut_ppm: int
+
+
 class BookView(msgspec.Struct, kw_only=True):
     """One venue book. `status`: live, empty, gapped, stale, crossed or disconnected; only live books price and
-    route.
+    route. `fair_weight`: its share of the fair value, `fair_verdict`: used, or why it is not.
     """
 
     venue: str
@@ -278,6 +303,11 @@ class BookView(msgspec.Struct, kw_only=True):
     resyncs: int
     bid: DecimalText | None
     ask: DecimalText | None
+    fair_weight: DecimalText = "0"
+    fair_verdict: str = ""
+    flow: FlowView | None = None
+    bids: DepthView | None = None
+    asks: DepthView | None = None
 
 
 class LpView(msgspec.Struct, kw_only=True):
@@ -410,7 +440,8 @@ class ChildView(msgspec.Struct, kw_only=True):
 
 
 class ParentView(msgspec.Struct, kw_only=True):
-    """A parent order with its children."""
+    """A parent order with its children. `state`: working, paused, cancelling or done; `algo`: sweep, twap, vwap, is, arrival, pov,
+    iceberg, pegged or sniper; `due`: base that its schedule wants filled by now; `ends_ns`: when the schedule ends."""
 
     parent_id: str
     instrument: str
@@ -424,6 +455,9 @@ class ParentView(msgspec.Struct, kw_only=True):
     created_ns: int
     updated_ns: int
     children: list[ChildView]
+    algo: str = "sweep"
+    due: DecimalText | None = None
+    ends_ns: int | None = None
 
 
 class BlotterRow(msgspec.Struct, kw_only=True):
@@ -474,6 +508,8 @@ class LadderView(msgspec.Struct, kw_only=True):
     volatility_bps_per_sqrt_s: DecimalText
     bids: list[LadderLevel]
     asks: list[LadderLevel]
+    noise_bps: DecimalText = "0"
+    jump_share: DecimalText = "0"
     headline: list[HeadlineRung] = []
 
 
