@@ -10,8 +10,9 @@ single legs are left to the legs' own plans.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal, localcontext
 from fractions import Fraction
+from operator import itemgetter
 from statistics import median
 
 import msgspec
@@ -109,25 +110,52 @@ def from_live(book: ConsolidatedBook, *, sigma: float, now_ns: int, depth: int =
     return RouteBook(symbol=book.symbol, venues=tuple(venues), fair=fair, sigma=sigma)
 
 
-def walk(book: RouteBook, side: str, load: Fraction = Fraction(0)) -> list[Piece]:
-    """Every level of the book, cheapest all-in first. `load`: what is added to each venue's fee (leg risk)."""
+def walk(
+    book: RouteBook,
+    side: str,
+    load: Decimal = Decimal(0),
+    *,
+    base: Decimal | None = None,
+    money: Fraction | None = None,
+) -> list[Piece]:
+    """Every level of the book, cheapest all-in first. `load`: what is added to each venue's fee (leg risk). Ends when there is
+    as much as `base`, or as moves `money` of quote currency."""
     sign = 1 if side == "buy" else -1
-    pieces = []
-    for venue in book.venues:
-        fee = Fraction(venue.taker_fee_bps) / 10_000 + load
-        levels = venue.asks if side == "buy" else venue.bids
-        pieces += [Piece(Fraction(price), fee, Fraction(size)) for price, size in levels]
-    pieces.sort(key=lambda piece: sign * piece.price * (1 + sign * piece.fee))
+    levels = []
+    with localcontext(prec=60):
+        for venue in book.venues:
+            fee = venue.taker_fee_bps * BPS + load
+            factor = sign + fee
+            taken = venue.asks if side == "buy" else venue.bids
+            levels += [(price * factor, price, fee, size) for price, size in taken]
+        levels.sort(key=itemgetter(0))
+    pieces: list[Piece] = []
+    size_left, money_left = base, money
+    for _, price, fee, size in levels:
+        piece = Piece(Fraction(price), Fraction(fee), Fraction(size))
+        pieces.append(piece)
+        if size_left is not None:
+            size_left -= size
+            if size_left <= 0:
+                break
+        if money_left is not None:
+            money_left -= piece.price * (1 + sign * piece.fee) * piece.size
+            if money_left <= 0:
+                break
     return pieces
 
 
-def compose(first: Sequence[Piece], second: Sequence[Piece], form: Form, side: str) -> list[tuple[Fraction, Fraction]]:
+def compose(
+    first: Sequence[Piece], second: Sequence[Piece], form: Form, side: str, most: Fraction | None = None
+) -> list[tuple[Fraction, Fraction]]:
     """Levels (all-in price in B per A, size in A) of A/B through X, exact. `first` A/X; `second` B/X or X/B, each already
-    on the side it is taken from: buying A takes asks of A/X, then bids of B/X (`DIVIDE`) or asks of X/B (`MULTIPLY`)."""
+    on the side it is taken from: buying A takes asks of A/X, then bids of B/X (`DIVIDE`) or asks of X/B (`MULTIPLY`).
+    Ends when `most` of A is there."""
     sign = 1 if side == "buy" else -1
     sign_2 = -sign if form is Form.DIVIDE else sign
     levels: list[tuple[Fraction, Fraction]] = []
     i = j = 0
+    done = Fraction(0)
     left_1 = first[0].size if first else Fraction(0)
     left_2 = second[0].size if second else Fraction(0)
     while i < len(first) and j < len(second):
@@ -138,6 +166,9 @@ def compose(first: Sequence[Piece], second: Sequence[Piece], form: Form, side: s
         take = min(left_1, left_2 * moved / per_a)
         if take > 0:
             levels.append((per_a * cost, take))
+            done += take
+            if most is not None and done >= most:
+                break
         left_1 -= take
         left_2 -= take * per_a / moved
         if left_1 == 0:

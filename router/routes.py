@@ -23,6 +23,7 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal, localc
 from enum import StrEnum
 from fractions import Fraction
 from math import sqrt
+from typing import Any
 
 import msgspec
 
@@ -47,6 +48,7 @@ _NONE = Decimal(0)
 _TINY = Decimal("1e-9")  # bps
 _UNIT = Decimal("0.00000001")  # of a leg's quantity that another leg's money decides
 _PART = Decimal("1e-12")
+MAX_LOAD = 0.05  # of leg 2's price; more would be no market
 
 
 class RouteKind(StrEnum):
@@ -179,16 +181,22 @@ def _triangles(request: RouteRequest, books: Mapping[str, RouteBook]) -> list[_W
             one, two = books[first], books[second]
             side_2 = second_side(form, side)
             risk = request.leg_risk_multiplier * two.sigma * sqrt(request.leg_latency_s)
-            load = Fraction(Decimal(str(min(max(risk, 0.0), 0.05))))
-            loaded = compose(walk(one, side), walk(two, side_2, load), form, side)
+            load = Decimal(str(min(max(risk, 0.0), MAX_LOAD)))
+            need = request.quantity + one.lot  # a lot more, because a level's odd end goes on at the next
+            pieces = walk(one, side, base=need)
+            gross, fees, _ = spent(pieces, Fraction(need))
+            reach: dict[str, Any] = (
+                {"money": gross + fees} if form is Form.DIVIDE else {"base": _exactly(gross + fees, "buy")}
+            )
+            loaded = compose(pieces, walk(two, side_2, load, **reach), form, side, Fraction(need))
             found.append(
                 _Way(
                     first=one,
                     second=two,
                     form=form,
-                    load=load,
-                    one=walk(one, side),
-                    two=walk(two, side_2),
+                    load=Fraction(load),
+                    one=pieces,
+                    two=walk(two, side_2, **reach),
                     virtual=virtual_book(f"{first}+{second}", loaded, one.lot, side),
                 )
             )
