@@ -11,6 +11,7 @@ SUITES: dict[str, str] = {
     "book": "benchmarks.kernels:book_update",
     "tick": "benchmarks.kernels:tick_to_price",
     "slippage": "benchmarks.slippage:predict",
+    "routes": "benchmarks.routes:synthetic",
     "api": "benchmarks.api:rfq_round_trip",
     "replay": "benchmarks.replay:replay",
 }
