@@ -35,7 +35,9 @@ class Repricer:
         self._instruments = {item.symbol: item for item in config.instruments}
         self._ladders = {symbol: Ladder(book, sorted(sizes.get(symbol, ()))) for symbol, book in market.books.items()}
         self.filled: Filled | None = None
-        self._charged: dict[str, tuple[Decimal, float]] = {}  # inventory and volatility that the charges stand for
+        self._charged: dict[
+            str, tuple[Decimal, Decimal, float]
+        ] = {}  # inventories and volatility that the charges stand for
 
     def reprice(self, symbol: str, now_ns: int) -> None:
         """One kernel call over all live books, both sides, every headline size; nothing where nothing can be priced."""
@@ -46,14 +48,14 @@ class Repricer:
             return
         bands = self._config.hedging.bands
         position, sigma = pair_inventory(item, bands, self._position), self._market.volatility[symbol].sigma
-        if self._charged.get(symbol) == (position, sigma):
+        own = self._position(item.base)
+        if self._charged.get(symbol) == (position, own, sigma):
             ladder.set_fair(fair)
         else:
-            self._charged[symbol] = (position, sigma)
+            self._charged[symbol] = (position, own, sigma)
             charges = self._charges(item, fair, position, sigma)
             ladder.set_charges(charges, *(depth_known(self._market, symbol, side, self.filled) for side in (0, 1)))
             most = self._config.risk.max_position.get(item.base, _FLAT)
-            own = self._position(item.base)
             ladder.set_room(most + own, most - own)
         ladder.price(now_ns)
 

@@ -66,6 +66,7 @@ class Priced(msgspec.Struct, frozen=True, kw_only=True):
     waterfall: tuple[tuple[str, Decimal], ...]  # fair + Σ = price
     sources: tuple[str, ...]  # venues and LPs the sweep uses
     inputs: tuple[str, ...]  # what each step came from, in words
+    sigma_bps: float = 0.0  # σ·√(TTL + hedge time), bps
 
 
 class _Swept(msgspec.Struct, frozen=True):
@@ -214,6 +215,7 @@ class _Pricer:
             fair=self.fair,
             waterfall=waterfall,
             sources=swept.sources,
+            sigma_bps=charges.sigma_bps,
             inputs=charges.inputs(
                 f"{quantity:f} from {' '.join(swept.sources)}", self.ratios, swept.share, skew.centre, markup, short > 0
             ),

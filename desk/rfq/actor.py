@@ -253,6 +253,7 @@ class Desk(Safe, LoopSafe, Actor):
             client_id=caller.client_id,
             ttl_ms=record.ttl_ms,
             now_ns=now,
+            tier=caller.tier,
         )
         return self._ask_gate(Stage.QUOTE, quote, quote.quantity, now) or quote
 

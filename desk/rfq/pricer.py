@@ -11,7 +11,10 @@ from collections.abc import Callable, Sequence
 from decimal import ROUND_HALF_EVEN, Decimal
 from pathlib import Path
 
+import msgspec
+
 from desk.config.model import DeskConfig, InstrumentSection
+from desk.errors import ConfigFault
 from desk.hedging.exposure import pair_inventory
 from desk.ids import IdSource
 from desk.market import Market
@@ -144,6 +147,7 @@ class Pricer:
                             ttl_ms=ttl_ms,
                             now_ns=now_ns,
                             streamed=True,
+                            tier=tier,
                         )
                     )
         return quotes
@@ -158,6 +162,7 @@ class Pricer:
         ttl_ms: int,
         now_ns: int,
         streamed: bool = False,
+        tier: str = "",
     ) -> QuoteRecord:
         """A price made firm: with an id, a deadline and its whole build-up."""
         return QuoteRecord(
@@ -174,6 +179,8 @@ class Pricer:
             valid_until_ns=now_ns + ttl_ms * 1_000_000,
             created_ns=now_ns,
             streamed=streamed,
+            tier=tier,
+            sigma_bps=priced.sigma_bps,
         )
 
 
@@ -187,6 +194,10 @@ def depth_known(market: Market, symbol: str, side: int, filled: Filled | None) -
 
 
 def _win_model(config: DeskConfig) -> WinModel | None:
-    """The fitted win probabilities that the configuration names; `OSError` or `msgspec.ValidationError` when it cannot be read."""
-    path = config.pricing.win_model
-    return loads(Path(path).read_bytes()) if path else None
+    """The fitted win probabilities that the configuration names; `ConfigFault` when they cannot be used."""
+    if not config.pricing.win_model:
+        return None
+    try:
+        return loads(Path(config.pricing.win_model).read_bytes())
+    except (OSError, msgspec.DecodeError) as fault:
+        raise ConfigFault(f"pricing.win_model: {fault}") from fault

@@ -47,6 +47,10 @@ class QuoteRecord(msgspec.Struct, frozen=True, kw_only=True):
     valid_until_ns: int
     created_ns: int
     streamed: bool = False  # from `rfs`: not an answer to a request
+    tier: str = ""  # the client's then
+    sigma_bps: float = (
+        0.0  # volatility over the quote's life and hedge, bps: what its distance from fair is measured in
+    )
 
 
 class RfqRecord(msgspec.Struct, kw_only=True):

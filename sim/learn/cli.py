@@ -114,3 +114,48 @@ def slippage(
         **file.metrics,
     }
     click.echo(json.dumps(report, indent=2) if as_json else "\n".join(lines(report)))
+
+
+@learn.command()
+@click.option(
+    "--state",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    help="The ledger of a desk's state folder.",
+)
+@click.option("--ledger", help="A ledger: sqlite:///path or postgresql://user:password@host/database")
+@click.option("--days", type=click.FloatRange(0, min_open=True), help="Only quotes of the last days.")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The model file.")
+@click.option("--json", "as_json", is_flag=True, help="Print the curves as JSON.")
+def winning(state: Path | None, ledger: str | None, days: float | None, out: Path, as_json: bool) -> None:
+    """Fit how likely clients trade by distance from fair, from the desk's own quotes. `pricing.win_model = FILE` uses it."""
+    import time
+
+    import msgspec
+
+    from desk.errors import ConfigFault
+    from desk.rfq.outcomes import outcomes
+    from pricing.winning import LEAST, fit
+
+    if (state is None) == (ledger is None):
+        raise click.UsageError("give one of --state and --ledger")
+    since = 0 if days is None else time.time_ns() - int(days * 86_400e9)
+    seen = list(outcomes(ledger or f"sqlite:///{state / 'ledger.db'}", since))  # type: ignore[operator]
+    model = fit(seen)
+    if not model.curves:
+        raise ConfigFault(
+            f"{len(seen)} one-sided quotes: no tier has {LEAST}, some won and some lost, the dearer less often"
+        )
+    body = msgspec.json.format(msgspec.json.encode(model), indent=2)
+    try:
+        out.write_bytes(body + b"\n")
+    except OSError as fault:
+        raise ConfigFault(f"{out}: {fault.strerror}") from fault
+    click.echo(f"kerb: wrote {out} from {len(seen)} quotes", err=True)
+    if as_json:
+        click.echo(body.decode())
+        return
+    for curve in model.curves:
+        click.echo(
+            f"{curve.tier}: {curve.won} of {curve.n} traded; log odds {curve.intercept:+.3f} {curve.distance:+.3f} per "
+            f"volatility from fair {curve.size:+.3f} per e-fold of size"
+        )

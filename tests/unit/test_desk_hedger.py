@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from desk.config.model import Band, HedgingSection, InstrumentSection
-from desk.hedging.hedger import Hedger, hedge_quantity
+from desk.hedging.hedger import Hedger, hedge_quantity, internalisation_band
 from desk.ids import IdSource
 from router.messages import ParentRequest
 from router.orders import ParentOrder, ParentState
@@ -62,6 +62,13 @@ def test_hedge_brings_the_position_to_its_target_or_leaves_it(position: Decimal)
     else:
         assert abs(position + quantity) == BAND.soft * BAND.target
         assert (quantity > 0) == (position < 0)
+
+
+def test_a_no_hedge_zone_replaces_the_soft_band() -> None:
+    band = internalisation_band(BAND, 0.33)
+    assert (band.soft, band.hard, band.target) == (Decimal("3.3"), Decimal(10), Decimal(1))
+    assert hedge_quantity(Decimal("-3.3"), band) == 0 and hedge_quantity(Decimal(5), band) == Decimal("-1.7")
+    assert hedge_quantity(Decimal(100), internalisation_band(BAND, 1.0)) == -90
 
 
 def test_sends_nothing_inside_the_band_and_one_parent_outside() -> None:

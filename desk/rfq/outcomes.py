@@ -1,0 +1,63 @@
+"""What became of quotes: the durable ledger read as (how far from fair, traded or not), for `pricing.winning` to learn from.
+
+One-sided requests that were answered and then filled (won), or left to expire or cancelled by the client (lost). Two-way
+requests say nothing: the side that was not taken was not refused for its price. Quotes from before volatility and tier were on
+record are left out, as are those withdrawn by the desk. Read only: the desk may be running.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sqlalchemy import create_engine, make_url, select
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+
+from desk.errors import ConfigFault
+from desk.ledger import rows, schema
+from desk.rfq.records import QuoteRecord, RfqState
+from pricing.winning import Outcome
+
+SEEN = (RfqState.FILLED, RfqState.EXPIRED, RfqState.CANCELLED)
+
+
+def outcomes(url: str, since_ns: int = 0) -> Iterator[Outcome]:
+    """Outcomes of quotes made since `since_ns`, oldest first; `ConfigFault` when the ledger cannot be read."""
+    try:
+        where = make_url(url)
+        if where.get_backend_name() == "sqlite":
+            where = make_url(f"sqlite:///file:{where.database}?mode=ro&uri=true")
+        elif where.drivername in ("postgresql", "postgres"):
+            where = where.set(drivername="postgresql+psycopg")
+        engine = create_engine(where)
+    except (ArgumentError, ModuleNotFoundError) as fault:
+        raise ConfigFault(f"ledger {url}: {fault}") from None
+    quotes, rfqs = schema.quotes, schema.rfqs
+    wanted = (
+        select(quotes.c.body, quotes.c.state, rfqs.c.state.label("rfq_state"), rfqs.c.body.label("rfq"))
+        .join(rfqs, rfqs.c.rfq_id == quotes.c.rfq_id)
+        .where(quotes.c.created_ns >= since_ns, rfqs.c.state.in_([state.value for state in SEEN]))
+        .order_by(quotes.c.created_ns)
+    )
+    try:
+        with engine.connect() as connection:
+            for row in connection.execute(wanted):
+                if rows.rfq_from(row.rfq).side != "two_way":
+                    quote = rows.quote_from(row.body)
+                    if quote.sigma_bps > 0 and quote.tier:
+                        yield outcome(quote, won=row.rfq_state == RfqState.FILLED)
+    except SQLAlchemyError as fault:
+        raise ConfigFault(f"ledger {url}: {str(fault).splitlines()[0]}") from None
+    finally:
+        engine.dispose()
+
+
+def outcome(quote: QuoteRecord, *, won: bool) -> Outcome:
+    """A quote as `pricing.winning` looks at it."""
+    worse = quote.price - quote.fair if quote.side == "buy" else quote.fair - quote.price
+    return Outcome(
+        tier=quote.tier,
+        distance_bps=float(worse / quote.fair * 10_000),
+        volatility_bps=quote.sigma_bps,
+        notional=float(quote.quantity * quote.fair),
+        won=won,
+    )

@@ -1,0 +1,207 @@
+"""Win probability and the markup tuned by it; adverse selection and credit: against independent fits, closed cases, bounds."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from math import exp, pi, sqrt
+from pathlib import Path
+from random import Random
+
+import msgspec
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.integrate import quad
+from scipy.optimize import minimize, minimize_scalar
+
+from desk.ledger import Ledger
+from desk.rfq.records import RfqState
+from pricing.adverse import adverse_bps
+from pricing.charges import Charges, Client
+from pricing.credit import credit_bps
+from pricing.parameters import PricingParameters, SizeBucket
+from pricing.scale import Scale
+from pricing.winning import Outcome, WinCurve, WinModel, best_markup, fit, loads, newton
+from sim.learn.cli import learn
+from tests.oracles import ledger_records as make
+
+CURVE = WinCurve(tier="gold", intercept=1.5, distance=-0.8, size=-0.2, n=500, won=200)
+D = Decimal
+
+
+def answered(n: int, seed: int, curve: WinCurve) -> list[Outcome]:
+    """Quotes of random distance and size, traded on by chance."""
+    r = Random(seed)
+    made = []
+    for _ in range(n):
+        distance, volatility, notional = r.uniform(-1, 8), r.uniform(0.5, 3), 10 ** r.uniform(3, 6)
+        won = r.random() < curve.probability(distance, volatility, notional)
+        made.append(Outcome(curve.tier, distance, volatility, notional, won))
+    return made
+
+
+@pytest.mark.parametrize("ridge", [0.0, 1.0, 50.0])
+def test_newton_finds_what_a_general_minimiser_finds(ridge: float) -> None:
+    r = np.random.default_rng(4)
+    x = np.column_stack([np.ones(400), r.normal(size=400), r.exponential(size=400)])
+    y = (r.random(400) < 1 / (1 + np.exp(-(x @ [0.3, -1.2, 0.5])))).astype(float)
+
+    def loss(b: np.ndarray) -> float:
+        return float(np.sum(np.logaddexp(0, x @ b) - y * (x @ b)) + ridge / 2 * (b[1] ** 2 + b[2] ** 2))
+
+    assert np.allclose(newton(x, y, ridge), minimize(loss, np.zeros(3), method="BFGS", tol=1e-10).x, atol=2e-5)
+
+
+def test_newton_survives_outcomes_that_a_line_separates() -> None:
+    x = np.column_stack([np.ones(100), np.linspace(-1, 1, 100)])
+    b = newton(x, (x[:, 1] < 0).astype(float), 1.0)
+    assert np.all(np.isfinite(b)) and b[1] < -1
+
+
+def test_a_fit_finds_the_curve_that_made_the_outcomes() -> None:
+    (curve,) = fit(answered(20_000, 7, CURVE)).curves
+    assert curve.intercept == pytest.approx(1.5, abs=0.15) and curve.distance == pytest.approx(-0.8, abs=0.05)
+    assert curve.size == pytest.approx(-0.2, abs=0.04) and curve.n == 20_000
+
+
+def test_what_teaches_nothing_is_left_out() -> None:
+    good = answered(200, 1, CURVE)
+    odd = [
+        Outcome("gold", float("nan"), 1, 1, True),
+        Outcome("gold", 1, 0, 1, True),
+        Outcome("gold", 1, 1, float("inf"), True),
+    ]
+    assert fit(good + odd) == fit(good)
+    assert fit(good[:49]).curves == ()
+    assert fit([msgspec.structs.replace(one, won=True) for one in good]).curves == ()
+    backwards = [msgspec.structs.replace(one, distance_bps=-one.distance_bps) for one in good]
+    assert fit(backwards).curves == () and fit([]).of("gold") is None
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    cost=st.floats(-5, 10),
+    volatility=st.floats(0.1, 20),
+    notional=st.floats(0, 1e8),
+    floor=st.floats(0, 2),
+    width=st.floats(0.01, 30),
+)
+def test_the_tuned_markup_maximises_expected_profit_within_its_bounds(
+    cost: float, volatility: float, notional: float, floor: float, width: float
+) -> None:
+    tuned = best_markup(
+        CURVE, cost_bps=cost, volatility_bps=volatility, notional=notional, floor=floor, ceiling=floor + width
+    )
+    assert floor <= tuned.bps <= floor + width
+
+    def profit(m: float) -> float:
+        return m * CURVE.probability(cost + m, volatility, notional)
+
+    found = minimize_scalar(lambda m: -profit(m), bounds=(floor, floor + width), method="bounded")
+    assert profit(tuned.bps) >= -found.fun * (1 - 1e-6) - 1e-12
+    assert tuned.probability == CURVE.probability(cost + tuned.bps, volatility, notional)
+
+
+def charges(parameters: PricingParameters, tier: str = "gold", win: WinModel | None = None) -> Charges:
+    return Charges(
+        Scale("BTC/USDT", 2, 8),
+        fair=D(60_000),
+        ttl_ms=2000,
+        inventory=D(0),
+        band=D(10),
+        volatility=2e-5,
+        client=Client(tier),
+        parameters=parameters,
+        tick=D("0.01"),
+        win=win,
+    )
+
+
+def test_the_markup_is_tuned_only_behind_its_flag_and_says_so() -> None:
+    model = WinModel(curves=(CURVE,))
+    tuned = PricingParameters(tune_markup=True, markup_floor_bps=D("0.3"), markup_ceiling_bps=D(4))
+    found = charges(tuned, win=model).markup(D(1))
+    assert D("0.3") <= found.bps <= 4 and found.bps != D("0.6") and "tuned on 500 quotes" in found.why
+    assert charges(PricingParameters(), win=model).markup(D(1)).bps == D("0.6")
+    assert charges(tuned, tier="silver", win=model).markup(D(1)).bps == D("1.2")  # no curve: its listed markup
+    low = PricingParameters(tune_markup=True, markup_floor_bps=D(9), markup_ceiling_bps=D(9))
+    assert charges(low, win=model).markup(D(1)).bps == 9
+
+
+def test_markup_by_size_between_floor_and_ceiling_and_the_ticket() -> None:
+    parameters = PricingParameters(
+        size_buckets=(
+            SizeBucket(notional=D(1000), multiplier=D(3)),
+            SizeBucket(notional=D(100_000), multiplier=D("0.1")),
+        ),
+        markup_floor_bps=D("0.2"),
+        markup_ceiling_bps=D("1.5"),
+        min_ticket=D(6),
+    )
+    one = charges(parameters)
+    found = [one.markup(D(size)) for size in ("0.01", "0.1", "10")]
+    assert [markup.bps for markup in found] == [D("0.6"), D("1.5"), D("0.2")] and "clipped" in found[1].why
+    assert one.ticket_of(D(3)) == 2 * 10**6  # fine ticks: 2 USDT a coin
+    for wrong in ({"size_buckets": parameters.size_buckets[::-1]}, {"markup_floor_bps": D(60)}, {"fill_prior_n": -1.0}):
+        with pytest.raises(ValueError, match="pricing"):
+            PricingParameters(**wrong)  # type: ignore[arg-type]
+
+
+def test_the_volatility_charge_is_the_value_of_the_option_given_away() -> None:
+    """E[(σ√T·Z)₊] = σ√T/√(2π) = 0.399·σ√T, numerically; the default k pays for it and hardly more."""
+    value, _ = quad(lambda z: z * exp(-z * z / 2) / sqrt(2 * pi), 0, 12)
+    assert value == pytest.approx(0.3989, abs=1e-4)
+    one = charges(PricingParameters())
+    sigma = 2e-5 * sqrt(2.8) * 60_000
+    assert value * sigma <= one.volatility * 1e-6 <= 1.01 * value * sigma
+    assert one.sigma_bps == pytest.approx(sigma / 6)
+
+
+def test_a_markout_is_shrunk_to_the_tier_and_never_paid() -> None:
+    parameters = PricingParameters(adverse_tier_bps={"gold": D(1)}, adverse_prior_n=50.0)
+    assert adverse_bps(parameters, "gold") == 1 and adverse_bps(parameters, "silver") == D("0.2")
+    assert adverse_bps(parameters, "gold", (-3.0, 50.0)) == 2  # half his own 3, half the tier's 1
+    assert adverse_bps(parameters, "gold", (-3.0, 1e9)) == pytest.approx(D(3))
+    assert adverse_bps(parameters, "gold", (8.0, 500.0)) == 0 and adverse_bps(parameters, "gold", (-900.0, 1e6)) == 20
+    for unknown in ((float("nan"), 5.0), (-3.0, 0.0), (-3.0, float("inf"))):
+        assert adverse_bps(parameters, "gold", unknown) == 1
+
+
+def test_credit_is_tenor_times_funding_and_use_of_the_line() -> None:
+    parameters = PricingParameters(settlement_days=2.0, funding_bps_per_year=D(730), utilisation_bps=D(3))
+    assert credit_bps(parameters) == D("4.1") and credit_bps(parameters, 0.5) == D("5.6")
+    assert credit_bps(parameters, 7.0) == credit_bps(parameters, float("nan")) == D("7.1")
+
+
+def test_a_model_file_is_read_or_refused() -> None:
+    text = msgspec.json.encode(WinModel(curves=(CURVE,)))
+    assert loads(text).of("gold") == CURVE
+    rising = msgspec.json.encode(WinModel(curves=(msgspec.structs.replace(CURVE, distance=0.1),)))
+    for wrong in (b"", b"{", b"[]", b'{"curves":[{}]}', rising):
+        with pytest.raises(msgspec.DecodeError):
+            loads(wrong)
+
+
+def test_curves_are_learnt_from_the_ledger(tmp_path: Path) -> None:
+    ledger = Ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
+    r = Random(5)
+    for n in range(1, 161):
+        half = r.uniform(0, 40)
+        quote = msgspec.structs.replace(make.quote(n), price=D(60_000) + D(round(half, 2)), tier="gold", sigma_bps=2.0)
+        won = r.random() < CURVE.probability(half / 6, 2.0, 15_000)
+        request = msgspec.structs.replace(make.rfq(n, quotes=(quote,)), side="two_way" if n % 40 == 0 else "buy")
+        ledger.save_quotes(request, [quote])
+        state = RfqState.WITHDRAWN if n % 41 == 0 else RfqState.FILLED if won else RfqState.EXPIRED
+        ledger.save_rfq(msgspec.structs.replace(request, state=state))
+    assert ledger.flush() and ledger.close()
+    out = tmp_path / "win.json"
+    result = CliRunner().invoke(learn, ["winning", "--state", str(tmp_path), "--out", str(out), "--json"])
+    assert result.exit_code == 0, result.output
+    (curve,) = loads(out.read_bytes()).curves
+    assert curve.tier == "gold" and curve.n == 160 - 4 - 3 and 0 < curve.won < curve.n and curve.distance < 0
+    assert json.loads(result.stdout)["curves"][0]["n"] == curve.n
+    empty = CliRunner().invoke(learn, ["winning", "--ledger", f"sqlite:///{tmp_path / 'no.db'}", "--out", str(out)])
+    assert empty.exit_code != 0
