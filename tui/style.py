@@ -58,6 +58,8 @@ STATE = {
     "acked": ACCENT,
     "partial": WARN,
     "working": WARN,
+    "paused": MUTED,
+    "cancelling": WARN,
     "live": GOOD,
     "empty": MUTED,
     "stale": WARN,

@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from adapters.nautilus.outcome import VenueFill
 from desk.api.messages import ChildView, HedgeCounts, ParentView, VenueHedges
+from router.algos.spec import name_of
 from router.orders import ChildOrder, ChildState, ParentOrder
 
 MAX_PARENTS = 100
@@ -87,7 +88,18 @@ def _parent_view(parent: ParentOrder, children: OrderedDict[str, ChildOrder]) ->
         created_ns=parent.created_ns,
         updated_ns=parent.updated_ns,
         children=[_child_view(child) for child in children.values()],
+        algo=name_of(parent.algo),
+        due=_due(parent),
+        ends_ns=None if parent.standing is None else parent.standing.until_ns,
     )
+
+
+def _due(parent: ParentOrder) -> str | None:
+    """What the schedule wants filled by now, to eight decimals; None when there is none."""
+    if parent.benchmark is None or parent.benchmark.due < 0:
+        return None
+    due = Decimal(str(parent.benchmark.due)) * parent.quantity
+    return f"{due.quantize(Decimal('0.00000001')).normalize():f}"
 
 
 def _child_view(child: ChildOrder) -> ChildView:

@@ -313,7 +313,7 @@ async def _settled(desk: KerbClient, patience_s: float) -> DeskState | None:
         with contextlib.suppress(KerbError, aiohttp.ClientError, OSError, TimeoutError):
             state = await desk.desk_state()
             quoted = any(row.state in ("quoted", "accepted", "received") for row in state.blotter)
-            working = any(parent.state == "working" for parent in state.parents)
+            working = any(parent.state in ("working", "cancelling") for parent in state.parents)
             if not quoted and not working and not state.hedges.open:
                 return state
         if time.monotonic() > until:
