@@ -20,9 +20,9 @@ else is needed, no decimals, no objects:
 
 Numbers must fit: QUANTITY × the greatest slope + Σ FIXED below `MOST_COST`, QUANTITY below `MOST_ATOMS`.
 
-Answer: a[STATUS] (PROVEN, WITHIN the tolerance, LIMIT = the nodes or the patience ended first), a[FILLED], a[COST], a[BOUND] (of any
-plan that fills as much; `COST − BOUND` is the gap), a[REACH] (no plan fills more), a[DONE] (nodes used), a[EFFORT] (steps of work), and TAKEN of each
-row. A status LIMIT with REACH above FILLED: more might be filled, and the gap says nothing.
+Answer: a[STATUS] (PROVEN, WITHIN the tolerance, LIMIT = the nodes or the patience ended first), a[FILLED], a[COST], a[BOUND]
+(of any plan that fills as much; `COST − BOUND` is the gap), a[REACH] (no plan fills more), a[DONE] (nodes used), a[EFFORT]
+(steps of work), and TAKEN of each row. A status LIMIT with REACH above FILLED: more might be filled, and the gap says nothing.
 """
 
 from __future__ import annotations

@@ -23,6 +23,7 @@ from router.arena import (
     ADD,
     AMOUNT,
     BEFORE,
+    BELOW,
     BEST,
     C_COUNT,
     C_FIRST,
@@ -50,6 +51,7 @@ from router.arena import (
     CLASSES,
     DROP,
     EFFORT,
+    HINT,
     HUGE,
     ITEM,
     ITEMS,
@@ -66,6 +68,7 @@ from router.arena import (
     STEP,
     STRAY,
     UNIT,
+    UPTO,
     VALUES,
     WEIGHT,
     WHOLE,
@@ -77,6 +80,7 @@ from router.relax import divisor, item_cost, select, tired
 LOST = -1  # no answer: neither a cost nor impossible
 TURNS = 3  # windows of 1, 4 and 16 steps
 WALK = 40  # exchanges in one class after which its windows are given up
+NEAR = 12  # lots by which the last solution may miss a total to be walked from
 ATTEMPTS = 20_000
 EXCHANGES = 500
 
@@ -186,13 +190,30 @@ def attainable(a: Array, reach: int, fixed: int, step: int) -> int:
 
 
 @njit(cache=True, nogil=True)
-def rough(a: Array, count: int) -> None:
-    """Remember what each class takes in the solution without lots, of the first `count` of ORDER."""
+def rough(a: Array, total: int, count: int) -> None:
+    """Guess what each class, and `count` odd ones, take of `total`, from the solution without lots: each item goes to the
+    lot that is cheaper at λ, and the class of the item that is cut at λ takes what is left."""
+    price, marginal, left = a[HINT], 0, total
     for turn in range(a[CHAIN] + count):
         row = a[CLASSES] + (turn if turn < a[CHAIN] else KINDS + turn - a[CHAIN]) * CLASS_WORDS
+        lot = a[row + C_LOT]
         a[row + C_ROUGH] = 0
         for p in range(a[row + C_COUNT]):
-            a[row + C_ROUGH] += a[a[ITEMS] + a[a[ORDER] + a[row + C_FIRST] + p] * ITEM + AMOUNT]
+            item = a[ITEMS] + a[a[ORDER] + a[row + C_FIRST] + p] * ITEM
+            x = a[item + AMOUNT]
+            if a[item + UPTO] != a[item + BELOW] and x > a[item + LEAST]:
+                marginal = turn
+            over = (x - a[item + LEAST]) % lot
+            x -= over
+            a[item + AMOUNT] = x
+            if over > 0 and x + lot <= a[item + MOST]:
+                more = item_cost(a, item, x + lot) - item_cost(a, item, x)
+                if more < price * lot:
+                    x += lot
+            a[row + C_ROUGH] += x
+        left -= a[row + C_ROUGH]
+    row = a[CLASSES] + (marginal if marginal < a[CHAIN] else KINDS + marginal - a[CHAIN]) * CLASS_WORDS
+    a[row + C_ROUGH] += left
 
 
 @njit(cache=True, nogil=True)
@@ -202,6 +223,13 @@ def _weigh(a: Array, item: int, lot: int) -> None:
     cost = item_cost(a, item, x)
     a[item + ADD] = item_cost(a, item, x + lot) - cost if x + lot <= a[item + MOST] else a[HUGE]
     a[item + DROP] = cost - item_cost(a, item, x - lot) if x - lot >= a[item + LEAST] else -a[HUGE]
+
+
+@njit(cache=True, nogil=True)
+def _floored(a: Array, item: int, lot: int) -> int:
+    """Cut an item's AMOUNT to whole lots."""
+    a[item + AMOUNT] -= (a[item + AMOUNT] - a[item + LEAST]) % lot
+    return a[item + AMOUNT]
 
 
 @njit(cache=True, nogil=True)
@@ -270,17 +298,32 @@ def evaluate(a: Array, c: int, total: int, stacked: bool) -> int:
     elif total < lows or total > highs or (total - lows) % lot != 0:
         return huge
     left = rest
-    if count == 1:
-        a[a[ITEMS] + a[order] * ITEM + AMOUNT] = rest
-        left = 0
-    elif count > 1 and not remembered:
-        select(a, a[row + C_FIRST], count, rest)
+    cheap, dear = huge, -huge
     for p in range(count):
         item = a[ITEMS] + a[order + p] * ITEM
-        if count > 1:
-            a[item + AMOUNT] -= (a[item + AMOUNT] - a[item + LEAST]) % lot
-            left -= a[item + AMOUNT]
+        left -= _floored(a, item, lot)
         _weigh(a, item, lot)
+        cheap, dear = min(cheap, a[item + ADD]), max(dear, a[item + DROP])
+    if stacked and not remembered and abs(left) > NEAR * lot and low_t < high_t:  # the classes below may take it all
+        more = min(high_t, t + left // lot) - t if left > 0 else max(low_t, t + left // lot) - t
+        if left > 0 and _value(a, under, a[under + C_HIGH_T] + 1) - _value(a, under, a[under + C_HIGH_T]) > cheap:
+            more = 0
+        if left < 0 and _value(a, under, a[under + C_LOW_T]) - _value(a, under, a[under + C_LOW_T] - 1) < dear:
+            more = 0
+        t += more
+        rest -= more * lot
+        left -= more * lot
+    if count == 1 and left != 0:
+        a[a[ITEMS] + a[order] * ITEM + AMOUNT] = rest
+        left = 0
+        _weigh(a, a[ITEMS] + a[order] * ITEM, lot)
+    elif count > 1 and not remembered and abs(left) > NEAR * lot:
+        select(a, a[row + C_FIRST], count, rest)
+        left = rest
+        for p in range(count):
+            item = a[ITEMS] + a[order + p] * ITEM
+            left -= _floored(a, item, lot)
+            _weigh(a, item, lot)
     steps = 0
     a[EFFORT] += 16 * count
     while count > 0:
@@ -454,7 +497,7 @@ def _near(a: Array, total: int) -> int:
     """`chain_cost` for a total that the solution without lots has not seen."""
     last = a[CLASSES] + (a[CHAIN] - 1) * CLASS_WORDS
     select(a, 0, a[last + C_FIRST] + a[last + C_COUNT], total)
-    rough(a, 0)
+    rough(a, total, 0)
     return chain_cost(a, total)
 
 

@@ -249,7 +249,7 @@ def select(a: Array, first: int, count: int, total: int) -> int:
         a[item + AMOUNT] = a[item + LEAST]
         below += a[item + LEAST]
     if below >= total:
-        return a[HINT]
+        return 0
     pivot, side, reach = a[HINT], 0, 1
     while True:
         a[EFFORT] += 4 * count
@@ -307,6 +307,7 @@ def select(a: Array, first: int, count: int, total: int) -> int:
             reach = 2 * reach if side <= 0 else widest
             side = -1
             pivot = segment(a, pick, a[pick + RIGHT] - 1 - min(reach, widest >> 1))
+    a[HINT] = pivot
     left = total - below
     for p in range(count):
         if left <= 0:
@@ -315,5 +316,4 @@ def select(a: Array, first: int, count: int, total: int) -> int:
         more = min(left, reached(a, item, a[item + UPTO]) - a[item + AMOUNT])
         a[item + AMOUNT] += more
         left -= more
-    a[HINT] = pivot
     return pivot

@@ -341,7 +341,7 @@ def settle(a: Array) -> None:
         most = attainable(a, a[REACH_HERE], 0, 0)
         if most >= a[FILLED] and a[ACTIVE] > 0:
             select(a, 0, a[ACTIVE], most)
-            rough(a, 0)
+            rough(a, most, 0)
             cost = chain_cost(a, most)
             if 0 <= cost < a[HUGE]:
                 amounts(a, SETTLED)
@@ -458,7 +458,7 @@ def refine(a: Array, bound: int, price: int, age: int) -> None:
     if most < a[FILLED] or a[ACTIVE] == 0:
         return
     select(a, 0, a[ACTIVE], most)
-    rough(a, 0)
+    rough(a, most, 0)
     cost = chain_cost(a, most)
     if cost < 0 or cost == a[HUGE]:
         select(a, 0, a[ACTIVE], most)
@@ -565,7 +565,7 @@ def residues(a: Array) -> bool:
         if most < 0 or most < a[FILLED]:
             continue
         select(a, 0, a[ACTIVE], most)
-        rough(a, depth + 1)
+        rough(a, most, depth + 1)
         cost = odd_cost(a, most, depth + 1, step)
         if cost == a[HUGE]:
             continue
