@@ -1,4 +1,5 @@
-"""What a replay did, in order, as one hash: every RFQ, quote, trade, parent, child, fill and refusal at each transition, then the balances.
+"""What a replay did, in order, as one hash: every RFQ, quote, trade, parent, child, fill and refusal at each transition, what
+orders cost and trades came to, then the balances.
 
 The record is canonical: JSON with sorted keys, decimals and times as they are, no uuids, no wall clock, nothing from hashing order. Two
 runs of one tape, configuration and seed have the same `state_hash`, in any process, on any machine.
@@ -21,7 +22,17 @@ from adapters.nautilus import topics
 from adapters.nautilus.bus import Bus
 from adapters.nautilus.safe import Safe
 
-RECORDED = (topics.RFQ, topics.QUOTE, topics.CLIENT_TRADE, topics.PARENT, topics.CHILD, topics.FILL, topics.ALERT)
+RECORDED = (
+    topics.RFQ,
+    topics.QUOTE,
+    topics.CLIENT_TRADE,
+    topics.PARENT,
+    topics.CHILD,
+    topics.FILL,
+    topics.COST,
+    topics.MARKOUT,
+    topics.ALERT,
+)
 
 
 class Recorder(Safe, Actor):
