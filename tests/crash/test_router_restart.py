@@ -8,6 +8,8 @@ from typing import Any
 
 from adapters.nautilus.outcome import OrderOutcome, OrderState, VenueFill
 from desk.ledger import Ledger
+from router.algos.spec import Twap, Vwap
+from router.messages import CommandKind
 from router.orders import ChildOrder, ChildState, ParentOrder, ParentState
 from tests.conformance.router_rig import D, MemoryJournal, Rig, Step, closed, fills_whole, venue_fill
 
@@ -83,6 +85,37 @@ def test_a_restart_finds_the_open_child_and_books_only_what_was_not_booked(tmp_p
         "0.05"
     )
     assert ledger.position("BTC") == after.state.position("BTC") == D("0.9")
+    assert all(amount == 0 for amount in ledger.imbalance().values())
+    assert ledger.open_parents() == []
+    ledger.close()
+
+
+def test_a_schedule_goes_on_from_the_ledger_where_it_stood(tmp_path: Path) -> None:
+    """Its specification, standing and benchmark survive the disk; a pause taken before the stop still holds after it."""
+    url = f"sqlite:///{tmp_path / 'ledger.db'}"
+    ledger = Ledger(url, inline=True)
+    before = Rig(BOOKS, journal=OnLedger(ledger), epoch="first")
+    before.ask("2", algo=Twap(interval_ms=1_000), for_ms=25_000)
+    before.ask("1", algo=Vwap(interval_ms=1_000, curve=(1, 2)), for_ms=25_000, parent_id="p-2")
+    before.command(5_000, CommandKind.PAUSE, "p-2")
+    before.run(8_000)
+    stood = {parent.parent_id: parent for parent, _ in ledger.open_parents()}
+    assert 0 < stood["p-1"].filled < 2 and stood["p-2"].state is ParentState.PAUSED
+    booked = ledger.position("BTC")
+    ledger.close()
+
+    ledger = Ledger(url, inline=True)
+    after = Rig(BOOKS, journal=OnLedger(ledger), epoch="second")
+    after.state.set_position("BTC", booked)
+    after.command(12_000, CommandKind.RESUME, "p-2")
+    after.run(40_000)
+    for parent_id, quantity in (("p-1", D(2)), ("p-2", D(1))):
+        parent = after.parent(parent_id)
+        assert (parent.state, parent.filled, parent.algo) == (ParentState.DONE, quantity, stood[parent_id].algo)
+        assert parent.benchmark is not None and parent.benchmark.since_ns == stood[parent_id].benchmark.since_ns
+    assert after.parent("p-1").standing.since_ns == stood["p-1"].standing.since_ns
+    assert (stood["p-2"].standing.turn, after.parent("p-2").standing.turn) == (0, 1)
+    assert ledger.position("BTC") == after.state.position("BTC") == D(3)
     assert all(amount == 0 for amount in ledger.imbalance().values())
     assert ledger.open_parents() == []
     ledger.close()
