@@ -17,7 +17,6 @@ from desk.api.messages import AcceptRequest, HaltRequest, RfqRequest
 from desk.api.server import ROUTES
 from tests.api.fake_desk import RFQ, House
 
-
 NO_BODY = ("/v1/orders/{order_id}/pause", "/v1/orders/{order_id}/resume")
 
 
