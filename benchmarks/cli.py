@@ -10,6 +10,8 @@ SUITES: dict[str, str] = {
     "ladder": "benchmarks.kernels:ladder",
     "book": "benchmarks.kernels:book_update",
     "tick": "benchmarks.kernels:tick_to_price",
+    "signals": "benchmarks.signals:signals",
+    "market": "benchmarks.signals:market",
     "slippage": "benchmarks.slippage:predict",
     "routes": "benchmarks.routes:synthetic",
     "api": "benchmarks.api:rfq_round_trip",

@@ -230,8 +230,8 @@ class Concentration:
         self._arena = arena
         self._venues = {venue: index for index, venue in enumerate(venues)}
         self._every_ns = every_ns
-        self._state = np.zeros(2 * len(venues) * ROW, dtype=np.float64)
-        self._words = memoryview(self._state)
+        self.state = np.zeros(2 * len(venues) * ROW, dtype=np.float64)
+        self._words = memoryview(self.state)
         self._next_ns = [0] * len(venues)
         self._first_ns = 0
 
@@ -242,15 +242,15 @@ class Concentration:
             return
         self._next_ns[index] = now_ns + self._every_ns
         self._first_ns = self._first_ns or now_ns
-        scan(self._arena, index, (now_ns - self._first_ns) * 1e-9, self._state)
+        scan(self._arena, index, (now_ns - self._first_ns) * 1e-9, self.state)
 
     def forget(self, venue: str) -> None:
         """The book was cleared: what is gone was not cancelled."""
         first = 2 * self._venues[venue] * ROW
         for row in (first, first + ROW):
-            self._state[row + R_LEVELS : row + R_BAND + 1] = 0.0
-            self._state[row + R_VERDICT : row + R_EXCESS + 1] = 0.0
-            self._state[row + R_SLOTS : row + ROW] = 0.0
+            self.state[row + R_LEVELS : row + R_BAND + 1] = 0.0
+            self.state[row + R_VERDICT : row + R_EXCESS + 1] = 0.0
+            self.state[row + R_SLOTS : row + ROW] = 0.0
 
     def haircut_ppm(self, venue: str, side: int) -> int:
         """Part of the size displayed on a side (0 bids, 1 asks) that is not to be counted on, in ppm."""
@@ -264,7 +264,7 @@ class Concentration:
     def read(self, venue: str, side: int) -> SideReading:
         """What was last seen of a side."""
         row = (2 * self._venues[venue] + side) * ROW
-        words = self._state[row : row + R_BANDS].tolist()
+        words = self.state[row : row + R_BANDS].tolist()
         total, band = words[R_TOTAL], words[R_BAND]
         verdict = Verdict(int(words[R_VERDICT]))
         return SideReading(
@@ -283,7 +283,7 @@ class Concentration:
     def consolidated(self, side: int, use: Callable[[str], bool] = lambda _: True) -> Consolidated:
         """One side over the venues that `use` allows."""
         rows = [(2 * index + side) * ROW for venue, index in self._venues.items() if use(venue)]
-        parts = [self._state[row : row + R_BANDS].tolist() for row in rows]
+        parts = [self.state[row : row + R_BANDS].tolist() for row in rows]
         total = sum(part[R_TOTAL] for part in parts)
         if not total:
             return Consolidated(depth=0.0, hhi=0.0, top_share=0.0, venue_hhi=0.0, haircut_ppm=0)

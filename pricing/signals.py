@@ -140,25 +140,25 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
 class Signals:
     """The signals of one stream; `tau_s`: memory of all of them. Sizes in any one unit, prices in any other."""
 
-    __slots__ = ("_state",)
+    __slots__ = ("state",)
 
     def __init__(self, tau_s: float = 10.0) -> None:
         if not tau_s > 0:
             raise ValueError("signals: tau_s must be positive")
-        self._state = np.zeros(WORDS, dtype=np.float64)
-        self._state[S_RATE] = 1e-9 / tau_s
+        self.state = np.zeros(WORDS, dtype=np.float64)
+        self.state[S_RATE] = 1e-9 / tau_s
 
     def quote(self, ts_ns: int, bid: int, bid_size: int, ask: int, ask_size: int) -> None:
         """A best bid and ask."""
-        observe(self._state, ts_ns, QUOTE, bid, bid_size, ask, ask_size)
+        observe(self.state, ts_ns, QUOTE, bid, bid_size, ask, ask_size)
 
     def trade(self, ts_ns: int, side: int, size: int) -> None:
         """A print; `side` +1 when the buyer was the aggressor, −1 the seller."""
-        observe(self._state, ts_ns, TRADE, side, size, 0, 0)
+        observe(self.state, ts_ns, TRADE, side, size, 0, 0)
 
     def read(self, now_ns: int) -> Reading:
         """What it comes to at `now_ns`."""
-        state = self._state.tolist()
+        state = self.state.tolist()
         last = (int(state[S_HIGH]) << LOW_BITS) + int(state[S_LOW])
         since = max(now_ns - last, 0) if state[S_EVENTS] else 0
         fade = exp(-since * state[S_RATE])

@@ -72,13 +72,13 @@ def test_the_measures_equal_their_twin(levels: list[tuple[int, int]], asks: bool
     assert got.hhi == pytest.approx(want["hhi"], rel=1e-12)
     assert got.top_share == pytest.approx(want["top_share"], rel=1e-12)
     assert got.wall == pytest.approx(want["wall"], rel=1e-12)
-    assert rig.seen._state[side * ROW + R_BAND] == pytest.approx(want["band"], rel=1e-12)
+    assert rig.seen.state[side * ROW + R_BAND] == pytest.approx(want["band"], rel=1e-12)
 
 
 def test_a_level_becomes_a_wall_when_it_has_stood() -> None:
     rig = Rig()
     assert rig.step() is Verdict.CLEAR and rig.seen.haircut_ppm("V0", 0) == 0
-    size = int(50 * rig.seen._state[R_BAND])
+    size = int(50 * rig.seen.state[R_BAND])
     rig.put([(1, 49_900, size)])
     assert rig.step() is Verdict.CLEAR
     for _ in range(int(STANDS_S / 0.2)):
@@ -93,7 +93,7 @@ def test_a_level_becomes_a_wall_when_it_has_stood() -> None:
 
 
 def flash(rig: Rig, times: int, touch: bool = False, shown_s: float = 1.0) -> Verdict:
-    size = int(50 * rig.seen._state[R_BAND])
+    size = int(50 * rig.seen.state[R_BAND])
     verdict = Verdict.CLEAR
     for _ in range(times):
         rig.put([(1, 49_900, size)])
@@ -115,7 +115,7 @@ def test_what_is_cancelled_before_the_touch_again_and_again_flickers() -> None:
     rig.step()
     assert flash(rig, int(FLICKERS) - 1) is Verdict.CLEAR
     assert flash(rig, 3) is Verdict.FLICKERING
-    rig.put([(1, 49_900, int(50 * rig.seen._state[R_BAND]))])
+    rig.put([(1, 49_900, int(50 * rig.seen.state[R_BAND]))])
     assert rig.step() is Verdict.FLICKERING
     reading = rig.seen.read("V0", 0)
     assert reading.wall_ticks == 49_900 and reading.haircut_ppm > 700_000  # none of it is counted on
@@ -135,7 +135,7 @@ def test_a_cleared_book_cancels_nothing_and_a_thin_one_is_not_judged() -> None:
     rig = Rig()
     rig.step()
     for _ in range(8):
-        rig.put([(1, 49_900, int(50 * max(rig.seen._state[R_BAND], 100)))])
+        rig.put([(1, 49_900, int(50 * max(rig.seen.state[R_BAND], 100)))])
         rig.step()
         clear_book(rig.arena, 0)
         rig.seen.forget("V0")

@@ -37,8 +37,8 @@ def test_streaming_equals_summing_everything(
             live.quote(ts, a, b, c, d)
         else:
             live.trade(ts, a, b)
-    observe_all(batch._state, np.array(events, dtype=np.int64).reshape(-1, 6))
-    assert (live._state == batch._state).all()
+    observe_all(batch.state, np.array(events, dtype=np.int64).reshape(-1, 6))
+    assert (live.state == batch.state).all()
     got, want = live.read(now), twin.read(events, tau_s, now)
     for name, value in want.items():
         assert getattr(got, name) == pytest.approx(value, rel=1e-9, abs=1e-12), name
@@ -66,7 +66,7 @@ def test_quotes_that_cannot_be_and_empty_prints_are_counted_and_change_nothing()
     for bid, bid_size, ask, ask_size in ((1002, 1, 1002, 1), (0, 1, 5, 1), (1000, 0, 1002, 1), (1000, 1, 1002, 0)):
         signals.quote(START + 1, bid, bid_size, ask, ask_size)
     signals.trade(START + 1, 1, 0)
-    assert signals.read(START) == before and signals._state[19] == 5
+    assert signals.read(START) == before and signals.state[19] == 5
 
 
 def test_depth_imbalance_is_the_bids_share() -> None:
@@ -83,6 +83,6 @@ def test_one_event_and_a_batch_are_the_same_kernel() -> None:
     one, many = Signals(), Signals()
     rows = [(START + i, QUOTE, 1000 + i % 3, 5 + i, 1004 + i % 2, 9) for i in range(50)]
     for row in rows:
-        observe(one._state, *row)
-    observe_all(many._state, np.array(rows, dtype=np.int64))
-    assert (one._state == many._state).all()
+        observe(one.state, *row)
+    observe_all(many.state, np.array(rows, dtype=np.int64))
+    assert (one.state == many.state).all()

@@ -42,11 +42,11 @@ def verdicts(tape: TapeInfo, plant: Plant | None, seconds: float) -> tuple[dict[
         at = (event.ts_init_ns - first_ns) * 1e-9
         if at > seconds:
             break
-        if plant is not None and seen._state[SIDE * ROW + R_BAND]:
+        if plant is not None and seen.state[SIDE * ROW + R_BAND]:
             best = -int(arena[side_base(arena, 0, SIDE) + int(arena[HEADER + V_COUNT + SIDE]) - 1])
             if plant(at) and not shown:
                 price, shown = int(best * (1 + AWAY)), True
-                size = int(TIMES * seen._state[SIDE * ROW + R_BAND])
+                size = int(TIMES * seen.state[SIDE * ROW + R_BAND])
             elif shown and (not plant(at) or price - best > 3 * (best * (1 + AWAY) - best)):
                 shown = False  # cancelled; or the market went away: the wall follows
                 apply_levels(arena, 0, np.array([(SIGN, price, 0)]), 0)
