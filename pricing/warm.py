@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
+from math import exp, pi
 
 import numpy as np
 
 from pricing.charges import Charges, Client
+from pricing.concentration import Concentration
 from pricing.consolidated import BookStatus, ConsolidatedBook, VenueTerms
 from pricing.cross import CrossBook
 from pricing.haircut import Depth
@@ -21,7 +23,9 @@ from pricing.ladder import Priced, price_quote
 from pricing.parameters import Flow, PricingParameters, TierFlow
 from pricing.rungs import Ladder
 from pricing.scale import Scale
+from pricing.signals import Signals, observe
 from pricing.skew import glft_slope
+from pricing.volatility import Volatility
 
 Progress = Callable[[str], None]
 NOW = 1_000_000_000
@@ -70,6 +74,7 @@ def warm(progress: Progress | None = None) -> None:
     book.mark_top("A", 998, 50, 1001, 40, NOW)
     check("top", book.best("A"), (Decimal("99.0"), Decimal("100.1")))
     check("top", book.levels("A", 1)[1], [(Decimal("100.1"), Decimal("0.40"))])
+    _warm_market(say)
     say("pricing: sweep and ladder")
     parameters = PricingParameters(
         volatility_multiplier=0.0,
@@ -134,6 +139,39 @@ def warm(progress: Progress | None = None) -> None:
     check("inventory control", round(2 * solved.distance("dealer", 0.01, 0.0, 1), 2), 0.32)
     check("hedging", (solved.hedge_rate(0.1), solved.hedge_rate(0.5) < 0.0), (0.0, True))
     check("skew", glft_slope(flow, 50e-4 / 86_400**0.5) > 0.0, True)
+
+
+def _warm_market(say: Progress) -> None:
+    """Merged view, fair value, signals, volatility and concentration on two books of round numbers."""
+    say("pricing: fair value, signals, volatility")
+    venues = [_venue("A", 10, 1, 2), _venue("B", 0, 1, 2)]
+    book = ConsolidatedBook("GOLD/USD", Scale("GOLD/USD", 1, 2), venues, depth=32)
+    levels = [(side, 1000 - side * (1 + i), 100 if side == 1 else 300) for side in (1, -1) for i in range(16)]
+    for venue in ("A", "B"):
+        book.apply(venue, np.array(levels, dtype=np.int64), True, NOW)
+    check("fair", book.fair(NOW), Decimal("99.950"))
+    check("depth imbalance", book.depth_imbalance("A", 4), 0.25)
+    check("merged", [row.venue for row in book.ladder(4, NOW)[1]], ["B", "B", "A", "B"])
+    book.apply("B", np.array([[-1, 1001, 0], [-1, 1000, 7]], dtype=np.int64), False, NOW)
+    check(
+        "merged", [row.price for row in book.ladder(3, NOW)[1]], [Decimal("100.0"), Decimal("100.2"), Decimal("100.1")]
+    )
+    seen = Concentration(book.arena, book.venues)
+    seen.scan("A", NOW)
+    reading = seen.read("A", 1)
+    check("concentration", (reading.hhi, reading.top_share, reading.wall), (1 / 16, 5 / 16, 0.25))
+    signals = Signals(1e9)
+    events = [[NOW, 0, 999, 10, 1001, 10], [2 * NOW, 0, 1000, 30, 1001, 10], [2 * NOW, 1, -1, 5, 0, 0]]
+    for ts, kind, a, b, c, d in events:
+        observe(signals.state, ts, kind, a, b, c, d)
+    told = signals.read(2 * NOW)
+    check("signals", (told.order_flow, told.queue_imbalance, told.trade_flow), (1.0, 0.75, -1.0))
+    volatility = Volatility(1e12, 0.0, grid_s=1.0, short_s=1e12)
+    for i in range(40):
+        volatility.update((i + 1) * NOW, 100.0 * exp(1e-4 * i))
+    got = [round(value, 9) for value in (volatility.short, volatility.two_scale, volatility.bipower)]
+    # every move is 1 bp in 1 s: on 25 ticks 25 bp at once, (625/25 − 1/25)/(1 − 1/25) = 26 bp² a second
+    check("volatility", got, [1e-4, round(1e-4 * 26**0.5, 9), round(1e-4 * (pi / 2) ** 0.5, 9)])
 
 
 def _warm_cross(say: Progress) -> None:
