@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
@@ -12,13 +13,14 @@ from collections.abc import Iterator
 from decimal import Decimal as D
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
 from adapters.clickhouse.place import ask_archiver
 from adapters.clickhouse.rows import CONVERT, lp_answer_rows
 from adapters.clickhouse.spool import SpoolWriter, read_status
+from desk.cli import main
 from desk.tca.history import recall
 from desk.tca.memory import TcaMemory
 from router.markouts import HORIZONS_MS, MS, Traced, look
@@ -132,9 +134,24 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     process.wait()
 
 
-def kerb(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "desk.cli", "report", "tca", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+class Done(NamedTuple):
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def kerb(*arguments: str) -> Done:
+    """The command as it is called, without a process of its own: the database is another's either way."""
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+        pytest.raises(SystemExit) as ended,
+    ):
+        patch.setattr(sys, "argv", ["kerb", "report", "tca", *arguments])
+        main()
+    return Done(int(ended.value.code or 0), out.getvalue(), err.getvalue())
 
 
 def rows(state: Path, *arguments: str) -> list[dict[str, Any]]:

@@ -161,6 +161,15 @@ def test_parents_are_their_children_and_what_they_missed(run: Rows) -> None:
     assert any(Fraction(line["market_quantity"]) for line in lines(run, "parent").values())
 
 
+def test_costs_are_what_the_ledger_lost_on_hedges_and_fees(ran: tuple[Rows, DeskState]) -> None:
+    """Two rooms that share no arithmetic: the split of profit and loss, and the cost lines."""
+    run, state = ran
+    cost = sum((total(row) for row in lines(run, "child").values()), Fraction(0))
+    assert abs(cost + Fraction(state.pnl.hedge) + Fraction(state.pnl.fees)) <= Fraction(
+        1, 10_000
+    )  # each is shown to 0.0001
+
+
 def test_every_trade_has_its_markouts_as_far_as_the_run_goes(run: Rows) -> None:
     end_ns = max(row["ts_init"] for row in run["md_quotes"])
     refs = {f"{row['venue']}|{row['symbol']}|{row['trade_id']}" for row in run["fills"]}
