@@ -1,8 +1,8 @@
 """`warm`: compile or load every pricing kernel before the first quote, and run golden vectors through them.
 
-numba's on-disk cache is keyed by source and processor; a wrong entry would give wrong numbers without an error, so each
-load is checked against results computed by hand. A mismatch raises `StaleKernels`: delete the `__pycache__` folders and
-start again.
+numba's on-disk cache is keyed by source and processor; a wrong entry would give wrong numbers without an error, so kernels
+whose sources changed are compiled anew (`pricing.kernel_cache`) and each load is checked against results computed by hand.
+A mismatch raises `StaleKernels`: delete the `__pycache__` folders and start again.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from math import exp, pi
 
 import numpy as np
 
+from pricing import kernel_cache
 from pricing.charges import Charges, Client
 from pricing.concentration import Concentration
 from pricing.consolidated import BookStatus, ConsolidatedBook, VenueTerms
@@ -56,6 +57,7 @@ def _venue(name: str, fee_bps: int, price_decimals: int, size_decimals: int) -> 
 def warm(progress: Progress | None = None) -> None:
     """Load every kernel and prove it on golden vectors. The first time on a machine this compiles for a few seconds."""
     say = progress or (lambda _: None)
+    kernel_cache.refresh()
     say("pricing: books")
     venues = [_venue("A", 10, 1, 2), _venue("B", 0, 0, 1)]
     book = ConsolidatedBook("GOLD/USD", Scale("GOLD/USD", 1, 2), venues, depth=4)

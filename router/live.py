@@ -116,17 +116,20 @@ class LiveSplitter:
         step = self._lay_venues(book, buy, balances, exclude, now_ns, slippage_ppm, haircut_ppm)
         total = self._floor(quantity, self.scale.size_decimals)
         if step < 0 or not 0 < total < layout.MOST_LOTS:
-            return self._off_grid()
+            self.verdict = Verdict.OFF_GRID
+            return None
         rest = total % step if step else 0
         found = self._lay_quotes(quotes, buy, limit_price, total, step if rest else 1, reject_cost_bps)
         if found is None:
-            return self._off_grid()
+            self.verdict = Verdict.OFF_GRID
+            return None
         limit = 0
         if limit_price is not None:
             limit = self._floor(limit_price, self.scale.price_decimals)
             limit += not buy and _TIMES(limit_price, _POWERS[self.scale.price_decimals]) > limit
             if limit <= 0:
-                return self._off_grid()
+                self.verdict = Verdict.OFF_GRID
+                return None
         most = len(self._venues) + len(found) if max_children is None else max_children
         tolerance = int(gap_bps * 10**8)
         _HEADER.pack_into(self._words, 0, buy, len(self._venues), total - rest, limit, most, len(found), tolerance)
@@ -161,15 +164,13 @@ class LiveSplitter:
             order[layout.W_TOLERANCE] = tolerance
             status = prove.prove(book.arena, order, found, max(unit, 1), node_limit)
             if status == prove.WIDE_NUMBERS:
-                return self._off_grid()
+                self.verdict = Verdict.OFF_GRID
+                return None
             gap = (int(found[arena.COST]) - int(found[arena.BOUND])) * unit
             result = self._result(side, quantity, quotes, gap, status == arena.PROVEN, int(found[arena.DONE]))
             if status != arena.WITHIN or result.gap_bps <= gap_bps:
                 break
         return result
-
-    def _off_grid(self) -> None:
-        self.verdict = Verdict.OFF_GRID
 
     # in
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import msgspec
 import numpy as np
 
+from pricing import kernel_cache
 from pricing.consolidated import ConsolidatedBook, VenueTerms
 from pricing.scale import Scale
 from pricing.warm import NOW, Progress, check
@@ -19,6 +21,7 @@ from router.split import split
 
 def warm(progress: Progress | None = None) -> None:
     """Load every kernel of the router; raises `pricing.warm.StaleKernels` when one answers wrongly."""
+    kernel_cache.refresh()
     if progress:
         progress("router: split")
 
@@ -103,6 +106,25 @@ def _warm_live(progress: Progress | None) -> None:
         ("X", Decimal("1.5"), Decimal("100.5")),
     ]
     check("live split", (children, result and result.cost), (expected, Decimal("375.925")))
+    _warm_search(book, progress)
+
+
+def _warm_search(book: ConsolidatedBook, progress: Progress | None) -> None:
+    """What the certified kernel leaves open: the same books, where B charges 1 for the ticket and X may be taken in part."""
+    if progress:
+        progress("router: search")
+    book.set_terms(msgspec.structs.replace(book.terms("B"), fixed_cost=Decimal(1)))
+    quote = SplitQuote(
+        lp="X", quote_id="x", price=Decimal("100.5"), quantity=Decimal("2.5"), all_or_none=False, lot=Decimal("0.5")
+    )
+    result = splitter(book).solve(
+        book, side="buy", quantity=Decimal("3.75"), quotes=[quote], now_ns=NOW, gap_bps=Decimal(0)
+    )
+    # A 1.25 at 100.1 with fee, X 2.5 at 100.5: 376.375; B instead of some of X saves 0.45 each of its 1.0, less than its ticket
+    children = [(child.target, child.quantity, child.limit_price) for child in result.children] if result else []
+    expected = [("A", Decimal("1.25"), Decimal("100.00")), ("X", Decimal("2.5"), Decimal("100.5"))]
+    got = (children, result and result.cost, result and result.optimal)
+    check("search", got, (expected, Decimal("376.375"), True))
 
 
 def _warm_slippage(progress: Progress | None) -> None:
