@@ -2,9 +2,9 @@
 
 `Walk` is a convex cost curve: pieces of rising all-in price. Two of them, one after the other, make the virtual book of
 a synthetic route (`compose`), exactly, in fractions: C_syn(Q) = g(C₁(Q)) has the breakpoints of both legs and the
-product of their slopes, so at most L₁ + L₂ levels. Only on the way out is it rounded, against us: a price to 18
-decimals, a size down to the lot (what a rounding takes away goes on at the next, worse level). Lots and minimums of the
-single legs are left to the legs' own plans.
+product of their slopes, so at most L₁ + L₂ levels. Only on the way out is it rounded, against us: a price to ten digits
+(so that the splitter's integers stay short), a size down to the lot (what a rounding takes away goes on at the next, worse
+level). Lots and minimums of the single legs are left to the legs' own plans.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from pricing.triangle import Form
 from router.request import Book
 
 BPS = Decimal("0.0001")
-PRICE_DECIMALS = 18
+PRICE_DECIMALS = 18  # of money told to people
+PRICE_DIGITS = 10  # of a virtual level's price: it is off by less than 1e-5 bps
 DEPTH = 400
 
 
@@ -184,13 +185,14 @@ def virtual_book(name: str, levels: Sequence[tuple[Fraction, Fraction]], lot: De
     """Composed levels as one more venue of the splitter, rounded against us (see the module)."""
     rounding = ROUND_CEILING if side == "buy" else ROUND_FLOOR
     rows: list[tuple[Decimal, Decimal]] = []
+    decimals = max(0, PRICE_DIGITS - 1 - Decimal(float(levels[0][0])).adjusted()) if levels else 0
     carry = Fraction(0)
     for price, size in levels:
         carry += size
         lots = carry // Fraction(lot)
         if lots:
             carry -= lots * Fraction(lot)
-            rows.append((decimal_of(price, rounding), EXACT.multiply(Decimal(lots), lot)))
+            rows.append((decimal_of(price, rounding, decimals), EXACT.multiply(Decimal(lots), lot)))
     return Book(
         venue=name,
         taker_fee_bps=Decimal(0),
