@@ -21,18 +21,19 @@ from pricing.ladder import price_quote
 from pricing.parameters import PricingParameters
 from pricing.rungs import Ladder, ladder_kernel
 from pricing.scale import Scale
-from router.exact import Search
-from router.lots import Item, Part
+from router.arena import ACTIVE
+from router.pack import Packed
 from router.problem import Problem
+from router.relax import select
+from router.search import solve
 from router.split import split as split_request
-from router.threshold import select
 
 NOW = 1_000_000_000
 SHAPES = ((5, 50, 6), (20, 400, 6))
 
 
 def split() -> list[Row]:
-    """The splitter: its kernel, the certified search (gap 0.01 bp), and from decimals to decimals; beside heap, sort
+    """The splitter: its kernel, the exact search (gap 0), and from decimals to decimals; beside heap, sort
     and HiGHS."""
     report: list[Row] = []
     for venues, depth, quotes in SHAPES:
@@ -44,24 +45,20 @@ def split() -> list[Row]:
         sort = [
             partial(peers.sort_split, *array, problem.quantity) for array, problem in zip(arrays, problems, strict=True)
         ]
-        kernel = []
-        for problem in problems:
-            items = [Item(block, 0, min(block.high, problem.quantity), block.lot) for block in problem.blocks]
-            part = Part(items, problem.arena)
-            assert problem.arena is not None
-            out = np.empty(len(items), dtype=np.int64)
-            kernel.append(partial(select, problem.arena, part._rows, problem.quantity, out))
+        convex = [peers.convex(problem) for problem in problems]
+        kernel = [
+            partial(select, a, 0, int(a[ACTIVE]), problem.quantity) for a, problem in zip(convex, problems, strict=True)
+        ]
         mine, theirs = side_by_side(kernel, {"python heap": heap, "numpy argsort": sort}, 20)
         question = (
             f"cheapest quantities of one order over {venues} books × {depth} levels, convex part, kernel from Python"
         )
         report += rows(f"split.threshold {label}", question, mine, theirs, "peers do the same work")
-        search = [lambda problem=problem: Search(problem, 1000, 20_000).run() for problem in problems]
+        exact = [Packed(problem, 20_000) for problem in problems]
+        search = [partial(solve, packed.arena) for packed in exact]
         slow = [partial(peers.milp_split, problem) for problem in problems[: 4 if depth < 100 else 2]]
         mine, theirs = side_by_side(search, {"python heap": heap, "scipy milp (HiGHS)": slow}, 2)
-        question = (
-            f"certified split (≤ 0.01 bp) of one order over {venues} books × {depth} levels and {quotes} LP quotes"
-        )
+        question = f"exact split (gap 0) of one order over {venues} books × {depth} levels and {quotes} LP quotes"
         report += rows(f"split.search {label}", question, mine, theirs, "the heap ignores lots, minimums and quotes")
         whole = [partial(split_request, request) for request in orders]
         mine, _ = side_by_side(whole, {}, 2)

@@ -8,13 +8,31 @@ stand beside. `SortSplit` does the whole job but for quotes and the proof.
 from __future__ import annotations
 
 from bisect import bisect_left, insort
+from copy import copy
 from heapq import heapify, heapreplace
 from typing import Any
 
 import numpy as np
 
+from router.arena import Array
+from router.chain import classify
+from router.pack import Packed
 from router.problem import Problem
+from router.relax import build
 from router.request import SplitRequest
+
+
+def convex(problem: Problem) -> Array:
+    """The search's arena of a problem with lots and minimums of one atom, its items ready for `router.relax.select`."""
+    loose = copy(problem)
+    loose.blocks = [copy(block) for block in problem.blocks]
+    for block in loose.blocks:
+        block.low, block.lot, block.high = 1, 1, min(block.ends[-1], problem.quantity)
+    a = Packed(loose, 4).arena
+    assert isinstance(a, np.ndarray)
+    build(a, 0)
+    classify(a, 0)
+    return a
 
 
 def heap_split(problem: Problem) -> int:

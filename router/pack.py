@@ -109,7 +109,11 @@ class Packed:
     def solve(self, gap_ppb: int) -> Solution:
         """Search until the plan is within `gap_ppb` of its cost, or the nodes end."""
         a = self.arena
-        for share in (gap_ppb, gap_ppb // 2, 0):  # fixed costs of a sell lower its value: then the tolerance was too wide
+        for share in (
+            gap_ppb,
+            gap_ppb // 2,
+            0,
+        ):  # fixed costs of a sell lower its value: then the tolerance was too wide
             a[TOLERANCE] = self.least * share // 10**9 // self.unit
             if self.wide:
                 wide.solve(a)  # type: ignore[arg-type]
@@ -121,7 +125,7 @@ class Packed:
                 filled,
                 cost * self.unit + self.base * filled,
                 bound * self.unit + self.base * filled,
-                a[STATUS] == PROVEN,
+                bool(a[STATUS] == PROVEN),
                 int(a[DONE]),
             )
             if a[REACH] > filled or (found.cost - found.bound) * 10**9 <= abs(found.cost) * gap_ppb:

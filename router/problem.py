@@ -17,7 +17,6 @@ from decimal import Context, Decimal, Inexact
 
 from pricing.scale import EXACT
 from router.request import Book, SplitQuote, SplitRequest
-from router.threshold import fits, pack
 
 WIDE = Context(prec=400, traps=[Inexact])  # no number of a request needs more digits
 
@@ -131,7 +130,6 @@ class Problem:
         self.blocks = [block for block in blocks if block is not None]
         for index, block in enumerate(self.blocks):
             block.index = index
-        self.arena = pack(self.blocks) if fits(self.blocks, self.quantity) else None  # None: Python integers
         self.max_children = len(self.blocks) if request.max_children is None else request.max_children
 
     def atoms(self, size: Decimal) -> int:

@@ -1,6 +1,6 @@
 """`split`: one order over venue books and LP quotes at the least all-in cost, with the proof's bound.
 
-Exact in and out: decimals become integers of any size (`router.problem`), the search is over integers (`router.exact`),
+Exact in and out: decimals become integers of any size (`router.problem`), the search is over integers (`router.search`),
 money comes back as decimals without loss. First as much of the quantity as the rules allow, then the least cost;
 `optimal` is said only when it is proven. `split_book` asks the same of live books.
 """
@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from decimal import ROUND_CEILING, Decimal
 
 from pricing.consolidated import BookStatus, ConsolidatedBook
-from router.exact import Search, Solution
 from router.layout import PPM
 from router.live import splitter
+from router.pack import Packed, Solution
 from router.problem import Problem
 from router.request import Book, SplitFault, SplitQuote, SplitRequest
 from router.result import SplitChild, SplitResult
@@ -33,8 +33,7 @@ def split(request: SplitRequest, *, gap_bps: Decimal = DEFAULT_GAP_BPS, node_lim
     """Answer a request. The cost is within `gap_bps` of the least one, or `gap_bps` of the answer says how far it may
     be."""
     problem = Problem(request)
-    search = Search(problem, int(gap_bps * 10**5), node_limit)
-    return _result(problem, search.run())
+    return _result(problem, Packed(problem, node_limit).solve(int(gap_bps * 10**5)))
 
 
 def _result(problem: Problem, found: Solution) -> SplitResult:

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from pricing.consolidated import ConsolidatedBook, VenueTerms
@@ -340,6 +340,7 @@ def test_split_book_fills_as_the_exact_search_does_whoever_decides(seed: int) ->
 
 
 @settings(max_examples=100, deadline=None)
+@example(seed=121507)
 @given(seed=st.integers(0, 10**9))
 def test_the_kernel_s_prefix_is_a_sorted_rebuild(seed: int) -> None:
     case = Case(seed)
@@ -348,6 +349,7 @@ def test_the_kernel_s_prefix_is_a_sorted_rebuild(seed: int) -> None:
     case.fast()
     words, costs = one.order, one.order.view(np.float64)
     total = int(words[layout.W_TOTAL])
+    assume(total > 0)  # nothing can be taken where the quantity is under every minimum
     merge.relax(case.book.arena, words, costs, total, True)
     sign, side = (1, 1) if case.side == "buy" else (-1, 0)
     levels = sorted(

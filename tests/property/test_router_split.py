@@ -9,17 +9,19 @@ from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from router.exact import Search
+from router import wide
+from router.arena import ACTIVE, AMOUNT, BLOCK, FREE, HEADER, ITEM, ITEMS, LEAST, MOST, PATIENCE, REACH, STATE
+from router.chain import classify
 from router.explain import answer
-from router.lots import Item, Part, allocate
-from router.problem import Block, Problem
+from router.pack import Packed
+from router.problem import Problem
+from router.relax import build, item_cost, select
 from router.request import parse
 from router.split import SplitResult, split
-from router.threshold import pack
-from tests.oracles import split_check, split_milp, split_requests
+from tests.oracles import split_check, split_milp, split_plain, split_requests
 
 
 def solve(request: dict[str, Any], gap: str = "0") -> tuple[SplitResult, list[dict[str, Any]], Decimal]:
@@ -110,18 +112,16 @@ def test_split_is_never_worse_than_milp(block: int) -> None:
     assert judged >= 16
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(seed=st.integers(10_000, 10**9), hard=st.booleans())
+@example(seed=859679949, hard=True)  # lots of 0.0003, 0.0005 and 0.002 once ended unproven
+@example(seed=741703724, hard=True)
 def test_default_gap_is_certified(seed: int, hard: bool) -> None:
     request = split_requests.request(seed, hard=hard, venues=4, depth=8)
-    exact, proof, best = solve(request)
+    exact, _, best = solve(request)
     rough, children, cost = solve(request, "0.01")
-    assert rough.filled == exact.filled
-    if not exact.optimal:  # lots that do not divide each other can outlast the node limit; then the gap says so, truly
-        assert exact.gap_bps > 0 and any(venue["lot"] in split_requests.ODD_LOTS for venue in request["venues"])
-        assert rough.bound + split_check.rejection(request, children) <= best
-        assert exact.bound + split_check.rejection(request, proof) <= cost
-        return
+    assert exact.optimal and exact.gap_bps == 0
+    assert rough.filled == exact.filled and rough.gap_bps <= Decimal("0.01")
     assert cost - best <= abs(cost) * Decimal("0.000001")
     assert rough.bound + split_check.rejection(request, children) <= best
 
@@ -143,14 +143,34 @@ def test_never_worse_than_one_venue_and_blind_to_order(seed: int, hard: bool) ->
 
 
 @settings(max_examples=40, deadline=None)
-@given(seed=st.integers(10_000, 10**9))
-def test_python_integers_take_over_where_int64_ends(seed: int) -> None:
-    request = split_requests.request(seed, venues=3, depth=5)
-    problem = Problem(parse(json.dumps(request)))
-    with_kernel = Search(problem, 0, 10_000).run()
-    problem.arena = None
-    without = Search(problem, 0, 10_000).run()
-    assert (with_kernel.filled, with_kernel.cost, with_kernel.taken) == (without.filled, without.cost, without.taken)
+@given(seed=st.integers(10_000, 10**9), hard=st.booleans())
+def test_compiled_interpreted_and_plain_searches_agree(seed: int, hard: bool) -> None:
+    problem = Problem(parse(json.dumps(split_requests.request(seed, hard=hard, venues=4, depth=6))))
+    packed = Packed(problem, 2_000)
+    words = [int(word) for word in packed.arena]
+    found = packed.solve(0)
+    wide.solve(words)
+    assert not packed.wide and words == [int(word) for word in packed.arena]
+    plain = split_plain.Search(problem, 0, 500).run()
+    assert (-found.filled, found.cost) <= (-plain.filled, plain.cost)
+    if plain.proven:
+        assert (found.filled, found.cost) == (plain.filled, plain.cost)
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(10_000, 10**9), patience=st.integers(1, 5_000))
+def test_a_search_ended_early_still_bounds_the_truth(seed: int, patience: int) -> None:
+    problem = Problem(parse(json.dumps(split_requests.request(seed, hard=True, venues=6, depth=10))))
+    packed = Packed(problem, 20_000)
+    proven = packed.solve(0)
+    packed.arena[PATIENCE] = patience
+    early = packed.solve(0)
+    assert proven.proven and early.filled <= proven.filled
+    assert early.cost >= proven.cost or early.filled < proven.filled
+    if early.filled == proven.filled and packed.arena[REACH] == early.filled:
+        assert early.bound <= proven.cost <= early.cost
+    if early.proven:
+        assert (early.filled, early.cost) == (proven.filled, proven.cost)
 
 
 def test_huge_numbers_are_answered_exactly() -> None:
@@ -166,31 +186,22 @@ def test_huge_numbers_are_answered_exactly() -> None:
 
 
 @settings(max_examples=150, deadline=None)
-@given(data=st.data())
-def test_threshold_kernel_equals_its_plain_twin(data: st.DataObject) -> None:
-    blocks, items = [], []
-    for index in range(data.draw(st.integers(1, 5))):
-        steps = data.draw(st.lists(st.tuples(st.integers(0, 9), st.integers(1, 50)), min_size=1, max_size=5))
-        slope, segments = data.draw(st.integers(-30, 30)), []
-        for more, atoms in steps:
-            slope += more
-            segments.append((slope, atoms, Decimal(1)))
-        high = data.draw(st.integers(1, sum(atoms for _, atoms in steps)))
-        block = Block(f"B{index}", "", "", 1, high, 1, 0, segments)
-        block.index = index
-        blocks.append(block)
-        charge = data.draw(st.none() | st.integers(0, 200))
-        items.append(Item(block, 0 if charge is not None else data.draw(st.integers(0, high)), high, 1, charge))
-    total = data.draw(st.integers(sum(item.low for item in items), sum(item.high for item in items)))
-    part = Part(items, pack(blocks))
-    taken = part.allocate(total)
-    assert taken == allocate(items, total)
+@given(seed=st.integers(0, 10**9), share=st.integers(0, 1000), price=st.integers(0, 10**9))
+def test_selection_places_no_unit_better_elsewhere(seed: int, share: int, price: int) -> None:
+    problem = Problem(parse(json.dumps(split_requests.request(seed, hard=True, venues=5, depth=6))))
+    a = Packed(problem, 4).arena
+    for v in range(len(problem.blocks)):
+        a[HEADER + v * BLOCK + STATE] = FREE
+    if not build(a, price) or not a[ACTIVE]:
+        return
+    classify(a, 0)
+    items = [int(a[ITEMS]) + i * ITEM for i in range(int(a[ACTIVE]))]
+    total = sum(int(a[item + MOST]) for item in items) * share // 1000
+    select(a, 0, len(items), total)
+    taken = [int(a[item + AMOUNT]) for item in items]
     assert sum(taken) == total
-    cost = sum(item.cost(x) for item, x in zip(items, taken, strict=True))
-    for i, give in enumerate(items):  # no unit is better placed elsewhere
+    for i, give in enumerate(items):
         for j, take in enumerate(items):
-            if i != j and taken[i] > give.low and taken[j] < take.high:
-                moved = taken.copy()
-                moved[i] -= 1
-                moved[j] += 1
-                assert sum(item.cost(x) for item, x in zip(items, moved, strict=True)) >= cost
+            if i != j and taken[i] > a[give + LEAST] and taken[j] < a[take + MOST]:
+                saved = item_cost(a, give, taken[i]) - item_cost(a, give, taken[i] - 1)
+                assert item_cost(a, take, taken[j] + 1) - item_cost(a, take, taken[j]) >= saved

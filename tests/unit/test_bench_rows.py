@@ -10,8 +10,9 @@ from benchmarks.cli import SUITES, bench
 from benchmarks.orders import order
 from benchmarks.report import table
 from benchmarks.row import at, rows, side_by_side
-from router.lots import Item, Part
+from router.arena import ACTIVE, AMOUNT, ITEM, ITEMS
 from router.problem import Problem
+from router.relax import select
 
 
 def test_a_row_is_p50_p99_and_the_ratio_to_each_peer() -> None:
@@ -34,11 +35,12 @@ def test_candidates_take_turns() -> None:
 def test_the_peers_of_the_splitter_find_the_same_cost() -> None:
     for seed in range(5):
         problem = Problem(order(seed, 4, 20, 0))
-        items = [Item(block, 0, block.ends[-1], 1) for block in problem.blocks]
-        if sum(item.high for item in items) < problem.quantity:
+        if sum(block.high for block in problem.blocks) < problem.quantity:
             continue
-        taken = Part(items, problem.arena).allocate(problem.quantity)
-        ours = sum(item.cost(x) for item, x in zip(items, taken, strict=True))
+        a = peers.convex(problem)
+        select(a, 0, int(a[ACTIVE]), problem.quantity)
+        taken = [int(a[a[ITEMS] + i * ITEM + AMOUNT]) for i in range(len(problem.blocks))]
+        ours = sum(block.cost(x) for block, x in zip(problem.blocks, taken, strict=True))
         assert ours == peers.heap_split(problem)
         assert ours == pytest.approx(peers.sort_split(*peers.columns(problem), problem.quantity), rel=1e-12)
 
