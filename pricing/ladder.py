@@ -164,15 +164,32 @@ class _Pricer:
     def _cost(self, fine: int) -> Decimal:
         return Decimal(self.sign * fine).scaleb(self.fine)
 
-    def of_base(self, quantity: Decimal, nominal: Decimal | None = None) -> Priced | NoPrice:
-        """Price a base quantity; `nominal`: the size that markup and skew go by (default: the quantity)."""
-        if self.room is not None and quantity > self.room:
+    def of_base(self, quantity: Decimal) -> Priced | NoPrice:
+        """Price a base quantity."""
+        return self._allowed(self._built(quantity, quantity))
+
+    def _allowed(self, priced: Priced | NoPrice) -> Priced | NoPrice:
+        """The price, unless it is too far from fair or its quantity passes the hard band."""
+        if isinstance(priced, NoPrice):
+            return priced
+        charges, symbol = self.charges, self.book.symbol
+        if self.room is not None and priced.quantity > self.room:
             left = max(self.room, Decimal(0))
-            return NoPrice(NoPriceReason.BAND, f"{self.book.symbol}: {quantity} asked, {left} left to the hard band")
+            return NoPrice(NoPriceReason.BAND, f"{symbol}: {priced.quantity} asked, {left} left to the hard band")
+        deviation = abs(EXACT.subtract(priced.price, Decimal(charges.fair).scaleb(self.fine)))
+        if priced.price <= 0 or deviation > Decimal(charges.collar).scaleb(self.fine):
+            bps, most = deviation / self.fair * 10_000, charges.parameters.max_deviation_bps
+            return NoPrice(
+                NoPriceReason.DEVIATION, f"{symbol}: {priced.price} is {bps:.1f} bps from fair {self.fair}, over {most}"
+            )
+        return priced
+
+    def _built(self, quantity: Decimal, nominal: Decimal) -> Priced | NoPrice:
+        """The price of a base quantity, wherever it comes out; `nominal`: the size that markup and skew go by."""
         swept = self._sweep(quantity)
         if isinstance(swept, NoPrice):
             return swept
-        charges, nominal = self.charges, nominal or quantity
+        charges = self.charges
         skew = charges.skews((nominal,))
         markup = charges.markup(nominal)
         shift = charges.shift((skew.asks if self.side == "buy" else skew.bids)[0])
@@ -199,14 +216,6 @@ class _Pricer:
         price, waterfall = build(self.fair, steps, self.side, charges.tick)
         if self.without == "rounding":
             price, waterfall = EXACT.subtract(price, waterfall[-1][1]), (*waterfall[:-1], ("rounding", Decimal(0)))
-        deviation = abs(EXACT.subtract(price, fair))
-        if price <= 0 or deviation > Decimal(charges.collar).scaleb(self.fine):
-            bps = deviation / self.fair * 10_000
-            most = charges.parameters.max_deviation_bps
-            return NoPrice(
-                NoPriceReason.DEVIATION,
-                f"{self.book.symbol}: {price} is {bps:.1f} bps from fair {self.fair}, over {most}",
-            )
         return Priced(
             side=self.side,
             price=price,
@@ -232,12 +241,14 @@ class _Pricer:
             quantity = self._base_of(amount, price)
             if quantity <= 0:
                 return NoPrice(NoPriceReason.BAD_SIZE, f"{amount} buys less than one unit of base at {price}")
-            priced = self.of_base(quantity, nominal)
+            if price <= 0:
+                break
+            priced = self._built(quantity, nominal)
             if isinstance(priced, NoPrice) or priced.price == price:
-                return priced
+                return self._allowed(priced)
             if limit is not None:
                 if worse(priced.price, limit) == limit:
-                    return self._at(priced, limit)
+                    return self._allowed(self._at(priced, limit))
                 limit = price = priced.price
             elif priced.price == before:
                 limit = price = worse(price, priced.price)

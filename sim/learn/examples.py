@@ -63,7 +63,8 @@ class Bench:
         if row is None or best is None:
             self.left_out["no book at the decision"] += 1
             return
-        if child.limit_price < best[1] if child.side == "buy" else child.limit_price > best[0]:
+        crosses = child.limit_price >= best[1] if child.side == "buy" else child.limit_price <= best[0]
+        if child.resting or not crosses:
             self.left_out["not marketable"] += 1
             return
         mid = float(best[0] + best[1]) / 2

@@ -83,7 +83,7 @@ class Footprint:
 
 
 class FadingFills(FillModel):
-    """One venue's fill model. The engine asks it once for an order that can trade at once."""
+    """One venue's fill model. The engine asks it for orders that trade at once; what rests is left to the engine."""
 
     def __init__(self, footprint: Footprint) -> None:
         super().__init__(random_seed=footprint.seed & 0xFFFFFFFF)
@@ -103,6 +103,8 @@ class FadingFills(FillModel):
         if source is None:
             return None
         buy = order.side == OrderSide.BUY
+        if order.has_price and (order.price < best_ask if buy else order.price > best_bid):
+            return None  # it rests: the engine's own rules fill it
         shown = [(level.price, float(level.size())) for level in (source.asks() if buy else source.bids())]
         left = self._left(instrument, order, buy, shown)
         book = OrderBook(instrument.id, BookType.L2_MBP)

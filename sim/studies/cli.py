@@ -201,6 +201,62 @@ def perpetual(
         click.echo(line)
 
 
+@study.command()
+@_common(seeds=16, window=115.0)
+@click.option(
+    "--for", "duration", type=DURATION, default=30.0, show_default=True, help="What an algorithm may take at most."
+)
+@click.option("--fade/--no-fade", default=True, show_default=True, help="Let the market answer our orders (a model).")
+def algos(
+    tape: Path,
+    seeds: int,
+    seed: int,
+    window: float,
+    workers: int,
+    json_file: click.utils.LazyFile | None,
+    duration: float,
+    fade: bool,
+) -> None:
+    """Every execution algorithm against a sweep, and against its own benchmark."""
+    from sim.studies.algos import study as run
+    from sim.studies.windows import windows_of
+
+    if window < duration + 10.0:
+        raise click.BadParameter("at least ten seconds longer than --for", param_hint="--window")
+    found = run(
+        windows_of(tape, window), range(seed, seed + seeds), seconds=duration, fade=fade, workers=workers, say=_say
+    )
+    _tell(found, json_file)
+
+
+@study.command()
+@_common(seeds=24, window=55.0)
+@click.option(
+    "--rate", type=click.FloatRange(0, min_open=True), default=1.2, show_default=True, help="Requests a second."
+)
+@click.option(
+    "--at-bps", type=float, default=5.5, show_default=True, help="Half of the clients trade this far from fair value."
+)
+def markup(
+    tape: Path,
+    seeds: int,
+    seed: int,
+    window: float,
+    workers: int,
+    json_file: click.utils.LazyFile | None,
+    rate: float,
+    at_bps: float,
+) -> None:
+    """A markup tuned by the fitted win probability against the flat one: learnt on earlier windows, compared on later ones."""
+    from sim.studies.clients import Demand
+    from sim.studies.markup import study as run
+    from sim.studies.windows import windows_of
+
+    demand = Demand(rate_per_s=rate, at_bps=at_bps)
+    found = run(windows_of(tape, window), range(seed, seed + seeds), demand=demand, workers=workers, say=_say)
+    _tell(found, json_file)
+
+
 def _say(sentence: str) -> None:
     click.echo(f"kerb: {sentence}", err=True)
 

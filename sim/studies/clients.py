@@ -18,8 +18,10 @@ import msgspec
 from adapters.nautilus.safe import Alarm
 from desk.compose import DeskParts
 from desk.errors import ApiFault
+from desk.rfq.outcomes import outcome
 from desk.rfq.records import RfqRecord
 from desk.service import Caller
+from pricing.winning import Outcome
 from sim.clients import CROWD, ScriptedRfq
 from sim.replay.clients import MS, ScriptedClients
 
@@ -70,7 +72,8 @@ def requests_of(
 
 
 class PriceTakers(ScriptedClients):
-    """Plays requests, and takes a quote or leaves it by its price. `inventory`: the desk's position in `base`, sampled."""
+    """Plays requests, and takes a quote or leaves it by its price. `inventory`: the desk's position in `base`, sampled;
+    `outcomes`: every quote and whether it was taken."""
 
     def __init__(
         self, parts: DeskParts, requests: Sequence[ScriptedRfq], start_ns: int, *, seed: int, demand: Demand, base: str
@@ -81,6 +84,7 @@ class PriceTakers(ScriptedClients):
         self._demand = demand
         self._base = base
         self.inventory: list[float] = []
+        self.outcomes: list[Outcome] = []
 
     def on_start(self) -> None:
         """Begin to ask, and to look at the desk's inventory."""
@@ -104,4 +108,6 @@ class PriceTakers(ScriptedClients):
         sign = 1.0 if quote.side == "buy" else -1.0
         distance = sign * float(quote.price / fair - 1) * 10_000
         chance = 1.0 / (1.0 + math.exp((distance - self._demand.at_bps) / self._demand.width_bps))
-        return random.Random(f"{self._seed}|{number}").random() < chance
+        taken = random.Random(f"{self._seed}|{number}").random() < chance
+        self.outcomes.append(outcome(quote, won=taken))
+        return taken

@@ -26,6 +26,8 @@ from desk.config.model import DeskConfig
 from desk.ids import base36
 from desk.market import Market
 from risk.limits import Rate, RiskLimits, SymbolLimits
+from router.algos.benchmark import AlgoReport
+from router.algos.spec import AlgoSpec
 from router.messages import ParentRequest
 from router.orders import ParentOrder, ParentState
 from sim.replay.data import TapeData
@@ -63,6 +65,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     cost_bps: float
     fee_bps: float
     took_ms: float
+    report: AlgoReport | None = None  # of a parent with an algo: against its own benchmarks, fees not in them
 
 
 def script_parents(
@@ -71,12 +74,13 @@ def script_parents(
     *,
     duration_s: float,
     every_s: float,
+    deadline_ms: int = DEADLINE_MS,
 ) -> list[ScriptedParent]:
     """Parents about `every_s` apart (half of it is jitter), log-uniform in `sizes` (base, by symbol); sides balanced by quantity so far."""
     dice = random.Random(f"parents|{seed}")
     net = dict.fromkeys(sizes, 0.0)
     found, at_s = [], FIRST_NS * 1e-9
-    while at_s < duration_s - DEADLINE_MS * 1e-3 - 1.0:
+    while at_s < duration_s - deadline_ms * 1e-3 - 1.0:
         symbol = dice.choice(sorted(sizes))
         low, high = sizes[symbol]
         size = math.exp(dice.uniform(math.log(low), math.log(high)))
@@ -88,11 +92,22 @@ def script_parents(
     return found
 
 
-class ParentClient(Safe, LoopSafe, Actor):
-    """Sends a script to the router and measures what comes back. `watch(parts)` may listen as well (slippage training)."""
+class Algo(msgspec.Struct, frozen=True, kw_only=True):
+    """How a study works its parents. `limited`: what rests needs a limit price; it is the fair value at arrival."""
 
-    def __init__(self, market: Market, parents: Iterable[ScriptedParent], start_ns: int) -> None:
+    spec: AlgoSpec
+    limited: bool = False
+
+
+class ParentClient(Safe, LoopSafe, Actor):
+    """Sends a script to the router and measures what comes back. `algo` works every parent; None sweeps it at once."""
+
+    def __init__(
+        self, market: Market, parents: Iterable[ScriptedParent], start_ns: int, *, deadline_ms: int, algo: Algo | None
+    ) -> None:
         super().__init__(ActorConfig(component_id="Parents"))
+        self._deadline_ms = deadline_ms
+        self._algo = algo
         self._market = market
         self._parents = list(parents)
         self._start_ns = start_ns
@@ -116,14 +131,20 @@ class ParentClient(Safe, LoopSafe, Actor):
         self._bus.close()
 
     def _send(self, number: int, parent: ScriptedParent) -> None:
+        now_ns = self.clock.timestamp_ns()
+        limit = None
+        if self._algo is not None and self._algo.limited:
+            fair = self._market.fair(parent.symbol, now_ns)
+            limit = None if fair is None else fair.quantize(self._market.books[parent.symbol].scale.price(1))
         request = ParentRequest(
             parent_id=f"s-{number}",
             symbol=parent.symbol,
             side=parent.side,
             quantity=parent.quantity,
-            limit_price=None,
-            deadline_ns=self.clock.timestamp_ns() + DEADLINE_MS * MS,
+            limit_price=limit,
+            deadline_ns=now_ns + self._deadline_ms * MS,
             reason="study",
+            algo=self._algo.spec if self._algo is not None else None,
         )
         self._bus.send(topics.ROUTER_PARENT, request)
 
@@ -159,6 +180,11 @@ class ParentClient(Safe, LoopSafe, Actor):
             cost_bps=float(cost / value * 10_000),
             fee_bps=float(fees / value * 10_000),
             took_ms=(now_ns - parent.created_ns) / MS,
+            report=None
+            if parent.benchmark is None
+            else parent.benchmark.report(
+                side=parent.side, filled=parent.filled, notional=parent.notional, arrival=parent.arrival_mid
+            ),
         )
 
 
@@ -197,6 +223,8 @@ def run_parents(
     fade: FadeParams | None,
     lps: bool,
     watch: Callable[[Market], Actor] | None = None,
+    deadline_ms: int = DEADLINE_MS,
+    algo: Algo | None = None,
 ) -> tuple[list[Outcome], Actor | None]:
     """Run the script over the tape. `watch` makes one more actor that sees the market and every topic; it is returned with the outcomes."""
     warm()
@@ -212,7 +240,7 @@ def run_parents(
             now_ns=engine.kernel.clock.timestamp_ns,
             headline_prices=False,
         )
-        client = ParentClient(parts.market, parents, data.first_ns)
+        client = ParentClient(parts.market, parents, data.first_ns, deadline_ms=deadline_ms, algo=algo)
         watcher = watch(parts.market) if watch is not None else None
         add_market_actors(engine, data, venues, models)
         for actor in (parts.market_actor, watcher, client):

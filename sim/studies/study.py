@@ -137,6 +137,13 @@ def _sd_difference(measure: Measure, against: str, mine: np.ndarray, theirs: np.
     )
 
 
+def against_zero(measure: str, arm: Arm, *, lower: bool) -> Difference:
+    """An arm's measure that is a difference already, such as a cost against its own benchmark: held against nothing."""
+    made = Measure(name=f"{arm.name}, {measure}", unit="", better=Better.LOWER if lower else Better.HIGHER)
+    values = np.array(arm.values[measure])
+    return _mean_difference(made, "zero", values, np.zeros(len(values)))
+
+
 def _verdict(sign: float, low: float, high: float) -> str:
     if low <= 0.0 <= high:
         return "no difference shown"
