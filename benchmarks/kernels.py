@@ -21,12 +21,12 @@ from pricing.ladder import price_quote
 from pricing.parameters import PricingParameters
 from pricing.rungs import Ladder, ladder_kernel
 from pricing.scale import Scale
-from router.arena import ACTIVE
-from router.pack import Packed
-from router.problem import Problem
-from router.relax import select
-from router.search import solve
-from router.split import split as split_request
+from router.exact.arena import ACTIVE
+from router.exact.pack import Packed
+from router.exact.problem import Problem
+from router.exact.relax import select
+from router.exact.search import solve
+from router.exact.split import split as split_request
 
 NOW = 1_000_000_000
 SHAPES = ((5, 50, 6), (20, 400, 6))

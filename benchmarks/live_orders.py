@@ -18,10 +18,10 @@ from benchmarks.tsc import ticks
 from pricing.book import Array
 from pricing.consolidated import ConsolidatedBook, VenueTerms
 from pricing.scale import Scale
-from router import fast, layout
-from router.live import LiveSplitter
-from router.request import SplitRequest
-from router.result import SplitResult
+from router.exact.request import SplitRequest
+from router.exact.result import SplitResult
+from router.live import fast, layout
+from router.live.splitter import LiveSplitter
 
 NOW = 1_000_000_000
 GAP = Decimal("0.01")

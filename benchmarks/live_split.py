@@ -17,9 +17,9 @@ from benchmarks.live_orders import LiveOrders, arguments
 from benchmarks.native import Native
 from benchmarks.row import Case, Row, rows, side_by_side
 from pricing.book import Array
-from router import fast, layout, merge
-from router.problem import Problem
-from router.split import split
+from router.exact.problem import Problem
+from router.exact.split import split
+from router.live import fast, layout, merge
 
 SHAPES = ((5, 50, 25), (20, 400, 8))  # venues, levels, sets of books
 ORDERS = 2_000

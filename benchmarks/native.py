@@ -15,7 +15,7 @@ import numpy as np
 
 from pricing import book
 from pricing.book import Array
-from router import layout, merge
+from router.live import layout, merge
 
 SOURCE = Path(__file__).with_name("certified.c")
 FLAGS = ("-O3", "-march=native", "-shared", "-fPIC")
@@ -31,7 +31,7 @@ WORDS = {
 
 
 class Native:
-    """The compiled C kernel. Arrays are those of `pricing.book` and `router.layout`."""
+    """The compiled C kernel. Arrays are those of `pricing.book` and `router.live.layout`."""
 
     def __init__(self, library: Path) -> None:
         loaded = ctypes.CDLL(str(library))

@@ -8,7 +8,7 @@ from random import Random
 
 import msgspec
 
-from router.request import Book, SplitQuote, SplitRequest
+from router.exact.request import Book, SplitQuote, SplitRequest
 
 LOTS = ("0.00001", "0.00001", "0.0001", "0.001", "0.01")
 

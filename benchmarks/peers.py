@@ -14,16 +14,16 @@ from typing import Any
 
 import numpy as np
 
-from router.arena import Array
-from router.chain import classify
-from router.pack import Packed
-from router.problem import Problem
-from router.relax import build
-from router.request import SplitRequest
+from router.exact.arena import Array
+from router.exact.chain import classify
+from router.exact.pack import Packed
+from router.exact.problem import Problem
+from router.exact.relax import build
+from router.exact.request import SplitRequest
 
 
 def convex(problem: Problem) -> Array:
-    """The search's arena of a problem with lots and minimums of one atom, its items ready for `router.relax.select`."""
+    """The search's arena of a problem with lots and minimums of one atom, its items ready for `router.exact.relax.select`."""
     loose = copy(problem)
     loose.blocks = [copy(block) for block in problem.blocks]
     for block in loose.blocks:

@@ -1,6 +1,6 @@
 """How long does it take to make a synthetic book, and to choose a route?
 
-The peer of the kernel is the same composition in exact fractions (`router.route_book.compose`), on the same two books.
+The peer of the kernel is the same composition in exact fractions (`router.routes.book.compose`), on the same two books.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from pricing.consolidated import ConsolidatedBook, VenueTerms
 from pricing.cross import CrossBook
 from pricing.scale import Scale
 from pricing.triangle import Form
-from router.route_book import compose, from_live, walk
-from router.routes import RouteRequest, choose
+from router.routes.book import compose, from_live, walk
+from router.routes.choice import RouteRequest, choose
 
 NOW = 1_000_000_000
 ROUNDS = 200

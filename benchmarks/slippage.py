@@ -13,9 +13,9 @@ import numpy as np
 
 from benchmarks.kernels import NOW, books
 from benchmarks.row import Case, Row, rows, side_by_side
-from router.slippage import Predictor
-from router.slippage_features import FEATURES, GROWING
-from router.slippage_trees import ModelFile, Quantiles, Tree
+from router.slippage.features import FEATURES, GROWING
+from router.slippage.predictor import Predictor
+from router.slippage.trees import ModelFile, Quantiles, Tree
 
 TREES, DEPTH = 200, 4  # what `kerb learn slippage` makes, for each quantile
 

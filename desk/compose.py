@@ -43,9 +43,9 @@ from pricing.scale import Scale
 from risk.gate import Gate
 from risk.state import RiskState
 from router.algos.profile import VolumeProfile
-from router.decay import Decayed
-from router.slippage import Predictor, model_of
-from router.slippage_trees import ModelFault
+from router.costs.decay import Decayed
+from router.slippage.predictor import Predictor, model_of
+from router.slippage.trees import ModelFault
 from router.sor import SmartOrderRouter
 
 SYNTHETIC_DECIMALS = 2  # of a synthetic book's prices beyond those of the instrument's tick

@@ -14,7 +14,7 @@ import msgspec
 
 from adapters.nautilus.lp import LpQuote
 from risk.exact import BPS, EXACT, ZERO, add, times
-from router.split import SplitChild
+from router.exact.split import SplitChild
 
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True):

@@ -17,12 +17,12 @@ from risk.exact import BPS, EXACT, ZERO, add, times
 from risk.gate import Gate
 from risk.state import pair_of
 from router.accounting import Work
-from router.baselines import POLICIES
+from router.exact.request import SplitQuote
+from router.live.baselines import POLICIES
 from router.orders import ChildOrder, ChildState, ParentOrder
 from router.parameters import RouterParameters
 from router.plan import Plan, Terms, floor_to, plan_children, price_of, too_small, usable
-from router.request import SplitQuote
-from router.slippage import Predictor
+from router.slippage.predictor import Predictor
 
 if TYPE_CHECKING:
     from nautilus_trader.cache.base import CacheFacade

@@ -47,7 +47,7 @@ from router.parameters import RouterParameters
 from router.plan import PlannedChild, Terms, floor_to, limit_of, too_small
 from router.planner import Planner
 from router.run import Phase, Run
-from router.slippage import Predictor
+from router.slippage.predictor import Predictor
 
 _LOOK_NS = 1_000 * MS  # an algo looks at the market at least so often
 

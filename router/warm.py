@@ -11,12 +11,12 @@ from pricing import kernel_cache
 from pricing.consolidated import ConsolidatedBook, VenueTerms
 from pricing.scale import Scale
 from pricing.warm import NOW, Progress, check
-from router.live import splitter
-from router.request import Book, SplitQuote, SplitRequest
-from router.slippage import Predictor
-from router.slippage_features import FEATURES
-from router.slippage_trees import ModelFile, Quantiles, Tree
-from router.split import split
+from router.exact.request import Book, SplitQuote, SplitRequest
+from router.exact.split import split
+from router.live.splitter import splitter
+from router.slippage.features import FEATURES
+from router.slippage.predictor import Predictor
+from router.slippage.trees import ModelFile, Quantiles, Tree
 
 
 def warm(progress: Progress | None = None) -> None:

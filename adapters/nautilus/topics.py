@@ -13,8 +13,8 @@ PARENT = "router.parent"  # router.orders.ParentOrder at every transition
 CHILD = "router.child"  # router.orders.ChildOrder at every transition
 FILL = "router.fill"  # adapters.nautilus.outcome.VenueFill, once per execution
 LP_ROUND = "router.lp_round"  # router.panel.LpRound, when a round of asking LPs is over
-COST = "desk.cost"  # router.tca.CostLine, when a child or parent order is done
-MARKOUT = "desk.markout"  # router.markouts.Markout, one a horizon
+COST = "desk.cost"  # router.costs.shortfall.CostLine, when a child or parent order is done
+MARKOUT = "desk.markout"  # router.costs.markouts.Markout, one a horizon
 FAULT = "sys.fault"  # adapters.nautilus.safe.Fault
 ALERT = "sys.alert"  # desk.alerts.Alert
 

@@ -16,8 +16,8 @@ from adapters.clickhouse.config import ArchiveConfig
 from pricing.parameters import PricingParameters
 from pricing.triangle import form_of
 from risk.limits import RiskLimits
+from router.costs.scorecards import TcaParameters
 from router.parameters import RouterParameters
-from router.scorecards import TcaParameters
 
 
 class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -15,8 +15,8 @@ import msgspec
 from desk.config.model import DeskConfig
 from desk.market import Market
 from pricing.triangle import form_of
-from router.route_book import RouteBook, from_live
-from router.routes import RouteChoice, RouteKind, RouteRequest, choose
+from router.routes.book import RouteBook, from_live
+from router.routes.choice import RouteChoice, RouteKind, RouteRequest, choose
 
 LEVELS = 60  # a venue: what a hedge reaches, and what the event loop has time for
 NODES = 60

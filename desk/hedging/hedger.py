@@ -2,7 +2,7 @@
 
 Inventory is per currency, never per pair: a currency is worked in its home instrument (against the report currency, if there
 is one), whatever was traded with the client. A trade in ETH/BTC that takes both currencies out of their bands is hedged by two
-legs that carry one `route_id`. Where there is another way to the same exposure, `routes` chooses (`router.routes`): a second leg
+legs that carry one `route_id`. Where there is another way to the same exposure, `routes` chooses (`router.routes.choice`): a second leg
 is sent when the first has filled, for exactly what the first one moved.
 
 One hedge a currency at a time; what it leaves is looked at again when it is done. Exposure counts what parents at work are still
@@ -21,7 +21,7 @@ from desk.ids import IdSource
 from pricing.triangle import Form, form_of
 from router.messages import ParentRequest
 from router.orders import ParentOrder, ParentState
-from router.routes import RouteChoice, second_side
+from router.routes.choice import RouteChoice, second_side
 
 _STEP = Decimal("0.00000001")
 _BPS = Decimal(10_000)

@@ -11,8 +11,8 @@ from typing import Any
 
 import msgspec
 
-from router.markouts import HORIZONS_MS
-from router.tca import PARTS
+from router.costs.markouts import HORIZONS_MS
+from router.costs.shortfall import PARTS
 
 Query = Callable[[str], str]  # SQL → JSON, a line a row, decimals as text
 

@@ -10,7 +10,7 @@ from decimal import Decimal
 from html import escape
 
 from desk.reports.table import Column, Table, Unit, Value, exact, shown
-from router.tca import PARTS
+from router.costs.shortfall import PARTS
 
 _COLOURS = ("#7b8fa6", "#4c78a8", "#72b7b2", "#f58518", "#e45756", "#b279a2", "#9d755d", "#54a24b")
 

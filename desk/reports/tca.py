@@ -1,6 +1,6 @@
 """The tables of `kerb report tca`: what orders cost, by parent, venue, LP, client or algorithm.
 
-Costs are positive when they cost the desk, and their parts add up to the total (`router.tca`). Basis points are of the
+Costs are positive when they cost the desk, and their parts add up to the total (`router.costs.shortfall`). Basis points are of the
 arrival value (fair value at arrival × quantity), summed before they are divided. Amounts in different quote currencies
 are never added: each has a row of its own. Markouts are means of the move of fair value in the desk's favour.
 """
@@ -15,8 +15,8 @@ from typing import Any
 from desk.reports.evidence import Evidence
 from desk.reports.table import Column, Table, Unit, Value
 from risk.exact import EXACT, ZERO, add
-from router.markouts import HORIZONS_MS
-from router.tca import PARTS, bps
+from router.costs.markouts import HORIZONS_MS
+from router.costs.shortfall import PARTS, bps
 
 MEANINGS = {
     "timing": "the market moved between arrival and decision",

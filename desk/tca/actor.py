@@ -24,11 +24,11 @@ from desk.tca.memory import TcaMemory
 from desk.tca.sight import best_all_in, decision_of
 from desk.tca.tape import TradedVolume
 from desk.tca.trail import KEPT, Trail
-from router.markouts import MarkoutQueue, Traced, look
+from router.costs.markouts import MarkoutQueue, Traced, look
+from router.costs.scorecards import NOT_SENT
+from router.costs.shortfall import CostLine, Decision, LineKind
 from router.orders import INTERNAL, ChildOrder, ChildState, ParentOrder
 from router.panel import LpRound
-from router.scorecards import NOT_SENT
-from router.tca import CostLine, Decision, LineKind
 
 GAP_NS = 5_000_000
 QUOTES_KEPT = 1_000

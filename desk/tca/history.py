@@ -14,10 +14,10 @@ from typing import Any
 import msgspec
 
 from desk.tca.memory import TcaMemory
-from router.markouts import Markout
+from router.costs.markouts import Markout
+from router.costs.scorecards import TcaParameters
+from router.costs.shortfall import PARTS, CostLine
 from router.panel import LpRound
-from router.scorecards import TcaParameters
-from router.tca import PARTS, CostLine
 
 MOST_ROWS = 20_000
 HALFLIVES = 6.0  # after which an order counts a sixty-fourth

@@ -11,10 +11,10 @@ from decimal import Decimal
 import msgspec
 
 from risk.exact import ZERO, add, times
-from router.markouts import ClientMarkouts, Markout
+from router.costs.markouts import ClientMarkouts, Markout
+from router.costs.scorecards import Scorecards, TcaParameters
+from router.costs.shortfall import PARTS, CostLine, LineKind, Parts
 from router.panel import LpRound
-from router.scorecards import Scorecards, TcaParameters
-from router.tca import PARTS, CostLine, LineKind, Parts
 
 
 class CostSum(msgspec.Struct, kw_only=True):

@@ -12,8 +12,8 @@ from math import sqrt
 from desk.market import Market
 from pricing.consolidated import ConsolidatedBook
 from risk.exact import ZERO
+from router.costs.shortfall import Decision
 from router.orders import INTERNAL, ChildOrder
-from router.tca import Decision
 
 FIRST_LEVELS = 16  # enough for most children; four times as many each time it is not
 HALF_NORMAL = 0.3989422804014327  # E[X⁺] = σ·√(τ/2π) of X ~ N(0, σ²τ)

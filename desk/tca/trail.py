@@ -20,8 +20,7 @@ import msgspec
 from adapters.nautilus.outcome import VenueFill
 from desk.tca.tape import Mark, TradedVolume
 from risk.exact import ZERO, add, times
-from router.orders import INTERNAL, ChildOrder, ChildState, ParentOrder, ParentState
-from router.tca import (
+from router.costs.shortfall import (
     CostLine,
     Decision,
     LineKind,
@@ -31,6 +30,7 @@ from router.tca import (
     parent_parts,
     saved_by_cross,
 )
+from router.orders import INTERNAL, ChildOrder, ChildState, ParentOrder, ParentState
 
 KEPT = 2_000
 

@@ -10,7 +10,7 @@ from desk.api.messages import ClientMarkoutView, CostView, ScoreView
 from desk.reports.table import plain
 from desk.tca.memory import CostSum, TcaMemory
 from risk.exact import ZERO
-from router.tca import PARTS, bps
+from router.costs.shortfall import PARTS, bps
 
 _CENT = Decimal("0.01")
 MOST_CLIENTS = 50

@@ -71,7 +71,7 @@ def slippage(
     import json
 
     from desk.errors import ConfigFault
-    from router.slippage_trees import save
+    from router.slippage.trees import save
     from sim.learn.report import lines
     from sim.learn.slippage import now_ns, train
     from sim.tape import TapeFault

@@ -1,7 +1,7 @@
 """What the desk's own orders cost, beside what was known when each was decided: the rows a slippage model is trained on.
 
 One row per child order at an exchange, from a run (`Watcher`, on the engine's clock) or from an archive (`sim.learn.archived`). Features
-are taken in the moment of the decision by the very kernel that trades (`router.slippage_features`), the cost when the order has ended:
+are taken in the moment of the decision by the very kernel that trades (`router.slippage.features`), the cost when the order has ended:
 
     cost = side · (Σ fill price · fill size + unfilled · what the rest costs at that venue by now − size · mid) / (size · mid)
 
@@ -27,8 +27,8 @@ from adapters.nautilus.safe import Safe
 from desk.market import Market
 from pricing.consolidated import ConsolidatedBook
 from router.orders import ChildOrder, ChildState
-from router.slippage import Predictor
-from router.slippage_features import FEATURES, SWEEP, Floats
+from router.slippage.features import FEATURES, SWEEP, Floats
+from router.slippage.predictor import Predictor
 
 
 class Example(msgspec.Struct, frozen=True, kw_only=True):

@@ -18,7 +18,7 @@ from desk.market import SAMPLE_NS, Market
 from pricing.consolidated import BookStatus, ConsolidatedBook, VenueTerms
 from pricing.scale import Scale
 from router.orders import ChildOrder
-from router.slippage import Predictor
+from router.slippage.predictor import Predictor
 from sim.learn.examples import Bench
 
 MAX_AGE_NS = 5_000_000_000

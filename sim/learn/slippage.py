@@ -1,7 +1,7 @@
 """Training: monotone quantile trees on the desk's own orders, judged on orders later than any they were trained on.
 
 The library (extra `ml`) runs here, in a process of its own; the desk reads only the exported file. What is learnt is how many times σ·√w an
-order costs beyond its walk of the book, at P50 and P90 (`router.slippage_trees`); both quantiles are then shifted by what the newest
+order costs beyond its walk of the book, at P50 and P90 (`router.slippage.trees`); both quantiles are then shifted by what the newest
 `CALIBRATED` of the training rows, kept out of the fit, say they lack (split-conformal quantile regression, Romano et al., NeurIPS 2019:
 a constant, so nothing stops growing with size).
 
@@ -21,9 +21,9 @@ from typing import Any
 import numpy as np
 
 from desk.errors import KerbError
-from router import slippage_features as kernel
-from router.slippage_features import FEATURES, GROWING, SWEEP, WAIT, Floats
-from router.slippage_trees import QUANTILES, ModelFile, Quantiles, Tree
+from router.slippage import features as kernel
+from router.slippage.features import FEATURES, GROWING, SWEEP, WAIT, Floats
+from router.slippage.trees import QUANTILES, ModelFile, Quantiles, Tree
 from sim.learn.examples import Examples
 
 FOLDS = 5

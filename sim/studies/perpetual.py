@@ -1,6 +1,6 @@
 """Spot against perpetual on two tapes of the same moment: which of them the router would take, and whether it was right.
 
-Every `step_s` both books are priced for each size and side by `router.routes.choose` (the perpetual taken as tradable). The
+Every `step_s` both books are priced for each size and side by `router.routes.choice.choose` (the perpetual taken as tradable). The
 basis' mean and half-life come from the part of the tape before `train_s` (an AR(1) of the basis, second by second), never from
 what follows. Funding is not on these tapes: it is a parameter. What is counted:
 
@@ -24,9 +24,9 @@ import msgspec
 
 from pricing.consolidated import ConsolidatedBook, VenueTerms
 from pricing.scale import Scale
-from router.perpetual import Perpetual, carry
-from router.route_book import RouteBook, from_live
-from router.routes import Alternative, RouteChoice, RouteKind, RouteRequest, choose
+from router.routes.book import RouteBook, from_live
+from router.routes.choice import Alternative, RouteChoice, RouteKind, RouteRequest, choose
+from router.routes.perpetual import Perpetual, carry
 from sim.events import EventKind, VenueEvent
 from sim.feed import binance_events, binance_instrument_of
 from sim.tape import TapeInfo, scan

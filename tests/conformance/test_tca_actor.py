@@ -23,11 +23,11 @@ from adapters.nautilus.outcome import VenueFill
 from adapters.nautilus.safe import LoopSafe, Safe
 from desk.tca.actor import GAP_NS, TcaActor
 from desk.tca.memory import TcaMemory
-from router.markouts import HORIZONS_MS, MS, Markout
+from router.costs.markouts import HORIZONS_MS, MS, Markout
+from router.costs.scorecards import TcaParameters
+from router.costs.shortfall import CostLine
 from router.orders import INTERNAL, ChildOrder, ChildState, ParentOrder
 from router.panel import LpAnswer, LpRound
-from router.scorecards import TcaParameters
-from router.tca import CostLine
 from tests.oracles import ledger_records as make
 
 INSTRUMENT = TestInstrumentProvider.btcusdt_binance()

@@ -23,10 +23,10 @@ from adapters.clickhouse.spool import SpoolWriter, read_status
 from desk.cli import main
 from desk.tca.history import recall
 from desk.tca.memory import TcaMemory
-from router.markouts import HORIZONS_MS, MS, Traced, look
+from router.costs.markouts import HORIZONS_MS, MS, Traced, look
+from router.costs.scorecards import TcaParameters
+from router.costs.shortfall import PARTS, CostLine, LineKind, Parts
 from router.panel import LpAnswer, LpRound
-from router.scorecards import TcaParameters
-from router.tca import PARTS, CostLine, LineKind, Parts
 from tests.oracles import ledger_records as make
 
 S = 10**9

@@ -6,8 +6,8 @@ from math import isnan, sqrt
 
 import numpy as np
 
-from router.slippage_features import DAY_SQRT, FEATURES, GROWING, NEAR, TURNOVER
-from router.slippage_trees import ModelFile, Tree
+from router.slippage.features import DAY_SQRT, FEATURES, GROWING, NEAR, TURNOVER
+from router.slippage.trees import ModelFile, Tree
 
 Levels = list[tuple[int, int]]  # (ticks, lots), best first
 

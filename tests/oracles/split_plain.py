@@ -1,6 +1,6 @@
 """The exact splitter in plain Python: a second, slower reading of the same problem, to hold the kernel against.
 
-Best-first branch and bound over `router.problem` blocks. It differs from `router.search` where it matters most: lots are
+Best-first branch and bound over `router.exact.problem` blocks. It differs from `router.exact.search` where it matters most: lots are
 combined by recursion over remembered values, and lots outside the chain are only branched on, so that rare odd requests
 end at the node limit unproven.
 """
@@ -12,7 +12,7 @@ from functools import reduce
 from heapq import heappop, heappush
 from math import gcd
 
-from router.problem import Block, Problem
+from router.exact.problem import Block, Problem
 
 FREE, OPEN, CLOSED = 0, 1, 2
 CHILD_PRICE_STEPS = 12

@@ -1,6 +1,6 @@
 """What orders cost, worked out again from the archive's plain rows: dictionaries for books, rationals for money.
 
-Shares no code with `router.tca` or `desk.tca`. Rows are dictionaries by column name, times in ns.
+Shares no code with `router.costs.shortfall` or `desk.tca`. Rows are dictionaries by column name, times in ns.
 """
 
 from __future__ import annotations

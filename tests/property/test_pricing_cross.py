@@ -18,10 +18,10 @@ from pricing.offers import Venue
 from pricing.scale import Scale
 from pricing.synthetic import MOST, _quotient
 from pricing.triangle import Form, form_of
-from router.request import SplitRequest
-from router.route_book import RouteBook, compose, fair_of, virtual_book, walk
-from router.routes import RouteKind, RouteRequest, choose, second_side
-from router.split import split
+from router.exact.request import SplitRequest
+from router.exact.split import split
+from router.routes.book import RouteBook, compose, fair_of, virtual_book, walk
+from router.routes.choice import RouteKind, RouteRequest, choose, second_side
 from tests.oracles.cross import composed, exact_cost, merged
 
 NOW = 1_000_000_000

@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 
 from pricing.consolidated import ConsolidatedBook, VenueTerms
 from pricing.scale import Scale
-from router import layout, merge
-from router.live import Verdict, splitter
-from router.request import Book, SplitQuote, SplitRequest
-from router.result import SplitResult
-from router.split import split, split_book
+from router.exact.request import Book, SplitQuote, SplitRequest
+from router.exact.result import SplitResult
+from router.exact.split import split
+from router.live import layout, merge
+from router.live.split import split_book
+from router.live.splitter import Verdict, splitter
 from tests.oracles import split_check, split_milp
 
 NOW = 10**9

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from pricing.consolidated import ConsolidatedBook, VenueTerms
 from pricing.scale import Scale
-from router import slippage_features as kernel
-from router.slippage import Predictor, Source
-from router.slippage_features import FEATURES, GROWING, WAIT
-from router.slippage_trees import ModelFault, ModelFile, Quantiles, Tree, load, save
+from router.slippage import features as kernel
+from router.slippage.features import FEATURES, GROWING, WAIT
+from router.slippage.predictor import Predictor, Source
+from router.slippage.trees import ModelFault, ModelFile, Quantiles, Tree, load, save
 from tests.oracles import slippage as twin
 
 NOW = 1_700_000_000_000_000_000

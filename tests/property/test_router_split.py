@@ -12,15 +12,15 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from router import wide
-from router.arena import ACTIVE, AMOUNT, BLOCK, FREE, HEADER, ITEM, ITEMS, LEAST, MOST, PATIENCE, REACH, STATE
-from router.chain import classify
-from router.explain import answer
-from router.pack import Packed
-from router.problem import Problem
-from router.relax import build, item_cost, select
-from router.request import parse
-from router.split import SplitResult, split
+from router.exact import wide
+from router.exact.arena import ACTIVE, AMOUNT, BLOCK, FREE, HEADER, ITEM, ITEMS, LEAST, MOST, PATIENCE, REACH, STATE
+from router.exact.chain import classify
+from router.exact.explain import answer
+from router.exact.pack import Packed
+from router.exact.problem import Problem
+from router.exact.relax import build, item_cost, select
+from router.exact.request import parse
+from router.exact.split import SplitResult, split
 from tests.oracles import split_check, split_milp, split_plain, split_requests
 
 

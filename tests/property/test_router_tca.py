@@ -8,7 +8,7 @@ from fractions import Fraction
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from router.tca import PARTS, CostLine, Decision, LineKind, Traded, child_parts, parent_parts
+from router.costs.shortfall import PARTS, CostLine, Decision, LineKind, Traded, child_parts, parent_parts
 
 prices = st.decimals(min_value="0.00000001", max_value="999999", places=8)
 sizes = st.decimals(min_value="0.00000001", max_value="9999", places=8)

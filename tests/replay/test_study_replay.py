@@ -18,8 +18,8 @@ from nautilus_trader.model.objects import FIXED_PRECISION
 from adapters.nautilus.book import BookDeltas, levels_of
 from desk.market import Market
 from router.orders import ChildOrder, ChildState
-from router.slippage_features import FEATURES
-from router.slippage_trees import load
+from router.slippage.features import FEATURES
+from router.slippage.trees import load
 from sim.learn.cli import learn
 from sim.learn.examples import Watcher, collected
 from sim.learn.relive import Listing, Lived, Message, Top, relive

@@ -20,9 +20,9 @@ from adapters.clickhouse.tap import ArchiveTap
 from desk.api.messages import DeskState
 from desk.tca.history import recall
 from desk.tca.view import client_markouts, scorecards
-from router.markouts import HORIZONS_MS
-from router.scorecards import TcaParameters
-from router.tca import PARTS
+from router.costs.markouts import HORIZONS_MS
+from router.costs.scorecards import TcaParameters
+from router.costs.shortfall import PARTS
 from sim.replay.command import prepare_generated, replay
 from sim.replay.run import run_desk
 from tests.oracles.tca_shortfall import Costs, books_at, child_costs, traded_between

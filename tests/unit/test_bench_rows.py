@@ -10,9 +10,9 @@ from benchmarks.cli import SUITES, bench
 from benchmarks.orders import order
 from benchmarks.report import table
 from benchmarks.row import at, rows, side_by_side
-from router.arena import ACTIVE, AMOUNT, ITEM, ITEMS
-from router.problem import Problem
-from router.relax import select
+from router.exact.arena import ACTIVE, AMOUNT, ITEM, ITEMS
+from router.exact.problem import Problem
+from router.exact.relax import select
 
 
 def test_a_row_is_p50_p99_and_the_ratio_to_each_peer() -> None:

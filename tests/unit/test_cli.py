@@ -156,7 +156,7 @@ def test_an_interrupt_exits_130(kerb: Kerb, request_file: str, monkeypatch: pyte
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("router.split.split", interrupted)
+    monkeypatch.setattr("router.exact.split.split", interrupted)
     assert kerb("split", "--request", request_file).code == 130
 
 
@@ -164,7 +164,7 @@ def test_a_fault_that_passes_exits_3(kerb: Kerb, request_file: str, monkeypatch:
     def busy(*_: object, **__: object) -> None:
         raise TemporaryFault("the archive is held by another process")
 
-    monkeypatch.setattr("router.split.split", busy)
+    monkeypatch.setattr("router.exact.split.split", busy)
     ran = kerb("split", "--request", request_file)
     assert ran.code == 3 and "held by another process" in ran.err
 

@@ -24,7 +24,7 @@ from risk.limits import RiskLimits
 from risk.state import RiskState
 from router.messages import ParentRequest
 from router.orders import ParentOrder, ParentState
-from router.routes import RouteChoice, RouteKind
+from router.routes.choice import RouteChoice, RouteKind
 
 NOW = 5_000_000_000
 BANDS = {"ETH": Band(soft=Decimal(5), hard=Decimal(100)), "BTC": Band(soft=Decimal("0.3"), hard=Decimal(5))}

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from router.slippage_features import FEATURES, GROWING, SWEEP, WAIT
-from router.slippage_trees import ModelFile, Quantiles, load, save
+from router.slippage.features import FEATURES, GROWING, SWEEP, WAIT
+from router.slippage.trees import ModelFile, Quantiles, load, save
 from sim.learn.examples import Examples
 from sim.learn.report import lines
 from sim.learn.slippage import TrainingFault, _exported, train, walk_forward

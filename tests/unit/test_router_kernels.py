@@ -44,8 +44,8 @@ from benchmarks.orders import order
 from benchmarks.live_orders import arguments, live_book
 from pricing.parameters import PricingParameters
 from pricing.rungs import Ladder
-from router.live import Verdict, splitter
-from router.split import split_book
+from router.live.splitter import Verdict, splitter
+from router.live.split import split_book
 
 verdicts = set()
 for seed in range(40):
@@ -78,10 +78,12 @@ def test_a_warmed_process_compiles_nothing_more() -> None:
 
 def test_a_kernel_s_digest_follows_what_it_calls(tmp_path: Path) -> None:
     """The constants of the layout are in other files than the kernels that contain them."""
-    names = kernel_cache.sources("router.fast")
-    assert {"router.fast", "router.merge", "router.place", "router.layout", "pricing.arena"} <= set(names)
-    assert kernel_cache.digest("router.fast") == kernel_cache.digest("router.fast")
-    assert kernel_cache.digest("router.fast") != kernel_cache.digest("router.merge")
+    names = kernel_cache.sources("router.live.fast")
+    assert {"router.live.fast", "router.live.merge", "router.live.place", "router.live.layout", "pricing.arena"} <= set(
+        names
+    )
+    assert kernel_cache.digest("router.live.fast") == kernel_cache.digest("router.live.fast")
+    assert kernel_cache.digest("router.live.fast") != kernel_cache.digest("router.live.merge")
 
 
 STALE = """

@@ -6,7 +6,7 @@ from decimal import Decimal as D
 
 import pytest
 
-from router.markouts import HORIZONS_MS, MS, ClientMarkouts, Markout, MarkoutQueue, Traced, look
+from router.costs.markouts import HORIZONS_MS, MS, ClientMarkouts, Markout, MarkoutQueue, Traced, look
 
 
 def trade(n: int, ts_ms: int, *, side: str = "buy", fair: str | None = "100", price: str = "100.5") -> Traced:

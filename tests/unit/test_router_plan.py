@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from adapters.nautilus.lp import LpLadder, LpNoQuote, LpQuote, LpRfq, LpRung
 from router.accounting import Work
 from router.backoff import Backoff
+from router.exact.split import SplitChild
 from router.ids import OrderIds, base36
 from router.orders import ChildOrder, ParentOrder
 from router.panel import LpPanel, LpRound
 from router.parameters import RouterParameters
 from router.plan import Terms, floor_to, limit_of, plan_children, too_small, usable
 from router.run import Run, Runs
-from router.split import SplitChild
 
 D = Decimal
 TERMS = Terms(tick=D("0.1"), lot=D("0.001"), min_quantity=D("0.01"), min_notional=D(10))

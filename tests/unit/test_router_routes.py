@@ -11,10 +11,10 @@ import pytest
 from click.testing import CliRunner
 
 from pricing.offers import Venue
-from router.cli_route import route
-from router.perpetual import Perpetual, carry, payments_in
-from router.route_book import RouteBook
-from router.routes import Alternative, RouteKind, RouteRequest, choose
+from router.routes.book import RouteBook
+from router.routes.choice import Alternative, RouteKind, RouteRequest, choose
+from router.routes.cli import route
+from router.routes.perpetual import Perpetual, carry, payments_in
 
 EXAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "route.json"
 

@@ -7,11 +7,11 @@ from random import Random
 
 import pytest
 
-from router.decay import Decayed, Window
-from router.markouts import Traced, look
+from router.costs.decay import Decayed, Window
+from router.costs.markouts import Traced, look
+from router.costs.scorecards import Scorecards, TcaParameters
+from router.costs.shortfall import CostLine, LineKind, Parts
 from router.panel import LpAnswer, LpRound
-from router.scorecards import Scorecards, TcaParameters
-from router.tca import CostLine, LineKind, Parts
 
 S = 10**9
 LONG = TcaParameters(halflife_h=1e9, prior_n=20.0)  # nothing fades

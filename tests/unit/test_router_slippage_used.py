@@ -13,9 +13,9 @@ from desk.compose import build_desk
 from desk.errors import ConfigFault
 from pricing.consolidated import ConsolidatedBook, VenueTerms
 from pricing.scale import Scale
-from router.baselines import POLICIES, best_venue, pro_rata
-from router.request import SplitQuote
-from router.split import split_book
+from router.exact.request import SplitQuote
+from router.live.baselines import POLICIES, best_venue, pro_rata
+from router.live.split import split_book
 from sim.replay.command import prepare_generated
 from sim.replay.ledger import MemoryLedger
 from sim.studies.parents import run_parents, script_parents, sizes_of, wide
@@ -99,7 +99,7 @@ def test_no_baseline_is_cheaper_than_the_exact_split() -> None:
 @pytest.mark.parametrize("word", ["prior", "model"])
 def test_a_desk_routes_with_expected_slippage(word: str, tmp_path: Path) -> None:
     path = tmp_path / "model.json"
-    from router.slippage_trees import save
+    from router.slippage.trees import save
 
     save(model_file(split(6, 1.0, 0.2, 0.6)), path)
     job = prepare_generated(20.0, seed=2)

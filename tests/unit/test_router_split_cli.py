@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from router.cli import split
+from router.exact.cli import split
 
 VENUE = {
     "venue": "A",

@@ -6,7 +6,7 @@ from decimal import Decimal as D
 
 import pytest
 
-from router.tca import (
+from router.costs.shortfall import (
     PARTS,
     CostLine,
     Decision,

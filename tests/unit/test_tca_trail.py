@@ -12,9 +12,9 @@ from desk.tca.memory import TcaMemory
 from desk.tca.tape import TradedVolume
 from desk.tca.trail import KEPT, Trail
 from risk.exact import add
+from router.costs.scorecards import TcaParameters
+from router.costs.shortfall import CostLine, Decision, LineKind
 from router.orders import INTERNAL, ChildOrder, ChildState, ParentOrder, ParentState
-from router.scorecards import TcaParameters
-from router.tca import CostLine, Decision, LineKind
 
 SYMBOL = "BTC/USDT"
 

@@ -14,15 +14,15 @@ from typing import Any
 
 from pricing.consolidated import FEE_ONE, BookStatus, ConsolidatedBook
 from risk.exact import ZERO, add
+from router.exact.request import SplitQuote
+from router.exact.result import SplitChild, SplitResult
+from router.live.split import split_book
 from router.plan import floor_to
-from router.request import SplitQuote
-from router.result import SplitChild, SplitResult
-from router.split import split_book
 
 BAND_BPS = 5
 
 
-Split = Callable[..., SplitResult]  # the splitter's call, `router.split.split_book`
+Split = Callable[..., SplitResult]  # the splitter's call, `router.live.split.split_book`
 
 
 def best_venue(

@@ -1,6 +1,6 @@
 """What the certified kernel leaves open, proven by the search: the words of an order turned into the search's arena and back.
 
-Same books, same caps, same slopes as `router.fast` reads them, so both answer the same question; fixed costs and quotes that
+Same books, same caps, same slopes as `router.live.fast` reads them, so both answer the same question; fixed costs and quotes that
 may be taken in part come in here. Slopes are taken relative to the least one and divided by a common divisor of all money,
 which is exact. When a number does not fit, `WIDE_NUMBERS` says so and nothing was solved.
 """
@@ -11,8 +11,8 @@ import numpy as np
 from numba import njit
 
 from pricing.book import H_DEPTH
-from router import arena
-from router.arena import (
+from router.exact import arena
+from router.exact.arena import (
     AT,
     BLOCK,
     BLOCKS,
@@ -32,9 +32,10 @@ from router.arena import (
     SEGMENTS,
     TOLERANCE,
 )
-from router.arena import TAKEN as BLOCK_TAKEN
-from router.fast import TOO_LARGE, prepare
-from router.layout import (
+from router.exact.arena import TAKEN as BLOCK_TAKEN
+from router.exact.search import solve
+from router.live.fast import TOO_LARGE, prepare
+from router.live.layout import (
     BLOCK_OF,
     CAP_LOTS,
     CAP_NOTIONAL,
@@ -68,10 +69,9 @@ from router.layout import (
     Array,
     U,
 )
-from router.layout import LOT as VENUE_LOT
-from router.layout import LOW as VENUE_LOW
-from router.merge import shown
-from router.search import solve
+from router.live.layout import LOT as VENUE_LOT
+from router.live.layout import LOW as VENUE_LOW
+from router.live.merge import shown
 
 READY, WIDE_NUMBERS = 0, -1  # beyond int64: nothing was solved
 PATIENT = 180_000  # steps of the search, 5 to 6 ns each: below 1.2 ms with all that is around them

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from numba import njit
 
-from router.arena import (
+from router.exact.arena import (
     ACTIVE,
     ADD,
     AMOUNT,
@@ -75,7 +75,7 @@ from router.arena import (
     WIDEST,
     Array,
 )
-from router.relax import divisor, item_cost, select, tired
+from router.exact.relax import divisor, item_cost, select, tired
 
 LOST = -1  # no answer: neither a cost nor impossible
 TURNS = 3  # windows of 1, 4 and 16 steps

@@ -16,7 +16,7 @@ from bisect import bisect_left, bisect_right
 from decimal import Context, Decimal, Inexact
 
 from pricing.scale import EXACT
-from router.request import Book, SplitQuote, SplitRequest
+from router.exact.request import Book, SplitQuote, SplitRequest
 
 WIDE = Context(prec=400, traps=[Inexact])  # no number of a request needs more digits
 

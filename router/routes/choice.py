@@ -11,7 +11,7 @@ cross), + = we pay, and the parts add up to the total exactly:
     close     of a perpetual: half-spread and fee to leave it again
     leg_risk  the second leg is worked while the first is filled: k·σ₂·√latency of its value
 
-The direct side is solved by the exact splitter, the synthetic one is a convex virtual book (`router.route_book`) that is
+The direct side is solved by the exact splitter, the synthetic one is a convex virtual book (`router.routes.book`) that is
 merged with the direct venues in the same exact split. Two routes never take from the same book in one plan. An expected
 cost decides (`leg_risk`, `funding` and `basis` count); the least total wins, direct first, then fewer legs, on a tie.
 """
@@ -28,10 +28,10 @@ from typing import Any
 import msgspec
 
 from pricing.triangle import Form, form_of
-from router.perpetual import Perpetual, carry
-from router.request import Book, SplitRequest
-from router.result import SplitChild, SplitResult
-from router.route_book import (
+from router.exact.request import Book, SplitRequest
+from router.exact.result import SplitChild, SplitResult
+from router.exact.split import NODE_LIMIT, split
+from router.routes.book import (
     BPS,
     Piece,
     RouteBook,
@@ -42,7 +42,7 @@ from router.route_book import (
     virtual_book,
     walk,
 )
-from router.split import NODE_LIMIT, split
+from router.routes.perpetual import Perpetual, carry
 
 _NONE = Decimal(0)
 _TINY = Decimal("1e-9")  # bps

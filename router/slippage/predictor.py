@@ -1,6 +1,6 @@
 """`Predictor`: what a marketable order will cost at a venue, P50 and P90, before it is sent.
 
-Answers from a trained model (`router.slippage_trees`) while that may be trusted, from theory (`router.slippage_features.prior`) otherwise:
+Answers from a trained model (`router.slippage.trees`) while that may be trusted, from theory (`router.slippage.features.prior`) otherwise:
 no model, an expired one, or a market unlike anything it was trained on. An order larger than any in training is never predicted cheaper
 than theory says, so a bigger order is never cheaper. It says in the log, once a reason, that it falls back. One thread.
 
@@ -20,9 +20,9 @@ from typing import NamedTuple
 import numpy as np
 
 from pricing.consolidated import ConsolidatedBook
-from router import slippage_features as kernel
-from router.slippage_features import Floats
-from router.slippage_trees import LARGER, OUTSIDE, Quantiles, load
+from router.slippage import features as kernel
+from router.slippage.features import Floats
+from router.slippage.trees import LARGER, OUTSIDE, Quantiles, load
 
 MOST_LOADING_BPS = 50.0  # a prediction beyond it says that something else is wrong
 PRIOR = "prior"  # the configuration's word for theory alone

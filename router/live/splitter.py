@@ -1,7 +1,7 @@
 """Splitting over live books in integers alone: the order laid out beside the books' arena, answered by compiled code.
 
-`LiveSplitter.solve` asks `router.fast`, which certifies most orders in a microsecond or two; where it cannot (`verdict` says
-why) `router.prove` searches the same words, and tells the true gap when its nodes end. None is left for the search in
+`LiveSplitter.solve` asks `router.live.fast`, which certifies most orders in a microsecond or two; where it cannot (`verdict` says
+why) `router.live.prove` searches the same words, and tells the true gap when its nodes end. None is left for the search in
 Python's integers: numbers off the books' grid or too large for it. Money comes out exact: integer notionals times fees.
 
 Two things weigh in the choice and never in money: a venue's expected slippage (ppm of the price, as if its fee were higher)
@@ -20,9 +20,10 @@ from weakref import WeakKeyDictionary
 
 from pricing.consolidated import FEE_ONE, ConsolidatedBook, VenueTerms
 from pricing.scale import EXACT
-from router import arena, fast, layout, prove
-from router.request import SplitQuote
-from router.result import SplitChild, SplitResult
+from router.exact import arena
+from router.exact.request import SplitQuote
+from router.exact.result import SplitChild, SplitResult
+from router.live import fast, layout, prove
 
 FEE_DECIMALS = 8
 ZERO = Decimal(0)

@@ -1,10 +1,10 @@
 """The certified fast path: an ordinary order over live books and all-or-none quotes, in one kernel call without allocation.
 
-1. The relaxation takes the cheapest levels of all venues first (`router.merge`). When it is a plan already and there are
+1. The relaxation takes the cheapest levels of all venues first (`router.live.merge`). When it is a plan already and there are
    no quotes it is the optimum, and nothing more is done.
 2. Its prefix bounds every admissible subset of the quotes from below: LB(S) = prefix(total − size of S) + cost of S. The
    tangent at the end of the prefix bounds that again; only subsets that could still be best pay for the search.
-3. The subset of the least bound is turned into a plan (`router.place`): merge what it leaves, drop venues below their
+3. The subset of the least bound is turned into a plan (`router.live.place`): merge what it leaves, drop venues below their
    minimum or beyond the child count and merge again, cut to whole lots and place the rest where it is cheapest.
 4. A plan whose cost is within the tolerance of the least bound is certified. Otherwise the next subsets are tried, and
    when none certifies the answer says why, and the exact search decides.
@@ -18,7 +18,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from router.layout import (
+from router.live.layout import (
     CHOICE,
     END,
     F_BASE,
@@ -68,8 +68,8 @@ from router.layout import (
     Floats,
     U,
 )
-from router.merge import cut, locate, relax, relaxed
-from router.place import EXCHANGED, NOWHERE, PLACED, STRAIGHT, exchange, settle, whole, write
+from router.live.merge import cut, locate, relax, relaxed
+from router.live.place import EXCHANGED, NOWHERE, PLACED, STRAIGHT, exchange, settle, whole, write
 
 CERTIFIED = 0
 TOO_LARGE, UNFILLED, UNPLACED, WIDE = 1, 2, 3, 4  # numbers; books and quotes hold too little; no plan; gap too wide

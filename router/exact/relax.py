@@ -7,14 +7,14 @@ A block that is not decided costs its convex envelope: from nothing a straight l
 average cost with everything that using it costs at all, then its own slopes. The line is made of integers: `SLOPE` an
 atom, one more for the last `REST` atoms before the knee, so it meets the true cost there exactly and is nowhere above.
 
-Integers only, so the same lines are right in int64 and, interpreted (`router.wide`), in integers of any size.
+Integers only, so the same lines are right in int64 and, interpreted (`router.exact.wide`), in integers of any size.
 """
 
 from __future__ import annotations
 
 from numba import njit
 
-from router.arena import (
+from router.exact.arena import (
     ACTIVE,
     AMOUNT,
     AT,

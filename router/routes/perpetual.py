@@ -22,7 +22,7 @@ from decimal import ROUND_HALF_EVEN, Decimal
 import msgspec
 
 from pricing.offers import Venue
-from router.route_book import BPS, RouteBook
+from router.routes.book import BPS, RouteBook
 
 _TINY = Decimal("1e-9")
 

@@ -6,6 +6,8 @@ from typing import IO
 
 import click
 
+from pricing.cli import Malformed
+
 
 @click.command()
 @click.option("--request", "source", type=click.File("rb"), required=True, help="JSON request, - for stdin.")
@@ -14,18 +16,16 @@ import click
 @click.option("--json", "as_json", is_flag=True, help="JSON only (always on stdout): --explain says nothing.")
 def split(source: IO[bytes], gap_bps: str, explain: bool, as_json: bool) -> None:
     """Split one order over venue books and LP quotes at the least all-in cost."""
-    from router.explain import answer, narrate
-    from router.request import SplitFault, number, parse
-    from router.split import split as solve
+    from router.exact.explain import answer, narrate
+    from router.exact.request import SplitFault, number, parse
+    from router.exact.split import split as solve
 
     try:
         gap = number(gap_bps, "--gap-bps")
         request = parse(source.read())
         result = solve(request, gap_bps=gap)
     except SplitFault as fault:
-        refusal = click.ClickException(" ".join(str(fault).split()))
-        refusal.exit_code = 2
-        raise refusal from None
+        raise Malformed(" ".join(str(fault).split())) from None
     click.echo(answer(result))
     if explain and not as_json:
         for line in narrate(request, result):

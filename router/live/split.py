@@ -1,85 +1,25 @@
-"""`split`: one order over venue books and LP quotes at the least all-in cost, with the proof's bound.
+"""`split_book`: the same split as `router.exact.split`, of live books and in microseconds.
 
-Exact in and out: decimals become integers of any size (`router.problem`), the search is over integers (`router.search`),
-money comes back as decimals without loss. First as much of the quantity as the rules allow, then the least cost;
-`optimal` is said only when it is proven. `split_book` asks the same of live books.
+Compiled code answers all that lies on the books' own grid (`router.live.splitter`); what does not (an LP's price with more
+digits than the books have) becomes a request and is solved from decimals.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from decimal import ROUND_CEILING, Decimal
+from decimal import Decimal
 
 from pricing.consolidated import BookStatus, ConsolidatedBook
-from router.layout import PPM
-from router.live import splitter
-from router.pack import Packed, Solution
-from router.problem import Problem
-from router.request import Book, SplitFault, SplitQuote, SplitRequest
-from router.result import SplitChild, SplitResult
+from router.exact.request import Book, SplitFault, SplitQuote, SplitRequest
+from router.exact.result import SplitResult
+from router.exact.split import DEFAULT_GAP_BPS, split
+from router.live.layout import PPM
+from router.live.splitter import NODE_LIMIT, splitter
 
-DEFAULT_GAP_BPS = Decimal("0.01")
-NODE_LIMIT = 20_000  # offline; about 0.2 ms each
-LIVE_NODE_LIMIT = 2_000  # of compiled code, which ends sooner by `router.prove.PATIENT`: the event loop must not wait
-PLAIN_NODE_LIMIT = 60  # in Python
-LIVE_DEPTH = 400
+PLAIN_NODE_LIMIT = 60  # of a request with numbers beyond int64, which is not compiled
+DEPTH = 400
 _NO_SLIPPAGE: Mapping[str, Decimal] = {}
 _NO_HAIRCUT: Mapping[str, int] = {}
-
-__all__ = ["SplitChild", "SplitFault", "SplitQuote", "SplitRequest", "SplitResult", "split", "split_book"]
-
-
-def split(request: SplitRequest, *, gap_bps: Decimal = DEFAULT_GAP_BPS, node_limit: int = NODE_LIMIT) -> SplitResult:
-    """Answer a request. The cost is within `gap_bps` of the least one, or `gap_bps` of the answer says how far it may
-    be."""
-    problem = Problem(request)
-    return _result(problem, Packed(problem, node_limit).solve(int(gap_bps * 10**5)))
-
-
-def _result(problem: Problem, found: Solution) -> SplitResult:
-    children = []
-    rejection = 0
-    for block, atoms in zip(problem.blocks, found.taken, strict=True):
-        if not atoms:
-            continue
-        rejection += problem.rejection(block, atoms)
-        children.append(
-            SplitChild(
-                venue="" if block.quote_id else block.name,
-                lp=block.name if block.quote_id else "",
-                quote_id=block.quote_id,
-                limit_price=block.worst(atoms),
-                quantity=plain(problem.size(atoms)),
-            )
-        )
-    cost, bound = found.cost - rejection, found.bound - rejection
-    gap = Decimal(0)
-    if bound < cost:
-        gap = (Decimal(cost - bound) * 10_000 / abs(cost)).quantize(Decimal("1e-9"), ROUND_CEILING)
-    return SplitResult(
-        side=problem.request.side,
-        filled=plain(problem.size(found.filled)),
-        unfilled=plain(problem.size(problem.quantity - found.filled)),
-        cost=plain(problem.money(cost)),
-        bound=plain(problem.money(bound)),
-        gap_bps=gap,
-        optimal=found.proven,
-        children=children,
-        nodes=found.nodes,
-    )
-
-
-def plain(value: Decimal) -> Decimal:
-    """The same number without trailing zeros and without an exponent, whatever its length."""
-    sign, digits, exponent = value.as_tuple()
-    assert isinstance(exponent, int)
-    kept = list(digits)
-    while exponent < 0 and len(kept) > 1 and kept[-1] == 0:
-        kept.pop()
-        exponent += 1
-    if kept == [0]:
-        return Decimal(0)
-    return Decimal((sign, tuple(kept), exponent))
 
 
 def split_book(
@@ -97,10 +37,10 @@ def split_book(
     slippage_bps: Mapping[str, Decimal] = _NO_SLIPPAGE,
     haircut_ppm: Mapping[str, int] = _NO_HAIRCUT,
     gap_bps: Decimal = DEFAULT_GAP_BPS,
-    node_limit: int = LIVE_NODE_LIMIT,
+    node_limit: int = NODE_LIMIT,
 ) -> SplitResult:
     """Split over the live venues of `book` that are not excluded. `side` is ours. Compiled code settles all that is on the
-    books' grid (`router.live`), the exact search in Python's integers the rest.
+    books' grid (`router.live.splitter`), `router.exact.split` the rest.
 
     `balances`: what each venue's account can spend (quote currency for a buy, base for a sell); a venue not in it is
     unlimited. `exclude` names venues and LPs. `slippage_bps`: what a venue is expected to cost beyond its book; it weighs in
@@ -167,7 +107,7 @@ def _levels(
     scale = book.scale
     wanted = scale.lots_up(quantity)
     levels = []
-    for ticks, displayed in book.side_levels(venue, side, LIVE_DEPTH):
+    for ticks, displayed in book.side_levels(venue, side, DEPTH):
         lots = displayed * share_ppm // PPM
         if lots == 0:
             continue

@@ -1,12 +1,12 @@
 """Branch and bound over blocks in one kernel: first the most quantity, then the least cost, proven.
 
 A node says of every block whether it is free, open (takes at least its low) or closed. Its bound relaxes what is not
-decided (`router.relax`: convex envelopes, the child count and one-quote-per-LP dropped or, for the count, priced by a
-Lagrange multiplier) and keeps lots (`router.chain`). A node whose relaxed solution breaks no rule at the bound's cost is
+decided (`router.exact.relax`: convex envelopes, the child count and one-quote-per-LP dropped or, for the count, priced by a
+Lagrange multiplier) and keeps lots (`router.exact.chain`). A node whose relaxed solution breaks no rule at the bound's cost is
 finished; otherwise it branches on a block that breaks one. Best bound first, so the bound on top is the bound of the whole
 search. When everything is decided and lots outside the chain remain, their residues are tried one by one, depth first.
 
-`solve(arena)` reads and writes the words that `router.arena` lists. No allocation, no recursion, no exception; the GIL is
+`solve(arena)` reads and writes the words that `router.exact.arena` lists. No allocation, no recursion, no exception; the GIL is
 released; it ends after a[NODES] nodes with the best plan and its true bound.
 """
 
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from numba import njit
 
-from router.arena import (
+from router.exact.arena import (
     ACTIVE,
     AMOUNT,
     BLOCK,
@@ -90,8 +90,8 @@ from router.arena import (
     Array,
     X,
 )
-from router.chain import attainable, chain_cost, classify, odd_cost, rough
-from router.relax import block_cost, build, divisor, item_cost, select, tired
+from router.exact.chain import attainable, chain_cost, classify, odd_cost, rough
+from router.exact.relax import block_cost, build, divisor, item_cost, select, tired
 
 ROUGH, RESIDUES, NOTHING = -1, -2, -3  # what a node waits for instead of a block to decide
 PRICE_STEPS = 12

@@ -13,7 +13,7 @@ from __future__ import annotations
 from numba import njit
 
 from pricing.book import H_DEPTH, HEADER, V_COUNT, VENUE_WORDS, side_base
-from router.layout import (
+from router.live.layout import (
     AT,
     CAP_LOTS,
     CAP_NOTIONAL,

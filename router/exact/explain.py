@@ -7,8 +7,8 @@ from decimal import Decimal
 
 import msgspec
 
-from router.request import SplitRequest
-from router.split import SplitResult, split
+from router.exact.request import SplitRequest
+from router.exact.split import SplitResult, split
 
 
 def text(value: Decimal) -> str:

@@ -17,7 +17,7 @@ from decimal import Decimal
 
 import msgspec
 
-from router.decay import Decayed
+from router.costs.decay import Decayed
 
 MS = 1_000_000
 HORIZONS_MS = (100, 1_000, 10_000, 60_000, 300_000)

@@ -6,6 +6,8 @@ from typing import IO
 
 import click
 
+from pricing.cli import Malformed
+
 
 @click.command()
 @click.option("--request", "source", type=click.File("rb"), required=True, help="JSON request, - for stdin.")
@@ -13,17 +15,15 @@ import click
 @click.option("--json", "as_json", is_flag=True, help="JSON only (always on stdout): --explain says nothing.")
 def route(source: IO[bytes], explain: bool, as_json: bool) -> None:
     """Choose how to get an exposure: one book, two books through a third currency, both, or a perpetual."""
-    from router.request import SplitFault
-    from router.route_request import answer, narrate, parse
-    from router.routes import choose
+    from router.exact.request import SplitFault
+    from router.routes.choice import choose
+    from router.routes.request import answer, narrate, parse
 
     try:
         asked = parse(source.read())
         choice = choose(asked.request, asked.books, perpetuals=asked.perpetuals)
     except SplitFault as fault:
-        refusal = click.ClickException(" ".join(str(fault).split()))
-        refusal.exit_code = 2
-        raise refusal from None
+        raise Malformed(" ".join(str(fault).split())) from None
     click.echo(answer(choice, asked.refused))
     if explain and not as_json:
         for line in narrate(choice, asked.refused):

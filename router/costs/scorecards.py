@@ -16,11 +16,11 @@ from __future__ import annotations
 
 import msgspec
 
-from router.decay import Decayed, Window
-from router.markouts import HORIZONS_MS, Averages, Markout
+from router.costs.decay import Decayed, Window
+from router.costs.markouts import HORIZONS_MS, Averages, Markout
+from router.costs.shortfall import CostLine, LineKind, planned_slippage_bps
 from router.orders import ChildState
 from router.panel import LpRound
-from router.tca import CostLine, LineKind, planned_slippage_bps
 
 NOT_SENT = "not sent"  # how the reason of a child begins that never left
 AFTER_REJECT_MS = 1_000

@@ -1,4 +1,4 @@
-"""The split's arena: one flat int64 array that holds the order, the scratch, the tree and the answer of `router.search`.
+"""The split's arena: one flat int64 array that holds the order, the scratch, the tree and the answer of `router.exact.search`.
 
 Whoever asks fills the header's first words and one row a block (a venue or a quote), with its levels beside it; nothing
 else is needed, no decimals, no objects:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from math import gcd
 
-from router import wide
-from router.arena import (
+from router.exact import wide
+from router.exact.arena import (
     AT,
     BLOCK,
     BOUND,
@@ -39,8 +39,8 @@ from router.arena import (
     segments_at,
     words,
 )
-from router.problem import Problem
-from router.search import solve
+from router.exact.problem import Problem
+from router.exact.search import solve
 
 
 class Solution:
@@ -109,14 +109,11 @@ class Packed:
     def solve(self, gap_ppb: int) -> Solution:
         """Search until the plan is within `gap_ppb` of its cost, or the nodes end."""
         a = self.arena
-        for share in (
-            gap_ppb,
-            gap_ppb // 2,
-            0,
-        ):  # fixed costs of a sell lower its value: then the tolerance was too wide
+        # fixed costs of a sell lower its value: then the first tolerance was too wide
+        for share in (gap_ppb, gap_ppb // 2, 0):
             a[TOLERANCE] = self.least * share // 10**9 // self.unit
-            if self.wide:
-                wide.solve(a)  # type: ignore[arg-type]
+            if isinstance(a, list):
+                wide.solve(a)
             else:
                 solve(a)
             filled, cost, bound = int(a[FILLED]), int(a[COST]), int(a[BOUND])

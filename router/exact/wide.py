@@ -1,7 +1,7 @@
 """The split's kernels in Python integers of any size: the same source lines, interpreted instead of compiled.
 
 A request may carry numbers far beyond int64. Its arena is then a list of Python integers, and `solve` is
-`router.search.solve` with every compiled function it reaches replaced by the Python function it was compiled from. There is
+`router.exact.search.solve` with every compiled function it reaches replaced by the Python function it was compiled from. There is
 one algorithm, and it cannot diverge.
 """
 
@@ -13,7 +13,7 @@ from typing import Any
 
 from numba.core.dispatcher import Dispatcher
 
-from router import search
+from router.exact import search
 
 
 def interpreted(function: Any) -> Callable[..., Any]:

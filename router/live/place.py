@@ -10,7 +10,7 @@ import numpy as np
 from numba import njit
 
 from pricing.book import H_DEPTH
-from router.layout import (
+from router.live.layout import (
     AT,
     CAP_LOTS,
     CAP_NOTIONAL,
@@ -40,7 +40,7 @@ from router.layout import (
     Floats,
     U,
 )
-from router.merge import cost_of, merge, reset, shown
+from router.live.merge import cost_of, merge, reset, shown
 
 ROUNDS = 6  # merges for one plan
 NOWHERE, STRAIGHT, PLACED, EXCHANGED = 0, 1, 2, 3

@@ -19,9 +19,9 @@ from typing import Any
 import msgspec
 
 from pricing.offers import RequestFault, Venue, VenueJson, decode, number, venues
-from router.perpetual import Perpetual
-from router.route_book import RouteBook, fair_of
-from router.routes import Alternative, RouteChoice, RouteRequest
+from router.routes.book import RouteBook, fair_of
+from router.routes.choice import Alternative, RouteChoice, RouteRequest
+from router.routes.perpetual import Perpetual
 
 SPOT = re.compile(r"[A-Z0-9]{1,12}/[A-Z0-9]{1,12}\Z")
 PERPETUAL = re.compile(r"[A-Z0-9]{1,12}/([A-Z0-9]{1,12}):\1\Z")

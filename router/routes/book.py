@@ -22,7 +22,7 @@ from pricing.cross import CrossBook
 from pricing.offers import Venue
 from pricing.scale import EXACT
 from pricing.triangle import Form
-from router.request import Book
+from router.exact.request import Book
 
 BPS = Decimal("0.0001")
 PRICE_DECIMALS = 18  # of money told to people

@@ -25,7 +25,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from router.slippage_features import FEATURES, GROWING, SWEEP, WAIT, Floats
+from router.slippage.features import FEATURES, GROWING, SWEEP, WAIT, Floats
 
 Words = npt.NDArray[np.int64]
 Singles = npt.NDArray[np.float32]

@@ -1,0 +1,73 @@
+"""`split`: one order over venue books and LP quotes at the least all-in cost, with the proof's bound.
+
+Exact in and out: decimals become integers of any size (`router.exact.problem`), the search is over integers
+(`router.exact.search`), money comes back as decimals without loss. First as much of the quantity as the rules allow, then the
+least cost; `optimal` is said only when it is proven. `router.live.split` asks the same of live books.
+"""
+
+from __future__ import annotations
+
+from decimal import ROUND_CEILING, Decimal
+
+from router.exact.pack import Packed, Solution
+from router.exact.problem import Problem
+from router.exact.request import SplitFault, SplitQuote, SplitRequest
+from router.exact.result import SplitChild, SplitResult
+
+DEFAULT_GAP_BPS = Decimal("0.01")
+NODE_LIMIT = 20_000
+
+__all__ = ["SplitChild", "SplitFault", "SplitQuote", "SplitRequest", "SplitResult", "split"]
+
+
+def split(request: SplitRequest, *, gap_bps: Decimal = DEFAULT_GAP_BPS, node_limit: int = NODE_LIMIT) -> SplitResult:
+    """Answer a request. The cost is within `gap_bps` of the least one, or `gap_bps` of the answer says how far it may
+    be."""
+    problem = Problem(request)
+    return _result(problem, Packed(problem, node_limit).solve(int(gap_bps * 10**5)))
+
+
+def _result(problem: Problem, found: Solution) -> SplitResult:
+    children = []
+    rejection = 0
+    for block, atoms in zip(problem.blocks, found.taken, strict=True):
+        if not atoms:
+            continue
+        rejection += problem.rejection(block, atoms)
+        children.append(
+            SplitChild(
+                venue="" if block.quote_id else block.name,
+                lp=block.name if block.quote_id else "",
+                quote_id=block.quote_id,
+                limit_price=block.worst(atoms),
+                quantity=plain(problem.size(atoms)),
+            )
+        )
+    cost, bound = found.cost - rejection, found.bound - rejection
+    gap = Decimal(0)
+    if bound < cost:
+        gap = (Decimal(cost - bound) * 10_000 / abs(cost)).quantize(Decimal("1e-9"), ROUND_CEILING)
+    return SplitResult(
+        side=problem.request.side,
+        filled=plain(problem.size(found.filled)),
+        unfilled=plain(problem.size(problem.quantity - found.filled)),
+        cost=plain(problem.money(cost)),
+        bound=plain(problem.money(bound)),
+        gap_bps=gap,
+        optimal=found.proven,
+        children=children,
+        nodes=found.nodes,
+    )
+
+
+def plain(value: Decimal) -> Decimal:
+    """The same number without trailing zeros and without an exponent, whatever its length."""
+    sign, digits, exponent = value.as_tuple()
+    assert isinstance(exponent, int)
+    kept = list(digits)
+    while exponent < 0 and len(kept) > 1 and kept[-1] == 0:
+        kept.pop()
+        exponent += 1
+    if kept == [0]:
+        return Decimal(0)
+    return Decimal((sign, tuple(kept), exponent))
