@@ -106,14 +106,16 @@ class Children(Safe, LoopSafe, Strategy):
         )
         accounting.add_child(run.work, child)
         self._runs.add_child(run, child.child_id)
+        decided = copy(child)  # told first, as of any child: what was to be seen when it was decided is what it is held against
         accounting.fill(run.work, child, execution, now)
         told = self._told(run)
         if not self._journal.cross(execution, told, copy(child)):
             raise RuntimeError(f"cross {child.child_id} was booked before")  # ids are new for ever: a bug
         ours = msgspec.structs.replace(intent_of(run, child, offer.quantity, now), account="", side=_other(parent.side))
         self.gate.state.book(ours, offer.quantity)
-        self._publish(topics.CHILD, copy(child))
+        self._publish(topics.CHILD, decided)
         self._publish(topics.FILL, execution)
+        self._publish(topics.CHILD, copy(child))
         self._publish(topics.PARENT, told)
 
     # ---- from the plan to the venue ----------

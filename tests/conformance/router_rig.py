@@ -375,6 +375,7 @@ class Rig:
         for_ms: int = 20_000,
         parent_id: str = "p-1",
         algo: AlgoSpec | None = None,
+        account: str = "",
     ) -> None:
         """Send a parent."""
         request = ParentRequest(
@@ -386,6 +387,7 @@ class Rig:
             deadline_ns=START + (at_ms + for_ms) * MS,
             reason="hedge",
             algo=algo,
+            account=account,
         )
         self.at(at_ms, lambda: self.driver.bus.send(topics.ROUTER_PARENT, request))
 
