@@ -44,21 +44,23 @@ from router.exact.search import solve
 
 
 class Solution:
-    """Quantities by block, the total, its choice cost with fixed costs, a lower bound of that cost at this total, and
-    whether it is proven the best."""
+    """Quantities by block, the total, its choice cost with fixed costs, a lower bound of that cost at this total, the part
+    of it that is expected and not money, and whether it is proven the best."""
 
-    __slots__ = ("bound", "cost", "filled", "nodes", "proven", "taken")
+    __slots__ = ("bound", "cost", "expected", "filled", "nodes", "proven", "taken")
 
-    def __init__(self, taken: list[int], filled: int, cost: int, bound: int, proven: bool, nodes: int) -> None:
+    def __init__(
+        self, taken: list[int], filled: int, cost: int, bound: int, expected: int, proven: bool, nodes: int
+    ) -> None:
         self.taken, self.filled, self.cost, self.bound = taken, filled, cost, bound
-        self.proven, self.nodes = proven, nodes
+        self.expected, self.proven, self.nodes = expected, proven, nodes
 
 
 class Packed:
     """The arena of a problem, and how its money reads: `unit` × words + `base` × atoms."""
 
     def __init__(self, problem: Problem, node_limit: int) -> None:
-        blocks = problem.blocks
+        self.problem, blocks = problem, problem.blocks
         self.blocks = len(blocks)
         self.base = min((block.slopes[0] for block in blocks), default=0)
         self.unit = gcd(*(block.fixed for block in blocks), *(s - self.base for block in blocks for s in block.slopes))
@@ -107,27 +109,36 @@ class Packed:
         return kept
 
     def solve(self, gap_ppb: int) -> Solution:
-        """Search until the plan is within `gap_ppb` of its cost, or the nodes end."""
+        """Search until the plan is within `gap_ppb` of the money it costs, or the nodes end."""
         a = self.arena
         # fixed costs of a sell lower its value: then the first tolerance was too wide
         for share in (gap_ppb, gap_ppb // 2, 0):
-            a[TOLERANCE] = self.least * share // 10**9 // self.unit
+            tolerance = self.least * share // 10**9 // self.unit
             if isinstance(a, list):
+                a[TOLERANCE] = tolerance
                 wide.solve(a)
             else:
+                a[TOLERANCE] = min(tolerance, MOST_COST // max(self.problem.quantity, 1))
                 solve(a)
-            filled, cost, bound = int(a[FILLED]), int(a[COST]), int(a[BOUND])
-            found = Solution(
-                [int(a[HEADER + v * BLOCK + TAKEN]) for v in range(self.blocks)],
-                filled,
-                cost * self.unit + self.base * filled,
-                bound * self.unit + self.base * filled,
-                bool(a[STATUS] == PROVEN),
-                int(a[DONE]),
-            )
-            if a[REACH] > filled or (found.cost - found.bound) * 10**9 <= abs(found.cost) * gap_ppb:
+            found = self._solution()
+            money = abs(found.cost - found.expected)
+            if a[REACH] > found.filled or (found.cost - found.bound) * 10**9 <= money * gap_ppb:
                 break
         return found
+
+    def _solution(self) -> Solution:
+        a = self.arena
+        filled = int(a[FILLED])
+        taken = [int(a[HEADER + v * BLOCK + TAKEN]) for v in range(self.blocks)]
+        return Solution(
+            taken,
+            filled,
+            int(a[COST]) * self.unit + self.base * filled,
+            int(a[BOUND]) * self.unit + self.base * filled,
+            sum(self.problem.expected(*each) for each in zip(self.problem.blocks, taken, strict=True)),
+            bool(a[STATUS] == PROVEN),
+            int(a[DONE]),
+        )
 
 
 def fits(problem: Problem, levels: list[tuple[list[int], list[int], list[int]]], unit: int) -> bool:

@@ -5,6 +5,9 @@ piecewise-linear cost plus `fixed`. Minimum notional, balance, limit price and d
 exactly: quantity × best price ≥ min_notional ⇔ quantity ≥ ⌈min_notional / best price⌉, and cost grows with quantity, so
 a balance is a cap.
 
+Two things weigh in the choice and are no money: what a venue is expected to slip beyond its book, and what a quote's possible
+rejection is expected to cost. Both are a share of the amount, so slopes carry them; `Problem.expected` takes them out again.
+
 Units: quantities in `atom` = 10^-quantity_decimals, money in 10^-money_decimals, both chosen so that every number of
 the request is whole. Costs are signed: what a buy pays, the negative of what a sell receives. Python integers: nothing
 overflows here.
@@ -23,7 +26,7 @@ WIDE = Context(prec=400, traps=[Inexact])  # no number of a request needs more d
 
 class Block:
     """One venue or quote. `slopes[i]`: choice cost per atom of segment i, non-decreasing; `ends[i]`: atoms up to its
-    end; `costs[i]`: cost there."""
+    end; `costs[i]`: cost there; `loading`: the share of the amount in them that is expected, not paid."""
 
     __slots__ = (
         "costs",
@@ -32,6 +35,7 @@ class Block:
         "group",
         "high",
         "index",
+        "loading",
         "lot",
         "low",
         "name",
@@ -49,9 +53,10 @@ class Block:
         high: int,
         lot: int,
         fixed: int,
+        loading: int,
         segments: list[tuple[int, int, Decimal]],  # slope, atoms, price
     ) -> None:
-        self.index = 0
+        self.index, self.loading = 0, loading
         self.name, self.quote_id, self.group = name, quote_id, group
         self.low, self.high, self.lot, self.fixed = low, high, lot, fixed
         self.slopes: list[int] = []
@@ -112,8 +117,8 @@ class Problem:
         if request.side == "sell":
             sizes += [book.balance for book in books if book.balance is not None]
         self.quantity_decimals = max(map(_decimals, sizes))
-        self.loading = [EXACT.multiply(request.reject_cost_bps, quote.reject_probability) for quote in quotes]
-        rates = [book.taker_fee_bps for book in books] + self.loading
+        rejections = [EXACT.multiply(request.reject_cost_bps, quote.reject_probability) for quote in quotes]
+        rates = [rate for book in books for rate in (book.taker_fee_bps, book.slippage_bps)] + rejections
         self.rate_decimals = 4 + max(map(_decimals, rates), default=0)
         prices = [price for book in books for price, _ in book.levels] + [quote.price for quote in quotes]
         self.price_decimals = max(map(_decimals, prices), default=0)
@@ -126,7 +131,7 @@ class Problem:
         self.one = 10**self.rate_decimals
         self.quantity = self.atoms(request.quantity)
         blocks = [self._venue(book) for book in books]
-        blocks += [self._quote(quote, loading) for quote, loading in zip(quotes, self.loading, strict=True)]
+        blocks += [self._quote(quote, rejection) for quote, rejection in zip(quotes, rejections, strict=True)]
         self.blocks = [block for block in blocks if block is not None]
         for index, block in enumerate(self.blocks):
             block.index = index
@@ -141,54 +146,66 @@ class Problem:
     def money(self, units: int) -> Decimal:
         return _unscaled(units, self.money_decimals)
 
-    def rejection(self, block: Block, atoms: int) -> int:
-        """The part of a block's choice cost that is expected rejection, not money: zero for venues."""
-        if not block.quote_id:
+    def expected(self, block: Block, atoms: int) -> int:
+        """The part of a block's choice cost that is expected slippage or rejection, not money."""
+        if not block.loading:
             return 0
-        return block.cost(atoms) - self.sign * _scaled(block.prices[0], self.price_decimals) * self.one * atoms
+        amount = start = 0
+        for price, end in zip(block.prices, block.ends, strict=True):
+            amount += _scaled(price, self.price_decimals) * (min(end, atoms) - start)
+            start = end
+            if start >= atoms:
+                break
+        return amount * block.loading
 
     def _within(self, price: Decimal) -> bool:
         limit = self.request.limit_price
         return limit is None or self.sign * price <= self.sign * limit
 
+    def _rate(self, bps: Decimal) -> int:
+        return _scaled(bps, self.rate_decimals - 4)
+
     def _venue(self, book: Book) -> Block | None:
-        factor = self.one + self.sign * _scaled(book.taker_fee_bps, self.rate_decimals - 4)
-        segments: list[tuple[int, int, Decimal]] = []
+        paid = self.sign * self.one + self._rate(book.taker_fee_bps)
+        loading = self._rate(book.slippage_bps)
+        if self.sign * (paid + loading) <= 0:  # nothing is expected to be left of the money
+            return None
+        levels: list[tuple[int, int, Decimal]] = []
         depth = 0
         for price, size in book.levels:
             if not self._within(price) or depth >= self.quantity:
                 break
             atoms = self.atoms(size)
-            segments.append((self.sign * _scaled(price, self.price_decimals) * factor, atoms, price))
+            levels.append((_scaled(price, self.price_decimals), atoms, price))
             depth += atoms
-        if not segments:
+        if not levels:
             return None
         lot = self.atoms(book.lot)
-        best = _scaled(segments[0][2], self.price_decimals)
         notional = _scaled(book.min_notional, self.money_decimals - self.rate_decimals, up=True)
-        low = _up(max(self.atoms(book.min_quantity), -(-notional // best), 1), lot)
-        high = _down(min(depth, self.quantity, self._affordable(book, segments)), lot)
+        low = _up(max(self.atoms(book.min_quantity), -(-notional // levels[0][0]), 1), lot)
+        high = _down(min(depth, self.quantity, self._affordable(book, levels, paid)), lot)
         if high < low:
             return None
         fixed = _scaled(book.fixed_cost, self.money_decimals)
-        return Block(book.venue, "", "", low, high, lot, fixed, segments)
+        segments = [(ticks * (paid + loading), atoms, price) for ticks, atoms, price in levels]
+        return Block(book.venue, "", "", low, high, lot, fixed, loading, segments)
 
-    def _affordable(self, book: Book, segments: list[tuple[int, int, Decimal]]) -> int:
+    def _affordable(self, book: Book, levels: list[tuple[int, int, Decimal]], paid: int) -> int:
         if book.balance is None:
             return self.quantity
         if self.sign < 0:
             return self.atoms(book.balance)
         left = _scaled(book.balance, self.money_decimals)
         total = 0
-        for slope, atoms, _ in segments:
-            taken = min(atoms, left // slope)
+        for ticks, atoms, _ in levels:
+            taken = min(atoms, left // (ticks * paid))
             total += taken
-            left -= taken * slope
+            left -= taken * ticks * paid
             if taken < atoms:
                 break
         return total
 
-    def _quote(self, quote: SplitQuote, loading: Decimal) -> Block | None:
+    def _quote(self, quote: SplitQuote, rejection: Decimal) -> Block | None:
         if not self._within(quote.price):
             return None
         whole = self.atoms(quote.quantity)
@@ -201,10 +218,13 @@ class Problem:
             high = low + _down(min(whole, self.quantity) - low, lot)
         if high < low or low > self.quantity:
             return None
-        rate = self.sign * self.one + _scaled(loading, self.rate_decimals - 4)
-        slope = _scaled(quote.price, self.price_decimals) * rate
+        if low == high:
+            lot = low  # no step is left to take, however long
+        loading = self._rate(rejection)
+        slope = _scaled(quote.price, self.price_decimals) * (self.sign * self.one + loading)
         fixed = _scaled(quote.fixed_cost, self.money_decimals)
-        return Block(quote.lp, quote.quote_id, quote.lp, low, high, lot, fixed, [(slope, high, quote.price)])
+        segments = [(slope, high, quote.price)]
+        return Block(quote.lp, quote.quote_id, quote.lp, low, high, lot, fixed, loading, segments)
 
 
 def _decimals(value: Decimal) -> int:

@@ -9,7 +9,7 @@ from decimal import Decimal
 
 import msgspec
 
-from pricing.offers import DEFAULT_LOT, QuoteJson, Venue, VenueJson, decode, number, quotes, venues
+from pricing.offers import DEFAULT_LOT, MAX_FEE_BPS, QuoteJson, Venue, VenueJson, decode, number, quotes, venues
 from pricing.offers import Quote as SplitQuote
 from pricing.offers import RequestFault as SplitFault
 
@@ -20,7 +20,7 @@ __all__ = ["DEFAULT_LOT", "Book", "SplitFault", "SplitQuote", "SplitRequest", "n
 
 class Book(msgspec.Struct, frozen=True, kw_only=True):
     """One venue: levels as (price, quantity), best first; `balance` in quote currency for a buy, base for a sell; None
-    = unlimited."""
+    = unlimited. `slippage_bps`: what a fill is expected to cost beyond the book; it weighs in the choice, not in the cost."""
 
     venue: str
     taker_fee_bps: Decimal
@@ -29,6 +29,7 @@ class Book(msgspec.Struct, frozen=True, kw_only=True):
     min_notional: Decimal
     balance: Decimal | None
     fixed_cost: Decimal
+    slippage_bps: Decimal = Decimal(0)
     levels: tuple[tuple[Decimal, Decimal], ...]  # the side that the request takes
 
 
@@ -44,13 +45,17 @@ class SplitRequest(msgspec.Struct, frozen=True, kw_only=True):
     reject_cost_bps: Decimal = Decimal(0)
 
 
+class _VenueJson(VenueJson, forbid_unknown_fields=True):
+    slippage_bps: str = "0"
+
+
 class _RequestJson(msgspec.Struct, forbid_unknown_fields=True):
     side: str
     quantity: str
     limit_price: str | None = None
     max_children: int | None = None
     reject_cost_bps: str = "0"
-    venues: list[VenueJson] = []
+    venues: list[_VenueJson] = []
     quotes: list[QuoteJson] = []
 
 
@@ -71,12 +76,22 @@ def parse(text: bytes | str) -> SplitRequest:
         limit_price=None if wire.limit_price is None else number(wire.limit_price, "limit_price", positive=True),
         max_children=wire.max_children,
         reject_cost_bps=number(wire.reject_cost_bps, "reject_cost_bps"),
-        books=tuple(_book(venue, wire.side) for venue in venues(wire.venues)),
+        books=tuple(
+            _book(venue, wire.side, _slippage(each.slippage_bps, venue, f"venues[{i}].slippage_bps"))
+            for i, (venue, each) in enumerate(zip(venues(wire.venues), wire.venues, strict=True))
+        ),
         quotes=quotes(wire.quotes),
     )
 
 
-def _book(venue: Venue, side: str) -> Book:
+def _slippage(text: str, venue: Venue, where: str) -> Decimal:
+    slippage = number(text, where)
+    if slippage + max(venue.taker_fee_bps, Decimal(0)) >= MAX_FEE_BPS:
+        raise SplitFault(f"{where}: {slippage} with the fee is not a share of the price")
+    return slippage
+
+
+def _book(venue: Venue, side: str, slippage: Decimal) -> Book:
     return Book(
         venue=venue.venue,
         taker_fee_bps=venue.taker_fee_bps,
@@ -85,5 +100,6 @@ def _book(venue: Venue, side: str) -> Book:
         min_notional=venue.min_notional,
         balance=venue.balance,
         fixed_cost=venue.fixed_cost,
+        slippage_bps=slippage,
         levels=venue.asks if side == "buy" else venue.bids,
     )

@@ -7,10 +7,10 @@ least cost; `optimal` is said only when it is proven. `router.live.split` asks t
 
 from __future__ import annotations
 
-from decimal import ROUND_CEILING, Decimal
+from decimal import Decimal
 
 from router.exact.pack import Packed, Solution
-from router.exact.problem import Problem
+from router.exact.problem import WIDE, Problem
 from router.exact.request import SplitFault, SplitQuote, SplitRequest
 from router.exact.result import SplitChild, SplitResult
 
@@ -29,11 +29,9 @@ def split(request: SplitRequest, *, gap_bps: Decimal = DEFAULT_GAP_BPS, node_lim
 
 def _result(problem: Problem, found: Solution) -> SplitResult:
     children = []
-    rejection = 0
     for block, atoms in zip(problem.blocks, found.taken, strict=True):
         if not atoms:
             continue
-        rejection += problem.rejection(block, atoms)
         children.append(
             SplitChild(
                 venue="" if block.quote_id else block.name,
@@ -43,17 +41,15 @@ def _result(problem: Problem, found: Solution) -> SplitResult:
                 quantity=plain(problem.size(atoms)),
             )
         )
-    cost, bound = found.cost - rejection, found.bound - rejection
-    gap = Decimal(0)
-    if bound < cost:
-        gap = (Decimal(cost - bound) * 10_000 / abs(cost)).quantize(Decimal("1e-9"), ROUND_CEILING)
+    cost, bound = found.cost - found.expected, found.bound - found.expected
+    nano_bps = -((bound - cost) * 10**13 // max(abs(cost), 1)) if bound < cost else 0
     return SplitResult(
         side=problem.request.side,
         filled=plain(problem.size(found.filled)),
         unfilled=plain(problem.size(problem.quantity - found.filled)),
         cost=plain(problem.money(cost)),
         bound=plain(problem.money(bound)),
-        gap_bps=gap,
+        gap_bps=WIDE.scaleb(Decimal(nano_bps), -9),
         optimal=found.proven,
         children=children,
         nodes=found.nodes,

@@ -44,9 +44,8 @@ def split_book(
 
     `balances`: what each venue's account can spend (quote currency for a buy, base for a sell); a venue not in it is
     unlimited. `exclude` names venues and LPs. `slippage_bps`: what a venue is expected to cost beyond its book; it weighs in
-    the compiled choice (the search in Python goes by the book) and is never part of the cost. `haircut_ppm`: by venue, the
-    share of every displayed size that is expected to be gone. Children of a venue carry the worst price they touch; check
-    `unfilled`.
+    the choice and is never part of the cost. `haircut_ppm`: by venue, the share of every displayed size that is expected to be
+    gone. Children of a venue carry the worst price they touch; check `unfilled`.
     """
     if side not in ("buy", "sell") or not quantity.is_finite() or quantity <= 0:
         raise SplitFault(f"cannot split side {side!r}, quantity {quantity}")
@@ -85,6 +84,7 @@ def split_book(
                 min_notional=terms.min_notional,
                 balance=None if balance is None else max(balance, Decimal(0)),
                 fixed_cost=terms.fixed_cost,
+                slippage_bps=slippage_bps.get(venue, Decimal(0)),
                 levels=_levels(book, venue, 1 if side == "buy" else 0, quantity, PPM - haircut_ppm.get(venue, 0)),
             )
         )

@@ -64,8 +64,9 @@ def evaluate(request: dict[str, Any], children: list[dict[str, Any]]) -> tuple[D
     return filled, cost
 
 
-def rejection(request: dict[str, Any], children: list[dict[str, Any]]) -> Decimal:
-    """What expected rejections add to the cost in the choice."""
+def expected(request: dict[str, Any], children: list[dict[str, Any]]) -> Decimal:
+    """What expected slippage and rejections add to the cost in the choice."""
+    venues = {v["venue"]: v for v in request["venues"]}
     quotes = {(q["lp"], q["quote_id"]): q for q in request.get("quotes", [])}
     rate = Decimal(request.get("reject_cost_bps", "0")) / 10_000
     total = Decimal(0)
@@ -74,6 +75,12 @@ def rejection(request: dict[str, Any], children: list[dict[str, Any]]) -> Decima
             quote = quotes[child["lp"], child["quote_id"]]
             amount = Decimal(quote["price"]) * Decimal(child["quantity"])
             total += rate * Decimal(quote.get("reject_probability", "0")) * amount
+            continue
+        venue, left = venues[child["venue"]], Decimal(child["quantity"])
+        slip = Decimal(venue.get("slippage_bps", "0")) / 10_000
+        for price, size in venue["asks" if request["side"] == "buy" else "bids"]:
+            total += slip * Decimal(price) * min(left, Decimal(size))
+            left -= min(left, Decimal(size))
     return total
 
 
@@ -111,7 +118,7 @@ def brute_force(request: dict[str, Any], grid: Decimal) -> tuple[Decimal, Decima
             filled, cost = evaluate(request, children)
         except AssertionError:
             continue
-        cost += rejection(request, children)
+        cost += expected(request, children)
         if (-filled, cost) < (-best[0], best[1]):
             best = (filled, cost)
     return best

@@ -55,7 +55,7 @@ def solve(request: dict[str, Any], seconds: float = 10.0) -> list[dict[str, Any]
     found: list[tuple[str, dict[str, Any], int, list[int], Decimal, Decimal]] = []
     for venue in request["venues"]:
         levels = [(Decimal(p), Decimal(q)) for p, q in venue["asks" if buy else "bids"]]
-        levels = [(p, q) for p, q in levels if limit is None or sign * p <= sign * limit]
+        levels = _reachable([(p, q) for p, q in levels if limit is None or sign * p <= sign * limit], total)
         if not levels:
             continue
         fee = Decimal(venue["taker_fee_bps"]) / 10_000
@@ -70,7 +70,8 @@ def solve(request: dict[str, Any], seconds: float = 10.0) -> list[dict[str, Any]
             continue
         used = variable(float(venue.get("fixed_cost", "0")), 1, 1)
         lots = variable(0.0, float(high_lots), 1)
-        xs = [variable(float(sign * p * (1 + sign * fee)) - sign * reference, float(q), 0) for p, q in levels]
+        slip = Decimal(venue.get("slippage_bps", "0")) / 10_000
+        xs = [variable(float(p * (sign + fee + slip)) - sign * reference, float(q), 0) for p, q in levels]
         rows.add({**{x: 1.0 for x in xs}, lots: -float(lot)}, 0.0, 0.0)
         rows.add({lots: 1.0, used: -float(high_lots)}, -np.inf, 0.0)
         rows.add({lots: 1.0, used: -float(low_lots)}, 0.0, np.inf)
@@ -129,6 +130,17 @@ def solve(request: dict[str, Any], seconds: float = 10.0) -> list[dict[str, Any]
     if second.x is None:
         return None
     return _children(found, second.x, buy)
+
+
+def _reachable(levels: list[tuple[Decimal, Decimal]], total: Decimal) -> list[tuple[Decimal, Decimal]]:
+    """Levels, best first, that `total` can touch."""
+    depth, kept = Decimal(0), []
+    for price, size in levels:
+        if depth >= total:
+            break
+        kept.append((price, size))
+        depth += size
+    return kept
 
 
 def _children(found: list[Any], x: Any, buy: bool) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Seeded random routing requests of every kind that CONTRACT section 6 knows, as JSON-able dicts."""
+"""Seeded random routing requests of every kind that a routing request may be, as JSON-able dicts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ LOTS = ("0.00001", "0.0001", "0.001", "0.01")
 ODD_LOTS = ("0.0003", "0.0005", "0.002")
 
 
-def request(seed: int, *, venues: int | None = None, depth: int | None = None, hard: bool = False) -> dict[str, Any]:
+def request(
+    seed: int, *, venues: int | None = None, depth: int | None = None, quotes: int | None = None, hard: bool = False
+) -> dict[str, Any]:
     """One request. `hard`: lots that do not divide each other, high minimums, fixed costs and few children are common."""
     r = Random(seed)
     side = r.choice(("buy", "sell"))
@@ -53,13 +55,15 @@ def request(seed: int, *, venues: int | None = None, depth: int | None = None, h
         Decimal(1).scaleb(-5), (total * Decimal(r.uniform(0.02, 0.8 if hard else 0.6))).quantize(Decimal("1e-5"))
     )
     edge = 1 if side == "buy" else -1
-    quotes = []
-    for i in range(r.choice((0, 0, 1, 3, 5))):
+    offers = []
+    lps = 2 if quotes is None else 4
+    few = r.choice((0, 0, 1, 3, 5))
+    for i in range(few if quotes is None else quotes):
         size = max(Decimal("0.01"), (quantity * Decimal(r.uniform(0.05, 0.9))).quantize(Decimal("0.01")))
         whole = r.random() < 0.6
-        quotes.append(
+        offers.append(
             {
-                "lp": f"LP{r.randint(0, 2)}",
+                "lp": f"LP{r.randint(0, lps)}",
                 "quote_id": f"q{i}",
                 "price": str(Decimal(6_000_000 + edge * r.randint(0, 2500)).scaleb(-2)),
                 "quantity": str(size),
@@ -70,12 +74,15 @@ def request(seed: int, *, venues: int | None = None, depth: int | None = None, h
                 "reject_probability": r.choice(("0", "0", "0.1")),
             }
         )
-    return {
+    found = {
         "side": side,
         "quantity": str(quantity),
         "limit_price": None if r.random() < 0.7 else str(Decimal(6_000_000 + edge * r.randint(100, 4000)).scaleb(-2)),
         "max_children": r.choice((None, 2, 3, 8)) if hard else r.choice((None, None, 3, 8)),
         "reject_cost_bps": r.choice(("0", "5")),
         "venues": books,
-        "quotes": quotes,
+        "quotes": offers,
     }
+    for book in books:
+        book["slippage_bps"] = str(Decimal(r.choice((0, 0, 3, 12, 40))).scaleb(-1))
+    return found
