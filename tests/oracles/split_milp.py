@@ -33,6 +33,11 @@ def solve(request: dict[str, Any], seconds: float = 10.0) -> list[dict[str, Any]
 
     Quantities come back as whole lots, so that the caller can judge them exactly.
     """
+    return attempt(request, seconds)[0]
+
+
+def attempt(request: dict[str, Any], seconds: float) -> tuple[list[dict[str, Any]] | None, bool]:
+    """`solve`, and whether HiGHS calls its plan proven; each of its two steps may take `seconds`."""
     buy = request["side"] == "buy"
     sign = 1 if buy else -1
     limit = None if request.get("limit_price") is None else Decimal(request["limit_price"])
@@ -110,7 +115,7 @@ def solve(request: dict[str, Any], seconds: float = 10.0) -> list[dict[str, Any]
             rows.add({more: 1.0, used: -float(steps)}, -np.inf, 0.0)
             found.append(("partial", quote, more, [used], lot, low))
     if not cost:
-        return []
+        return [], True
     for group in by_lp.values():
         rows.add({used: 1.0 for used in group}, -np.inf, 1.0)
     if request.get("max_children") is not None:
@@ -124,12 +129,12 @@ def solve(request: dict[str, Any], seconds: float = 10.0) -> list[dict[str, Any]
     bounds = Bounds(np.zeros(n), np.array(upper))
     first = milp(objective, integrality=whole, bounds=bounds, constraints=rows.constraint(n), options=options)
     if first.x is None or first.status != 0:
-        return None
+        return None, False
     rows.add(fill, -first.fun - 1e-9, float(total))
     second = milp(np.array(cost), integrality=whole, bounds=bounds, constraints=rows.constraint(n), options=options)
     if second.x is None:
-        return None
-    return _children(found, second.x, buy)
+        return None, False
+    return _children(found, second.x, buy), second.status == 0
 
 
 def _reachable(levels: list[tuple[Decimal, Decimal]], total: Decimal) -> list[tuple[Decimal, Decimal]]:
