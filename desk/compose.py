@@ -300,6 +300,7 @@ def _terms(config: DeskConfig, item: InstrumentSection, scale: Scale) -> list[Ve
             price_decimals=scale.price_decimals,
             size_decimals=scale.size_decimals,
             max_age_ns=venue.max_age_ms * 1_000_000,
+            maker_fee_bps=venue.maker_fee_bps,
         )
         for venue in config.venues
         if venue.enabled and item.symbol in config.venue_symbols(venue)

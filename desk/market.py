@@ -140,15 +140,20 @@ class _Source:
         self.price_precision, self.size_precision = instrument.price_precision, instrument.size_precision
         self.price_unit = 10 ** (FIXED_PRECISION - self.price_precision)
         self.size_unit = 10 ** (FIXED_PRECISION - self.size_precision)
+        terms = self.book.terms(self.pair[1])
+        maker = terms.maker_fee_bps
+        if maker is None:  # a list price: whoever takes for less does not rest for more
+            maker = min(terms.taker_fee_bps, instrument.maker_fee * 10_000)
         self.book.set_terms(
             msgspec.structs.replace(
-                self.book.terms(self.pair[1]),
+                terms,
                 tick=instrument.price_increment.as_decimal(),
                 lot=instrument.size_increment.as_decimal(),
                 min_quantity=instrument.min_quantity.as_decimal() if instrument.min_quantity else Decimal(0),
                 min_notional=instrument.min_notional.as_decimal() if instrument.min_notional else Decimal(0),
                 price_decimals=self.price_precision,
                 size_decimals=self.size_precision,
+                maker_fee_bps=maker,
             )
         )
         self.known = True

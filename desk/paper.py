@@ -35,6 +35,7 @@ def paper_clients(
                 venue=venue.venue,
                 symbols=config.venue_symbols(venue),
                 taker_fee_bps=venue.taker_fee_bps,
+                maker_fee_bps=venue.maker_fee_bps,
                 max_age_ms=venue.max_age_ms,
                 latency_ms=paper.latency_ms,
                 balances=paper.accounts.get(venue.venue, paper.balances),

@@ -28,7 +28,7 @@ MAX_VENUES = 60  # a live mask is one int64
 
 class VenueTerms(msgspec.Struct, frozen=True, kw_only=True):
     """What trading at a venue costs and allows, for one instrument. Decimals in quote currency (`tick`, `min_notional`,
-    `fixed_cost`) or base."""
+    `fixed_cost`) or base. `maker_fee_bps` None: not known."""
 
     venue: str
     taker_fee_bps: Decimal
@@ -40,6 +40,12 @@ class VenueTerms(msgspec.Struct, frozen=True, kw_only=True):
     size_decimals: int
     max_age_ns: int
     fixed_cost: Decimal = Decimal(0)
+    maker_fee_bps: Decimal | None = None
+
+    @property
+    def resting_fee_bps(self) -> Decimal:
+        """What an order pays that lies in the book until it is taken; the taker's fee while nobody knows."""
+        return self.taker_fee_bps if self.maker_fee_bps is None else self.maker_fee_bps
 
 
 class BookStatus(StrEnum):

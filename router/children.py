@@ -106,7 +106,7 @@ class Children(Safe, LoopSafe, Strategy):
         )
         accounting.add_child(run.work, child)
         self._runs.add_child(run, child.child_id)
-        decided = copy(child)  # told first, as of any child: what was to be seen when it was decided is what it is held against
+        decided = copy(child)  # told first, as of any child: its costs are held against what is seen at that moment
         accounting.fill(run.work, child, execution, now)
         told = self._told(run)
         if not self._journal.cross(execution, told, copy(child)):

@@ -262,7 +262,7 @@ class LiveView:
                     tick=terms[venue].tick,
                     lot=terms[venue].lot,
                     least=terms[venue].min_quantity,
-                    fee_bps=book.terms(venue).taker_fee_bps,
+                    fee_bps=book.terms(venue).resting_fee_bps,
                     bids=tuple(bids),
                     asks=tuple(asks),
                 )

@@ -89,6 +89,9 @@ def market_of(row: dict[str, Any], *, taker: Decimal | None = None, maker: Decim
         return dec(value) if value else None
 
     taker_fee = taker if taker is not None else dec(row.get("taker") or 0)
+    resting = taker_fee if row.get("maker") is None else dec(row["maker"])
+    if taker is not None:  # the account's own: whoever takes for less does not rest for more
+        resting = min(resting, taker_fee)
     return Market(
         symbol=row["symbol"],
         market_id=row["id"],
@@ -102,7 +105,7 @@ def market_of(row: dict[str, Any], *, taker: Decimal | None = None, maker: Decim
         max_quantity=optional(amount.get("max")),
         min_notional=optional(cost.get("min")),
         taker_fee=taker_fee,
-        maker_fee=maker if maker is not None else (taker_fee if taker is not None else dec(row.get("maker") or 0)),
+        maker_fee=resting if maker is None else maker,
     )
 
 

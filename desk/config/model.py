@@ -87,6 +87,9 @@ class VenueSection(Section):
     ws_url: str = ""  # the same for the WebSocket
     symbols: tuple[str, ...] = ()  # [] = every instrument
     taker_fee_bps: Decimal = Decimal(10)  # what we pay: in every price, plan and paper fill
+    maker_fee_bps: Decimal | None = (
+        None  # what an order pays that rests; left out = what the venue lists, never above the taker's
+    )
     depth: int = 500  # levels a side to subscribe: 10, 25, 100, 500, 1000
     max_age_ms: Annotated[int, Meta(ge=100)] = 5_000  # a book silent for longer is out of pricing and routing
     order_timeout_ms: Annotated[int, Meta(ge=100)] = 4_000  # after it an order's outcome is unknown, and asked for
@@ -98,8 +101,10 @@ class VenueSection(Section):
             raise ValueError(f"exchange: {self.exchange!r} is not supported; there are {', '.join(EXCHANGES)}")
         if self.depth not in DEPTHS:
             raise ValueError(f"depth: {self.depth} is not offered; there are {', '.join(map(str, DEPTHS))}")
-        if not -1000 < self.taker_fee_bps < 1000:
-            raise ValueError(f"taker_fee_bps: {self.taker_fee_bps} bps is no fee")
+        for name in ("taker_fee_bps", "maker_fee_bps"):
+            fee = getattr(self, name)
+            if fee is not None and not -1000 < fee < 1000:
+                raise ValueError(f"{name}: {fee} bps is no fee")
         for symbol in self.symbols:
             _spot("symbols", symbol)
 

@@ -128,6 +128,8 @@ def _kind(kind: Any) -> str:
         return " ".join([_kind(arms[0]), ", ".join(bounds)]).strip()
     if origin is typing.Literal:
         return " or ".join(f'`"{arm}"`' for arm in arms)
+    if origin is types.UnionType:
+        return " or ".join(_kind(arm) for arm in arms if arm is not types.NoneType)
     if origin in (tuple, list):
         return f"list of {_kind(arms[0])}"
     if origin is dict:
@@ -141,6 +143,8 @@ def _default(field: Any) -> str:
     if field.required:
         return ""
     value = field.default if field.default is not msgspec.NODEFAULT else field.default_factory()
+    if value is None:
+        return "left out"
     if isinstance(value, Decimal):
         return f'`"{value:f}"`'
     return f"`{msgspec.json.encode(value).decode()}`"

@@ -36,7 +36,7 @@ def decision_of(market: Market, child: ChildOrder, quoted: Decimal | None, laten
         mid=mid,
         touch=None if best is None else best[child.side == "buy"],
         levels=_levels(book, child),
-        fee_bps=terms.taker_fee_bps,
+        fee_bps=terms.resting_fee_bps if child.resting else terms.taker_fee_bps,
         fixed=terms.fixed_cost,
         noise_bps=HALF_NORMAL * sigma * sqrt((age_ns + max(0, latency_ns)) * 1e-9) * 1e4,
     )

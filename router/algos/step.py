@@ -57,7 +57,8 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Top(msgspec.Struct, frozen=True, kw_only=True):
-    """A live venue where an order of ours may rest now. `bids`, `asks`: its best levels (price, size), best first."""
+    """A live venue where an order of ours may rest now. `bids`, `asks`: its best levels (price, size), best first; `fee_bps`:
+    the maker's."""
 
     venue: str
     tick: Decimal

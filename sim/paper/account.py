@@ -136,7 +136,7 @@ class PaperAccount:
         self._journal.load()
 
 
-def taker_fee(price: Decimal, quantity: Decimal, fee_bps: Decimal) -> Decimal:
+def fee_of(price: Decimal, quantity: Decimal, fee_bps: Decimal) -> Decimal:
     """The fee on one fill in quote currency, rounded up to 1e-8 as venues do."""
     return EXACT.multiply(EXACT.multiply(price, quantity), fee_bps * BPS).quantize(FEE_UNIT, ROUND_CEILING)
 

@@ -13,12 +13,14 @@ from adapters.falconx.config import FalconXConfig
 class PaperExchangeConfig(LiveExecClientConfig, frozen=True, kw_only=True):
     """An exchange on paper. `path`: the file of its account; `balances`: what a new account holds.
 
-    `latency_ms`: from our decision to the venue's match. A book silent for `max_age_ms` fills nothing.
+    `latency_ms`: from our decision to the venue's match. A book silent for `max_age_ms` fills nothing. `maker_fee_bps`: of what
+    rests; None: what the venue lists, never above the taker's.
     """
 
     venue: str
     symbols: tuple[str, ...]
     taker_fee_bps: Decimal
+    maker_fee_bps: Decimal | None = None
     max_age_ms: int
     latency_ms: int
     balances: dict[str, Decimal]

@@ -42,7 +42,7 @@ from adapters.nautilus.outcome import ResolveOrder
 from adapters.nautilus.safe import Fault
 from pricing.consolidated import BookStatus
 from sim.instruments import opening_balances
-from sim.paper.account import PaperAccount, PaperFill, PaperOrder, taker_fee
+from sim.paper.account import BPS, PaperAccount, PaperFill, PaperOrder, fee_of
 from sim.paper.book import PaperBook
 from sim.paper.config import PaperExchangeConfig
 from sim.paper.outcomes import outcome_of
@@ -229,7 +229,7 @@ class PaperExchangeClient(LiveExecutionClient):
                 trade_id=f"{cid}-{number}",
                 price=take.price,
                 quantity=take.quantity,
-                fee=taker_fee(take.price, take.quantity, self.settings.taker_fee_bps),
+                fee=fee_of(take.price, take.quantity, self.settings.taker_fee_bps),
                 fee_currency=currency,
             )
             for number, take in enumerate(takes, start=1)
@@ -301,9 +301,7 @@ class PaperExchangeClient(LiveExecutionClient):
                 trade_id=f"{rest.order_id}-{rest.fills}",
                 price=rest.price,
                 quantity=quantity,
-                fee=taker_fee(
-                    rest.price, quantity, self.settings.taker_fee_bps
-                ),  # makers pay less: paper errs that way
+                fee=fee_of(rest.price, quantity, self._maker_fee_bps(iid)),
                 fee_currency=quote,
             )
             part = PaperOrder(
@@ -319,6 +317,13 @@ class PaperExchangeClient(LiveExecutionClient):
                 continue
             self.account.apply(part)
             self._tell_later(part)
+
+    def _maker_fee_bps(self, iid: InstrumentId) -> Decimal:
+        """As configured, else as listed; nobody who takes for less rests for more."""
+        settings, instrument = self.settings, self._cache.instrument(iid)
+        if settings.maker_fee_bps is not None:
+            return settings.maker_fee_bps
+        return settings.taker_fee_bps if instrument is None else min(settings.taker_fee_bps, instrument.maker_fee / BPS)
 
     def _end_resting(self, order_id: str, reason: str) -> None:
         """It lies there no more, and has ended."""

@@ -8,6 +8,7 @@ from itertools import pairwise
 from random import Random
 from typing import Any
 
+import msgspec
 import pytest
 from nautilus_trader.model.enums import TimeInForce
 
@@ -344,6 +345,17 @@ def test_a_peg_follows_its_venue(peg: Peg, side: str, first: str, second: str) -
     assert two.created_ns < START + 5_000 * MS
     order, _ = rig.clients["KRAKEN"].orders[0]
     assert order.is_post_only is (peg is not Peg.MARKET)
+
+
+def test_it_rests_where_resting_is_cheapest_not_where_taking_is() -> None:
+    rig = Rig(BOTH, scripted={"BINANCE": rests, "KRAKEN": rests})
+    for venue, taker, maker in (("BINANCE", D(4), None), ("KRAKEN", D(9), D(1))):
+        terms = rig.book.terms(venue)
+        rig.book.set_terms(msgspec.structs.replace(terms, taker_fee_bps=taker, maker_fee_bps=maker))
+    rig.ask("1", algo=Pegged(peg=Peg.PRIMARY, min_interval_ms=0), for_ms=2_000)
+    rig.run(3_000)
+    assert [child.resting for child in rig.children_at("KRAKEN")] == [True]
+    assert not rig.children_at("BINANCE")
 
 
 def test_a_peg_moves_no_more_often_than_agreed_and_never_beyond_its_cap() -> None:

@@ -76,6 +76,7 @@ class Paper:
             venue=VENUE,
             symbols=(SYMBOL,),
             taker_fee_bps=D(4),
+            maker_fee_bps=D(1),
             max_age_ms=3_600_000,
             latency_ms=3,
             balances={"BTC": D(1), "USDT": D(100_000)},
@@ -165,6 +166,9 @@ def test_an_iceberg_on_paper_fills_as_the_book_reaches_it(tmp_path: Path) -> Non
         paper.show([("59990.00", "5")], [("59999.00", "9")])
         await eventually(lambda: paper.parent.state is ParentState.DONE)
         assert {fill.price for fill in paper.driver.fills} <= {D("59999.50"), D("59999.00")}
+        rates = {fill.fee / (fill.price * fill.quantity): fill.price for fill in paper.driver.fills}
+        assert rates[D("0.0001")] == D("59999.50")  # what rested paid the maker's fee
+        assert set(rates) <= {D("0.0001"), D("0.0004")}
         assert paper.parent.filled == D(1)
         await paper.stop()
 

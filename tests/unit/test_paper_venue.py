@@ -16,7 +16,7 @@ from adapters.nautilus.book import BookKind
 from adapters.nautilus.outcome import OrderState
 from pricing.consolidated import BookStatus
 from sim.paper import account as account_module
-from sim.paper.account import PaperAccount, PaperFill, PaperOrder, taker_fee
+from sim.paper.account import PaperAccount, PaperFill, PaperOrder, fee_of
 from sim.paper.book import PaperBook
 from sim.paper.falconx import PaperFalconXLink
 from sim.paper.outcomes import outcome_of
@@ -72,7 +72,7 @@ def test_a_book_that_was_cleared_or_is_silent_is_not_live() -> None:
 
 
 def order(name: str, side: str, price: str, quantity: str) -> PaperOrder:
-    fee = taker_fee(D(price), D(quantity), D(10))
+    fee = fee_of(D(price), D(quantity), D(10))
     fill = PaperFill(trade_id=f"{name}-1", price=D(price), quantity=D(quantity), fee=fee, fee_currency="USDT")
     return PaperOrder(order_id=name, symbol="BTC/USDT", side=side, ts_ns=NOW, fills=(fill,))
 
