@@ -45,6 +45,7 @@ from desk.config.model import DeskConfig
 from desk.config.secrets import Credentials, credentials
 from desk.errors import ConfigFault, TemporaryFault
 from desk.ids import base36
+from desk.kernels import warm
 from desk.ledger import Ledger
 from desk.paper import paper_clients
 from desk.tca.history import recall
@@ -85,7 +86,8 @@ class LiveDesk:
         keys = KeyStore(self.state_dir)
         exchanges, lps = self._exchanges(), self._lps()  # a missing secret is told before anything takes time
         say("warming kernels")
-        await _aside(_warm)
+        await _aside(load_ccxt)  # seconds that the loop would not hear a signal in
+        await _aside(lambda: warm(lambda step: loop.call_soon_threadsafe(say, step)))
         ledger_url = config.ledger.url or f"sqlite:///{self.state_dir / 'ledger.db'}"
         self.ledger = Ledger(ledger_url, on_done=loop.call_soon_threadsafe)
         extra: list[Any] = []
@@ -328,12 +330,3 @@ async def _aside(work: Callable[[], None]) -> None:
 
     threading.Thread(target=run, name=work.__name__, daemon=True).start()
     await done
-
-
-def _warm() -> None:
-    from pricing.warm import warm as warm_pricing
-    from router.warm import warm as warm_router
-
-    load_ccxt()  # seconds that the loop would not hear a signal in
-    warm_pricing()
-    warm_router()

@@ -18,12 +18,19 @@ from router.slippage.features import FEATURES
 from router.slippage.predictor import Predictor
 from router.slippage.trees import ModelFile, Quantiles, Tree
 
+EXACT = "router.exact.search"  # the module whose kernels take longest to compile
+
 
 def warm(progress: Progress | None = None) -> None:
     """Load every kernel of the router; raises `pricing.warm.StaleKernels` when one answers wrongly."""
     kernel_cache.refresh()
-    if progress:
-        progress("router: split")
+    warm_exact()
+    _warm_live(progress)
+    _warm_slippage(progress)
+
+
+def warm_exact() -> None:
+    """Load the kernels of the exact split, and have them answer an order worked by hand."""
 
     def book(name: str, fee: str, lot: str, *levels: tuple[str, str]) -> Book:
         return Book(
@@ -58,8 +65,6 @@ def warm(progress: Progress | None = None) -> None:
         ("X", Decimal("1.5"), Decimal("100.5")),
     ]
     check("split", (children, result.cost, result.optimal), (expected, Decimal("350.9"), True))
-    _warm_live(progress)
-    _warm_slippage(progress)
 
 
 def _warm_live(progress: Progress | None) -> None:

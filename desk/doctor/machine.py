@@ -105,13 +105,12 @@ def kernels() -> Finding:
     check = "kernels"
     began = time.perf_counter()
     try:
-        from pricing.warm import StaleKernels, warm
-        from router.warm import warm as warm_router
+        from desk.kernels import warm
+        from pricing.warm import StaleKernels
     except ImportError as fault:
         return Finding(check=check, grade=Grade.FAIL, value=str(fault), advice="Install the environment anew: uv sync.")
     try:
         warm()
-        warm_router()
     except StaleKernels as fault:
         return Finding(
             check=check,

@@ -14,6 +14,7 @@ from desk.api.messages import DeskState
 from desk.compose import DeskParts, build_desk
 from desk.config.model import DeskConfig
 from desk.ids import base36
+from desk.kernels import warm
 from desk.ledger import Ledger
 from sim.clients import ScriptedRfq
 from sim.lp_model import LpParams
@@ -100,15 +101,6 @@ def run_desk(
     finally:
         engine.dispose()
         ledger.close()
-
-
-def warm() -> None:
-    """Compile or load every kernel, so that no run pays for it."""
-    from pricing.warm import warm as warm_pricing
-    from router.warm import warm as warm_router
-
-    warm_pricing()
-    warm_router()
 
 
 def _desk(config: DeskConfig, ledger: Any, engine: BacktestEngine, seed: int, tap: Actor | None) -> DeskParts:

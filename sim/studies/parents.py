@@ -1,8 +1,9 @@
 """Parent orders on a tape: the router alone, its venues and LPs, the engine's clock. What `kerb study router` and slippage training run.
 
 The desk's own parts (market, gate, router) unchanged; instead of clients and hedger, a seeded script of parents. The outcome of a parent
-is measured against the fair value when it arrived; what it could not fill is marked at the fair value of its end (Perold's opportunity
-cost), so that a policy cannot look good by not trading.
+is measured against the fair value when it arrived. What it could not fill is bought or sold at its end from the books as they are then,
+taker fees in: a policy cannot look good by not trading (Perold's opportunity cost, and what finishing costs). Resting orders wait their
+turn in the queue of their level.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ from adapters.nautilus.safe import LoopSafe, Safe
 from desk.compose import build_desk
 from desk.config.model import DeskConfig
 from desk.ids import base36
+from desk.kernels import warm
 from desk.market import Market
+from pricing.consolidated import ConsolidatedBook
 from risk.limits import Rate, RiskLimits, SymbolLimits
 from router.algos.benchmark import AlgoReport
 from router.algos.spec import AlgoSpec
@@ -33,13 +36,14 @@ from router.orders import ParentOrder, ParentState
 from sim.replay.data import TapeData
 from sim.replay.fade import FadeParams
 from sim.replay.ledger import MemoryLedger
-from sim.replay.run import SEED_SPACE, venues_of, warm
+from sim.replay.run import SEED_SPACE, venues_of
 from sim.replay.throughput import run_timed
 from sim.replay.venues import add_market_actors, build_engine
 
 MS = 1_000_000
 FIRST_NS = 3_000_000_000  # after the first event: books fill, volatility is measured
 DEADLINE_MS = 4_000
+DEPTH = 400  # rows of the merged book that a completion may take
 WIDE = Decimal(10) ** 9
 
 
@@ -53,7 +57,8 @@ class ScriptedParent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of a parent. `cost_bps`: of the arrival value of the whole quantity, fees included, against the arrival fair value."""
+    """What became of a parent. `cost_bps`: of the arrival value of the whole quantity, fees and the completion of what was not filled
+    included, against the arrival fair value; `fee_bps`: the fees that were paid."""
 
     number: int
     symbol: str
@@ -165,7 +170,9 @@ class ParentClient(Safe, LoopSafe, Actor):
         sign = 1 if parent.side == "buy" else -1
         children = self._children.pop(parent.parent_id, set())
         fees = sum((self._fees.pop(child, Decimal(0)) for child in children), Decimal(0))
-        paid = parent.notional + (parent.quantity - parent.filled) * end
+        paid = parent.notional + completion(
+            self._market.books[parent.symbol], parent.side, parent.quantity - parent.filled, now_ns, end
+        )
         value = parent.quantity * parent.arrival_mid
         cost = sign * (paid - value) + fees
         number = int(parent.parent_id.removeprefix("s-"))
@@ -186,6 +193,19 @@ class ParentClient(Safe, LoopSafe, Actor):
                 side=parent.side, filled=parent.filled, notional=parent.notional, arrival=parent.arrival_mid
             ),
         )
+
+
+def completion(book: ConsolidatedBook, side: str, quantity: Decimal, now_ns: int, fair: Decimal) -> Decimal:
+    """What a sweep of the live books would pay (receive) now for `quantity` base, taker fees in; quote currency. Beyond the books, the
+    last price they show; `fair` when they show none."""
+    rows = book.ladder(DEPTH, now_ns)[1 if side == "buy" else 0] if quantity > 0 else []
+    total, price = Decimal(0), fair
+    for row in rows:
+        taken, price = min(row.size, quantity), row.all_in
+        total, quantity = total + taken * price, quantity - taken
+        if not quantity:
+            break
+    return total + quantity * price
 
 
 def sizes_of(config: DeskConfig) -> dict[str, tuple[float, float]]:
@@ -230,7 +250,8 @@ def run_parents(
     warm()
     if not lps:
         config = msgspec.structs.replace(config, lps=())
-    venues = msgspec.structs.replace(venues_of(config, (listing.symbol for listing in data.listings)), fade=fade)
+    venues = venues_of(config, (listing.symbol for listing in data.listings))
+    venues = msgspec.structs.replace(venues, fade=fade, queue=True)
     engine, models = build_engine(data, seed, venues)
     try:
         parts = build_desk(

@@ -16,6 +16,7 @@ from adapters.nautilus import topics
 from adapters.nautilus.bus import Bus
 from adapters.nautilus.safe import LoopSafe, Safe
 from desk.compose import build_desk
+from desk.kernels import warm
 from router.algos.spec import (
     AlgoSpec,
     ArrivalPrice,
@@ -32,7 +33,7 @@ from router.messages import CommandKind, ParentCommand, ParentRequest
 from router.orders import ChildOrder, ParentOrder, ParentState
 from sim.replay.command import prepare
 from sim.replay.ledger import MemoryLedger
-from sim.replay.run import venues_of, warm
+from sim.replay.run import venues_of
 from sim.replay.venues import add_market_actors, build_engine
 from sim.studies.parents import wide
 from tests.conformance.router_rig import D
