@@ -23,12 +23,13 @@ from pricing.credit import credit_bps
 from pricing.parameters import PricingParameters
 from pricing.scale import Scale
 from pricing.skew import Skew, inventory_share, skew
-from pricing.winning import WinModel, best_markup, decimal_bps
+from pricing.winning import MOST_ODDS, ODDS_ONE, SLOPE_ONE, WinModel, tuned_markup
 
 FINE = 4  # decimals of a fine tick beyond those of the price scale
 FINE_ONE = 10**FINE
 SLACK = 1e-3  # of a fine tick: a product of floats that is a whole number but for its last bits is that number
 RATIO_ONE = 1 << 20  # fill ratios in the kernels
+MOST_SLOPE = 1 << 62
 
 
 class Client(msgspec.Struct, frozen=True):
@@ -37,13 +38,6 @@ class Client(msgspec.Struct, frozen=True):
     tier: str = "standard"
     markout: Estimate = UNKNOWN
     utilisation: float = 0.0
-
-
-class Markup(msgspec.Struct, frozen=True):
-    """A markup in bps, and how it came about."""
-
-    bps: Decimal
-    why: str
 
 
 class Charges:
@@ -63,7 +57,7 @@ class Charges:
         tick: Decimal,
         win: WinModel | None = None,
     ) -> None:
-        self.parameters, self.client, self.win, self.band, self.sigma = parameters, client, win, band, volatility
+        self.parameters, self.client, self.band, self.sigma = parameters, client, band, volatility
         self.unit = 10.0 ** (scale.price_decimals + FINE)
         self.fair = round(fair.scaleb(scale.price_decimals + FINE))
         self.price = float(fair)
@@ -75,11 +69,17 @@ class Charges:
         self.credit_bps = credit_bps(parameters, client.utilisation)
         half = float(parameters.min_spread_bps) / 2
         fixed = (self.sigma_bps * parameters.volatility_multiplier, float(self.adverse_bps), float(self.credit_bps))
-        self.bps = (*fixed, float(parameters.impact_bps), half, float(parameters.max_deviation_bps))
+        bounds = float(parameters.markup_floor_bps), float(parameters.markup_ceiling_bps)
+        tuned = win is not None and parameters.tune_markup and self.sigma_bps > 0
+        self.curve = win.of(client.tier) if win is not None and tuned else None
+        slope = -self.curve.distance / self.sigma_bps if self.curve is not None else 0.0
+        self.bps = (*fixed, float(parameters.impact_bps), half, float(parameters.max_deviation_bps), slope, *bounds)
         self.volatility, self.adverse, self.credit, self.impact, self.half_spread = (
             up(bps * self.bp) for bps in self.bps[:5]
         )
         self.collar = floor(self.bps[5] * self.bp)
+        self.slope = slope_of(slope, self.bp)
+        self.floor, self.ceiling = up(bounds[0] * self.bp), up(bounds[1] * self.bp)
         self.ticket = float(parameters.min_ticket) * self.unit
         self.tick = tick
         fine_tick = tick.scaleb(scale.price_decimals + FINE)
@@ -99,55 +99,73 @@ class Charges:
         """Impact of taking `lots` of `displayed`."""
         return ceil(self.impact * sqrt(min(1.0, lots * (1.0 / max(displayed, 1)))) - SLACK)
 
-    def markup(self, size: Decimal | float) -> Markup:
-        """Markup at a size, without the ticket."""
-        parameters, tier = self.parameters, self.client.tier
-        notional = float(size) * self.price
-        low, high = parameters.markup_floor_bps, parameters.markup_ceiling_bps
-        curve = self.win.of(tier) if self.win is not None and parameters.tune_markup else None
-        if curve is not None and self.sigma_bps > 0:
-            costs = float(self.adverse_bps + self.credit_bps) + self.sigma_bps * parameters.volatility_multiplier
-            tuned = best_markup(
-                curve,
-                cost_bps=costs,
-                volatility_bps=self.sigma_bps,
-                notional=notional,
-                floor=float(low),
-                ceiling=float(high),
-            )
-            why = f"{tier} tuned on {curve.n} quotes: trades with probability {tuned.probability:.2f}"
-            return Markup(decimal_bps(tuned.bps), why)
-        listed = parameters.markup(tier, Decimal(notional))
-        clipped = min(max(listed, low), high)
-        why = f"{tier} {plain(listed)} bps" + ("" if clipped == listed else f", clipped to {plain(low)}…{plain(high)}")
-        return Markup(clipped, why)
+    def listed(self, size: Decimal | float) -> Decimal:
+        """The tier's markup at a size, in bps, between floor and ceiling; without the ticket."""
+        p = self.parameters
+        return min(max(p.markup(self.client.tier, self._notional(size)), p.markup_floor_bps), p.markup_ceiling_bps)
 
-    def markup_fine(self, markup: Markup) -> int:
-        """A markup in fine ticks."""
-        return up(float(markup.bps) * self.bp)
+    def by_size(self, size: Decimal | float) -> float:
+        """What the ladder needs to mark a size up: bps, or the log odds at fair when the markup is tuned."""
+        if self.curve is None:
+            return float(self.listed(size))
+        return self.curve.odds(0.0, self.sigma_bps, float(self._notional(size)))
+
+    def markup(self, size: Decimal | float, cost: int) -> tuple[int, str]:
+        """Markup of a size that costs `cost` without it, in fine ticks and without the ticket; and how it came about."""
+        p, tier, curve = self.parameters, self.client.tier, self.curve
+        if curve is None:
+            listed, bps = p.markup(tier, self._notional(size)), self.listed(size)
+            bounds = f"{plain(p.markup_floor_bps)}…{plain(p.markup_ceiling_bps)}"
+            clipped = "" if bps == listed else f", clipped to {bounds}"
+            return up(float(bps) * self.bp), f"{tier} {plain(listed)} bps{clipped}"
+        markup = int(tuned_markup(odds_of(self.by_size(size)), self.slope, cost, self.floor, self.ceiling))
+        chance = curve.probability((cost + markup) / self.bp, self.sigma_bps, float(self._notional(size)))
+        why = f"{tier} {markup / self.bp:.3f} bps, tuned on {curve.n} quotes"
+        return markup, f"{why}: trades with probability {chance:.2f} {(cost + markup) / self.bp:.2f} bps from fair"
+
+    def _notional(self, size: Decimal | float) -> Decimal:
+        return Decimal(float(size) * self.price)
 
     def ticket_of(self, size: Decimal | float) -> int:
         """The minimum ticket per unit of a size."""
         return up(self.ticket / float(size)) if self.ticket else 0
 
     def inputs(
-        self, swept: str, ratios: str, share: tuple[int, int], centre: float, markup: Markup, lifted: bool
+        self, swept: str, depth: str, skew: float, centre: float, markup: str, ticket: bool, lifted: bool
     ) -> tuple[str, ...]:
-        """From what each step of the waterfall came, in their order."""
+        """From what each step of the waterfall came, in their order, in the numbers of its formula. `skew`, `centre`: shift of
+        the size and of an infinitely small one, bps."""
         p, client = self.parameters, self.client
         bps, n = client.markout
         own = f"own {-bps:.3g} bps of {n:.3g} trades, " if n > 0 else ""
-        ticket = f", ticket {plain(p.min_ticket)}" if p.min_ticket else ""
+        shift = {
+            "linear": f"linear, −{plain(p.skew_bps_at_band)} bps × {self.share:+.3g} of the band",
+            "glft": f"glft, inventory {self.share:+.3g} of the band",
+            "bbg": f"bbg, inventory {self.share:+.3g} of the band, centre {centre:+.3f} bps",
+        }[p.skew_model]
+        credit = f"{plain(p.credit_bps)} bps + {p.settlement_days:g} d × {plain(p.funding_bps_per_year)} bps a year"
         return (
             swept,
-            f"real depth {ratios}; {plain(p.impact_bps)} bps × √({share[0]}/{share[1]} lots)",
-            f"{p.volatility_multiplier:g} × σ {self.sigma:.3g}/√s × √{self.seconds:g} s",
-            f"{p.skew_model}, inventory {self.share:+.3g} of the band, centre {centre:+.3g} bps",
+            depth,
+            f"{p.volatility_multiplier:g} × σ {self.sigma * 1e4:.3g} bps/√s × √{self.seconds:g} s",
+            f"{shift} → {skew:+.3f} bps",
             f"{own}{client.tier} → {plain(self.adverse_bps)} bps",
-            f"tenor {p.settlement_days:g} d, {client.utilisation:.0%} of the line used → {plain(self.credit_bps)} bps",
-            f"{markup.why}{ticket}" + (", lifted to the least spread" if lifted else ""),
+            f"{credit} + {client.utilisation:.0%} of the line × {plain(p.utilisation_bps)} bps → {plain(self.credit_bps)} bps",
+            markup
+            + (f", ticket {plain(p.min_ticket)} a trade" if ticket else "")
+            + (", lifted to the least spread" if lifted else ""),
             f"tick {plain(self.tick)}",
         )
+
+
+def odds_of(odds: float) -> int:
+    """Log odds as the kernels take them."""
+    return round(min(max(odds, -MOST_ODDS), MOST_ODDS) * ODDS_ONE)
+
+
+def slope_of(slope: float, bp: float) -> int:
+    """A slope per bp as the kernels take it, a fine tick; `bp`: a bp in fine ticks. 0: nothing is tuned."""
+    return min(max(round(slope / bp * SLOPE_ONE), 1), MOST_SLOPE) if slope > 0 else 0
 
 
 def up(amount: float) -> int:

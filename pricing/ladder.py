@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from enum import StrEnum
-from itertools import product
 
 import msgspec
 import numpy as np
@@ -19,7 +18,7 @@ import numpy as np
 from pricing import sweep as kernels
 from pricing.adverse import UNKNOWN, Estimate
 from pricing.book import Array
-from pricing.charges import FINE, Charges, Client
+from pricing.charges import FINE, Charges, Client, plain
 from pricing.consolidated import FEE_ONE, ConsolidatedBook
 from pricing.haircut import VENUE_WORK, FillRatios, real_targets
 from pricing.parameters import PricingParameters
@@ -29,7 +28,7 @@ from pricing.waterfall import build
 from pricing.winning import WinModel
 
 BASE_UNIT = Decimal("0.00000001")  # precision of a base quantity that is found from a quote-currency amount
-MAX_PLANS = 512  # combinations of LP rungs tried for one price
+MAX_PLANS = 512  # sizes made of LP rungs that are tried for one price
 
 Rung = tuple[str, Decimal, Decimal, Decimal]  # (lp, quantity, bid, ask)
 
@@ -76,6 +75,7 @@ class _Swept(msgspec.Struct, frozen=True):
     real: Decimal
     share: tuple[int, int]  # lots swept on the books, lots displayed
     sources: tuple[str, ...]
+    words: str  # what each of them gives, and its fee
 
 
 def price_quote(
@@ -191,28 +191,27 @@ class _Pricer:
             return swept
         charges = self.charges
         skew = charges.skews((nominal,))
-        markup = charges.markup(nominal)
-        shift = charges.shift((skew.asks if self.side == "buy" else skew.bids)[0])
+        shift = (skew.asks if self.side == "buy" else skew.bids)[0]
         steps = {
             "sweep": EXACT.subtract(swept.shown, self.fair),
             "impact": EXACT.add(EXACT.subtract(swept.real, swept.shown), self._cost(charges.impact_of(*swept.share))),
             "volatility": self._cost(charges.volatility),
-            "skew": Decimal(shift).scaleb(self.fine),
+            "skew": Decimal(charges.shift(shift)).scaleb(self.fine),
             "adverse_selection": self._cost(charges.adverse),
             "credit": self._cost(charges.credit),
-            "markup": self._cost(charges.markup_fine(markup)),
         }
-        centre = charges.shift(skew.centre)
         if self.without in steps:
             steps[self.without] = Decimal(0)
-            centre = 0 if self.without == "skew" else centre
-        fair = Decimal(charges.fair).scaleb(self.fine)
+        fair, raw = Decimal(charges.fair).scaleb(self.fine), EXACT.add(self.fair, sum(steps.values()))
+        markup, marked = charges.markup(nominal, int(self.sign * EXACT.subtract(raw, fair).scaleb(-self.fine)))
+        ticket = charges.ticket_of(quantity)
+        if self.without == "markup":
+            markup = ticket = 0
+        centre = 0 if self.without == "skew" else charges.shift(skew.centre)
         least = EXACT.add(fair, Decimal(centre + self.sign * charges.half_spread).scaleb(self.fine))
-        short = self.sign * EXACT.subtract(least, EXACT.add(self.fair, sum(steps.values())))
-        if short > 0:
-            steps["markup"] += self.sign * short
-        if self.without != "markup":
-            steps["markup"] += self._cost(charges.ticket_of(quantity))
+        short = self.sign * EXACT.subtract(least, EXACT.add(raw, self._cost(markup)))
+        lifted = self.sign * max(short, Decimal(0))
+        steps["markup"] = EXACT.add(self._cost(markup + ticket), lifted)
         price, waterfall = build(self.fair, steps, self.side, charges.tick)
         if self.without == "rounding":
             price, waterfall = EXACT.subtract(price, waterfall[-1][1]), (*waterfall[:-1], ("rounding", Decimal(0)))
@@ -226,7 +225,7 @@ class _Pricer:
             sources=swept.sources,
             sigma_bps=charges.sigma_bps,
             inputs=charges.inputs(
-                f"{quantity:f} from {' '.join(swept.sources)}", self.ratios, swept.share, skew.centre, markup, short > 0
+                swept.words, self._depth(*swept.share), shift, skew.centre, marked, ticket > 0, short > 0
             ),
         )
 
@@ -271,23 +270,35 @@ class _Pricer:
         )
 
     def _plans(self, quantity: Decimal) -> list[tuple[Decimal, Decimal, tuple[str, ...]]]:
-        """Combinations of LP rungs not larger than `quantity`: (size, Σ price × size, LPs); the first is the empty
-        one."""
+        """What can be made of LP rungs, at most one of each LP, within `quantity`: (size, Σ price × size, LPs), the cheapest of
+        each size; one plan is empty. LP by LP; when there are more than `MAX_PLANS` sizes those go on that, with the rest taken
+        from the books at what these ask for all of it, cost least."""
         by_lp: dict[str, list[tuple[Decimal, Decimal]]] = {}
         for lp, size, bid, ask in self.rungs:
             price = ask if self.side == "buy" else bid
             if 0 < size <= quantity and price > 0:
-                by_lp.setdefault(lp, []).append((size, price))
-        plans: list[tuple[Decimal, Decimal, tuple[str, ...]]] = []
-        choices = [[None, *options] for options in by_lp.values()]
-        for chosen in product(*choices):
-            size = sum((option[0] for option in chosen if option), Decimal(0))
-            if size <= quantity:
-                money = sum((EXACT.multiply(*option) for option in chosen if option), Decimal(0))
-                plans.append((size, money, tuple(lp for lp, option in zip(by_lp, chosen, strict=True) if option)))
-            if len(plans) >= MAX_PLANS:
-                break
-        return plans
+                by_lp.setdefault(lp, []).append((size, EXACT.multiply(price, size)))
+        plans: dict[Decimal, tuple[Decimal, tuple[str, ...]]] = {Decimal(0): (Decimal(0), ())}
+        rest: Decimal | None = None
+        for lp, options in by_lp.items():
+            for have, (money, lps) in tuple(plans.items()):
+                for more, cost in options:
+                    size, whole = EXACT.add(have, more), EXACT.add(money, cost)
+                    if size <= quantity and (size not in plans or self.sign * (plans[size][0] - whole) > 0):
+                        plans[size] = (whole, (*lps, lp))
+            if len(plans) > MAX_PLANS:
+                rest = self._rest(quantity) if rest is None else rest
+                best = sorted(plans, key=lambda size: self.sign * (plans[size][0] - rest * size))[:MAX_PLANS]
+                plans = {size: plans[size] for size in (Decimal(0), *best)}
+        return [(size, *plan) for size, plan in plans.items()]
+
+    def _rest(self, quantity: Decimal) -> Decimal:
+        """Average price of all of `quantity` on the books; where they end, one that nobody would trade at."""
+        lots = self.book.scale.lots_up(quantity)
+        out = np.empty((1, len(self.book.venues), 2), dtype=np.int64)
+        if kernels.sweep_targets(self.book.arena, self.book_side, self.live, np.array([lots], dtype=np.int64), out):
+            return self._average(self._money(out[0].tolist()), self.book.scale.size(lots))
+        return self.fair * 10 if self.side == "buy" else Decimal(0)
 
     def _sweep(self, quantity: Decimal) -> _Swept | NoPrice:
         book, scale = self.book, self.book.scale
@@ -320,7 +331,24 @@ class _Pricer:
         per_venue = shown[row].tolist()
         venues = tuple(venue for venue, (lots, _) in zip(book.venues, per_venue, strict=True) if lots)
         first = self._average(EXACT.add(self._money(per_venue), money), taken)
-        return _Swept(first, self._average(costs[row], taken), (swept, self.displayed), venues + lps)
+        words = self._words([lots for lots, _ in per_venue], lps, size)
+        return _Swept(first, self._average(costs[row], taken), (swept, self.displayed), venues + lps, words)
+
+    def _words(self, lots: list[int], lps: tuple[str, ...], size: Decimal) -> str:
+        """Who gives how much of a size, and at what fee."""
+        scale = self.book.scale
+        said = [
+            f"{venue} {plain(scale.size(n))} (fee {plain(Decimal(fee).scaleb(-4))} bps)"
+            for venue, n, fee in zip(self.book.venues, lots, self.book.fees(), strict=True)
+            if n
+        ]
+        return " + ".join((*said, f"{' + '.join(lps)} {plain(size)}") if lps else said)
+
+    def _depth(self, swept: int, displayed: int) -> str:
+        """What the impact came from."""
+        scale, bps = self.book.scale, plain(self.charges.parameters.impact_bps)
+        shown = plain(scale.size(displayed))
+        return f"real share {self.ratios}; {bps} bps × √({plain(scale.size(swept))}/{shown} displayed)"
 
     def _money(self, per_venue: list[list[int]]) -> Decimal:
         """All-in cost of what each venue gives, exactly."""

@@ -23,7 +23,7 @@ import numpy.typing as npt
 from numba import njit
 
 from pricing.arena import H_ROWS, H_VENUES, H_VIEW, ROWS, WHOLE, Array, view_base
-from pricing.charges import FINE, FINE_ONE, RATIO_ONE, SLACK, Charges
+from pricing.charges import FINE, FINE_ONE, MOST_SLOPE, RATIO_ONE, SLACK, Charges
 from pricing.consolidated import FEE_ONE, ConsolidatedBook
 from pricing.haircut import (
     MOST_LOTS,
@@ -45,6 +45,7 @@ from pricing.haircut import (
 )
 from pricing.merged import LAST_VENUE, TICK_BITS, TICK_MASK, refill
 from pricing.parameters import PricingParameters
+from pricing.winning import MOST_ODDS, ODDS_ONE, SLOPE_ONE, tuned_markup
 
 Floats = npt.NDArray[np.float64]
 
@@ -52,10 +53,12 @@ L_RUNGS, L_MONEY, L_FAIR, L_FIXED, L_IMPACT, L_HALF, L_CENTRE, L_TICK, L_COLLAR 
 L_ROOM = 9  # +0: lots that clients may sell to us, +1: that they may buy
 L_TICKET = 11  # fine ticks × lots, per trade
 L_LIMIT = 12  # scratch: the price a size in quote currency settled at when no price implies itself
-HEAD = 13
+L_SLOPE, L_FLOOR, L_CEILING = 13, 14, 15  # of a tuned markup (`pricing.winning`); slope 0: none is tuned
+HEAD = 16
 R_SIZE, R_MARKUP, R_SKEW, R_PRICE, R_LOTS = 0, 1, 2, 4, 6  # skew, price, lots: +0 bid, +1 ask
-RUNG = 8  # words a size
-B_FIXED, B_IMPACT, B_HALF, B_COLLAR, B_CENTRE, B_RUNGS = 0, 3, 4, 5, 6, 7  # `Charges.bps`, centre, 3 words a size
+RUNG = 8  # words a size; R_MARKUP of a tuned markup: the log odds at fair
+B_FIXED, B_IMPACT, B_HALF, B_COLLAR, B_SLOPE, B_FLOOR, B_CEILING = 0, 3, 4, 5, 6, 7, 8  # `Charges.bps`, then
+B_CENTRE, B_RUNGS = 9, 10  # the centre, and 3 words a size
 ROUNDS = 12  # of the fixed point price ↔ quantity for sizes in quote currency
 U = np.uint64  # an index that cannot be negative needs no check
 MOST_PRICE = 1 << 49  # fine ticks, of a price that sizes in quote currency are divided by
@@ -65,8 +68,12 @@ MOST_PRICE = 1 << 49  # fine ticks, of a price that sizes in quote currency are 
 def _charged(work: Array, side: int, row: int, swept: int, lots: int, per_lot: float) -> int:
     """Unrounded price in fine ticks without ticket of a size that sweeps at `swept`; `per_lot`: 1 / displayed lots."""
     sign = 1 if side == 1 else -1
-    edge = ceil(work[L_IMPACT] * sqrt(min(1.0, lots * per_lot)) - SLACK) + work[L_FIXED] + work[row + R_MARKUP]
-    raw = swept + sign * edge + work[row + R_SKEW + side]
+    edge = ceil(work[L_IMPACT] * sqrt(min(1.0, lots * per_lot)) - SLACK) + work[L_FIXED]
+    markup = work[row + R_MARKUP]
+    if work[L_SLOPE] > 0:
+        cost = sign * (swept + work[row + R_SKEW + side] - work[L_FAIR]) + edge
+        markup = tuned_markup(markup, work[L_SLOPE], cost, work[L_FLOOR], work[L_CEILING])
+    raw = swept + sign * (edge + markup) + work[row + R_SKEW + side]
     least = work[L_FAIR] + work[L_CENTRE] + sign * work[L_HALF]
     return max(raw, least) if side == 1 else max(min(raw, least), 0)
 
@@ -237,7 +244,7 @@ def ladder_kernel(arena: Array, live: int, work: Array) -> int:
 
 @njit(cache=True, nogil=True)
 def scale_kernel(bps: Floats, fair: int, work: Array, first: int) -> None:
-    """Charges in bps (words `B_*`, then markup, bid's and ask's skew of each size) → fine ticks at `fair`: costs rounded up,
+    """Charges in bps (words `B_*`, then markup or log odds, bid's and ask's skew of each size) → fine ticks at `fair`: costs rounded up,
     skews to the nearest."""
     bp = fair * 1e-4
     work[L_FAIR] = fair
@@ -249,9 +256,16 @@ def scale_kernel(bps: Floats, fair: int, work: Array, first: int) -> None:
     work[L_HALF] = ceil(bps[B_HALF] * bp - SLACK)
     work[L_COLLAR] = floor(bps[B_COLLAR] * bp)
     work[L_CENTRE] = int(np.rint(bps[B_CENTRE] * bp))
+    slope = min(max(np.rint(bps[B_SLOPE] / bp * SLOPE_ONE), 1.0), float(MOST_SLOPE)) if bps[B_SLOPE] > 0.0 else 0.0
+    work[L_SLOPE] = int(slope)
+    work[L_FLOOR] = ceil(bps[B_FLOOR] * bp - SLACK)
+    work[L_CEILING] = ceil(bps[B_CEILING] * bp - SLACK)
     for rung in range(work[L_RUNGS]):
         row, at = first + rung * RUNG, B_RUNGS + 3 * rung
-        work[row + R_MARKUP] = ceil(bps[at] * bp - SLACK)
+        if slope > 0.0:
+            work[row + R_MARKUP] = int(np.rint(min(max(bps[at], -MOST_ODDS), MOST_ODDS) * ODDS_ONE))
+        else:
+            work[row + R_MARKUP] = ceil(bps[at] * bp - SLACK)
         work[row + R_SKEW] = int(np.rint(bps[at + 1] * bp))
         work[row + R_SKEW + 1] = int(np.rint(bps[at + 2] * bp))
 
@@ -287,7 +301,7 @@ class Ladder:
         bps[: len(charges.bps)] = charges.bps
         bps[B_CENTRE] = skews.centre
         rows = bps[B_RUNGS:].reshape(-1, 3)
-        rows[:, 0] = [charges.markup(size).bps for size in sizes]
+        rows[:, 0] = [charges.by_size(size) for size in sizes]
         rows[:, 1] = skews.bids
         rows[:, 2] = skews.asks
         self.work[L_TICK] = charges.fine_tick

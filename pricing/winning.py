@@ -6,18 +6,22 @@ For each tier, with d = (price − fair on the client's side)/(fair × volatilit
 
 Three coefficients by ridge-penalised maximum likelihood, found by Newton's method (iteratively reweighted least squares, as in
 Hastie–Tibshirani–Friedman 4.4.1) with halved steps; the distance of a quote is known when it is made, so nothing looks ahead.
-With costs c and markup m the expected profit is P(c + m)·m, whose maximum over m is in closed form (the H of
-`pricing.inventory`): m* = (1 + W(e^(a − 1)))/β, β = −b₁/volatility in bps, a = the log odds at m = 0.
+With m the markup and c everything else between fair and the price (sweep, impact, volatility, skew, adverse selection, credit)
+the expected profit is P(c + m)·m, whose maximum over m is in closed form (the H of `pricing.inventory`):
+
+    m* = (1 + W(e^(a − βc − 1)))/β,   β = −b₁/volatility,  a: the log odds at fair,  W: Lambert
+
+c is known only after the sweep, so the maximum is a kernel (`tuned_markup`) that quotes and ladders call for each size.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from decimal import Decimal
-from math import exp, isfinite, log1p
+from math import ceil, exp, isfinite, log1p
 
 import msgspec
 import numpy as np
+from numba import njit
 
 from pricing.inventory import omega
 
@@ -26,6 +30,9 @@ LEAST = 50  # quotes a tier needs before anything is tuned by it
 NOTIONAL = 10_000.0  # quote currency: sizes far below it are all alike
 STEPS = 100
 SETTLED = 1e-10
+ODDS_ONE = 1 << 32  # log odds in the kernels
+SLOPE_ONE = 1 << 56  # what the log odds lose a fine tick, in the kernels
+MOST_ODDS = 700.0  # e^700 is still a float
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -55,7 +62,7 @@ class WinCurve(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     def probability(self, distance_bps: float, volatility_bps: float, notional: float) -> float:
         """Chance of a trade, 0 to 1."""
-        return 1.0 / (1.0 + exp(-max(-700.0, min(700.0, self.odds(distance_bps, volatility_bps, notional)))))
+        return 1.0 / (1.0 + exp(-max(-MOST_ODDS, min(MOST_ODDS, self.odds(distance_bps, volatility_bps, notional)))))
 
 
 class WinModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -66,13 +73,6 @@ class WinModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def of(self, tier: str) -> WinCurve | None:
         """A tier's curve, or None."""
         return next((curve for curve in self.curves if curve.tier == tier), None)
-
-
-class Tuned(msgspec.Struct, frozen=True):
-    """A markup (bps) and the chance to win with it."""
-
-    bps: float
-    probability: float
 
 
 def fit(outcomes: Iterable[Outcome], ridge: float = RIDGE, least: int = LEAST) -> WinModel:
@@ -123,15 +123,19 @@ def newton(features: np.ndarray, won: np.ndarray, ridge: float) -> np.ndarray:
     return b
 
 
-def best_markup(
-    curve: WinCurve, *, cost_bps: float, volatility_bps: float, notional: float, floor: float, ceiling: float
-) -> Tuned:
-    """The markup between `floor` and `ceiling` (bps) that maximises P(cost + m)·m; the profit has one peak, so the nearer
-    bound is best when the peak is outside."""
-    beta = -curve.distance / volatility_bps
-    free = (1.0 + omega(curve.odds(cost_bps, volatility_bps, notional) - 1.0)) / beta
-    bps = min(max(free, floor), ceiling)
-    return Tuned(bps, curve.probability(cost_bps + bps, volatility_bps, notional))
+@njit(cache=True, nogil=True)
+def tuned_markup(odds: int, slope: int, cost: int, floor: int, ceiling: int) -> int:
+    """The markup in whole fine ticks between `floor` and `ceiling` that maximises P(cost + m)·m. `odds`: at fair, in 1/`ODDS_ONE`;
+    `slope` > 0: what they lose a fine tick, in 1/`SLOPE_ONE`; `cost`: of everything else, fine ticks, may be negative.
+
+    The profit has one peak, so the nearer bound is best when the peak is outside.
+    """
+    beta = slope / SLOPE_ONE
+    at_cost = min(max(odds / ODDS_ONE - beta * cost, -MOST_ODDS), MOST_ODDS)
+    free = (1.0 + omega(at_cost - 1.0)) / beta
+    if free >= ceiling:
+        return ceiling
+    return max(floor, ceil(free))
 
 
 def loads(text: bytes) -> WinModel:
@@ -140,8 +144,3 @@ def loads(text: bytes) -> WinModel:
     if any(curve.distance >= 0 or not isfinite(curve.intercept + curve.size) for curve in model.curves):
         raise msgspec.ValidationError("win_model: a curve whose odds do not fall with distance")
     return model
-
-
-def decimal_bps(value: float) -> Decimal:
-    """Basis points as they are shown and charged."""
-    return Decimal(value).quantize(Decimal("0.0001"))

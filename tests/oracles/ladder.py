@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from math import ceil, floor, sqrt
+from math import ceil, exp, floor, sqrt
 
 from tests.oracles.books import DictBook
 
@@ -27,6 +27,7 @@ class Terms:
     markup: list[int]
     skew: list[tuple[int, int]]
     room: tuple[int, int]
+    tuned: tuple[int, int, int] = (0, 0, 0)  # slope, floor, ceiling: `markup` is then the log odds at fair
 
 
 def real_levels(
@@ -62,9 +63,30 @@ def price(levels: list[tuple[int, int, Fraction]], lots: int, shown: int, side: 
     """Unrounded, without ticket."""
     sign = 1 if side == 1 else -1
     impact = ceil(terms.impact * sqrt(min(1.0, lots * (1.0 / shown))) - SLACK)
-    raw = average(levels, lots, side) + sign * (impact + terms.fixed + terms.markup[at]) + terms.skew[at][side]
+    swept, markup = average(levels, lots, side) + terms.skew[at][side], terms.markup[at]
+    if terms.tuned[0]:
+        markup = tuned(markup, sign * (swept - terms.fair) + impact + terms.fixed, *terms.tuned)
+    raw = swept + sign * (impact + terms.fixed + markup)
     least = terms.fair + terms.centre + sign * terms.half
     return max(raw, least) if side == 1 else max(min(raw, least), 0)
+
+
+def tuned(odds: int, cost: int, slope: int, floor_: int, ceiling: int) -> int:
+    """The markup that maximises the expected profit: where d/dm ln(P(c + m)·m) = 1/m − β(1 − P) is nothing, by bisection."""
+    beta = slope * 2.0**-56
+
+    def rising(m: int) -> bool:
+        z = odds * 2.0**-32 - beta * (cost + m)
+        losing = 1.0 / (1.0 + exp(min(z, 700.0)))
+        return m * beta * losing < 1.0
+
+    if rising(ceiling):
+        return ceiling
+    low, high = 0, ceiling  # rising at `low`, not at `high`
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if rising(middle) else (low, middle)
+    return max(floor_, high)
 
 
 def rounded(raw: int, lots: int, side: int, terms: Terms) -> int:

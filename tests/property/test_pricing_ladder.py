@@ -17,13 +17,16 @@ from pricing.ladder import Priced, price_quote
 from pricing.parameters import PricingParameters, SizeBucket
 from pricing.rungs import (
     HEAD,
+    L_CEILING,
     L_CENTRE,
     L_COLLAR,
     L_FAIR,
     L_FIXED,
+    L_FLOOR,
     L_HALF,
     L_IMPACT,
     L_ROOM,
+    L_SLOPE,
     L_TICK,
     L_TICKET,
     R_LOTS,
@@ -34,6 +37,7 @@ from pricing.rungs import (
     Ladder,
 )
 from pricing.scale import Scale
+from pricing.winning import WinCurve, WinModel
 from tests.oracles import ladder as twin
 from tests.oracles.books import DictBook
 
@@ -83,10 +87,26 @@ def charged(r: Random, book: ConsolidatedBook, **changes: Any) -> tuple[dict[str
         "skew_bps_at_band": Decimal(r.randint(0, 300)) / 10,
         "min_ticket": Decimal(r.choice((0, 0, 1, 50))),
         "max_deviation_bps": Decimal(r.choice((10_000, 10_000, 60))),
+        "credit_bps": Decimal(r.choice((0, 1, 30))) / 10,
+        "settlement_days": r.choice((0.0, 2.0)),
+        "markup_floor_bps": Decimal(r.choice((0, 1, 8))) / 10,
+        "markup_ceiling_bps": Decimal(r.choice((1, 5, 50))),
+        "tune_markup": r.random() < 0.5,
         "size_buckets": r.choice(((), (SizeBucket(notional=Decimal(500), multiplier=Decimal(r.randint(0, 30)) / 10),))),
     }
     parameters = PricingParameters(**{**fields, **changes})
     tier = r.choice(("standard", "silver", "gold", "other"))
+    curves = [
+        WinCurve(
+            tier=name,
+            intercept=r.uniform(-3, 4),
+            distance=-r.choice((0.001, r.uniform(0.05, 3), 40.0)),
+            size=r.uniform(-0.5, 0.2),
+            n=100,
+            won=40,
+        )
+        for name in ("standard", "gold")
+    ]
     return (
         {
             "fair": book.fair(NOW) or Decimal(1000),
@@ -96,6 +116,7 @@ def charged(r: Random, book: ConsolidatedBook, **changes: Any) -> tuple[dict[str
             "volatility": r.choice((0.0, 2e-5, 1e-4)),
             "parameters": parameters,
             "tick": Decimal(r.choice(("0.1", "0.01", "2.5"))),
+            "win": WinModel(curves=tuple(curves)),
         },
         tier,
     )
@@ -128,6 +149,7 @@ def words_of(ladder: Ladder, venues: int) -> tuple[twin.Terms, list[list[int]]]:
         markup=[row[R_MARKUP] for row in rows],
         skew=[(row[R_SKEW], row[R_SKEW + 1]) for row in rows],
         room=(work[L_ROOM], work[L_ROOM + 1]),
+        tuned=(work[L_SLOPE], work[L_FLOOR], work[L_CEILING]),
     )
     return terms, [[work[HEAD + v * VENUE_WORK + W_RATIO + side] for v in range(venues)] for side in (0, 1)]
 
@@ -218,7 +240,7 @@ def test_a_ladder_of_one_size_is_the_firm_quote(seed: int, money: bool) -> None:
 def test_moving_only_the_fair_value_is_charging_anew(seed: int) -> None:
     r = Random(seed)
     book, _, _ = made(r)
-    terms, tier = charged(r, book, size_buckets=())
+    terms, tier = charged(r, book, size_buckets=(), tune_markup=False)  # both go by the size's value at the old fair
     one, two = (Ladder(book, drawn_sizes(Random(seed))) for _ in range(2))
     one.set_charges(Charges(book.scale, client=Client(tier), **terms))
     moved = terms["fair"] + Decimal(r.randint(-900, 900)) / 1000

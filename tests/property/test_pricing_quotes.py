@@ -4,6 +4,7 @@ way."""
 from __future__ import annotations
 
 from decimal import Decimal
+from itertools import product
 from random import Random
 from typing import Any
 
@@ -161,3 +162,43 @@ def test_an_lp_rung_is_used_whole_or_not_at_all() -> None:
     assert helped.sources == ("X",) and helped.price < alone.price
     small = ask(made, "buy", quantity=Decimal("1.9"), rungs=better)
     assert isinstance(small, Priced) and "X" not in small.sources
+
+
+@settings(max_examples=80, deadline=None)
+@given(seed=st.integers(0, 10**6), units=st.integers(1, 120), side=st.sampled_from(("buy", "sell")))
+def test_the_best_of_all_combinations_of_lp_rungs_is_found(seed: int, units: int, side: str) -> None:
+    """Up to five LPs of up to three sizes: no combination by itself, rest from the books, is cheaper; whatever their order."""
+    r, made, quantity = Random(seed), book(seed), Decimal(units) / 10
+    offered = [
+        (lp, Decimal(r.randint(1, 60)) / 10, Decimal(60_000) - half, Decimal(60_000) + half)
+        for lp in "ABCDE"[: r.randint(1, 5)]
+        for half in [Decimal(r.randint(-500, 3000)) / 100 for _ in range(r.randint(1, 3))]
+    ]
+    sign, free = (1 if side == "buy" else -1), PricingParameters(fill_ratio=1.0, impact_bps=Decimal(0))
+    best = ask(made, side, quantity=quantity, rungs=offered, parameters=free)
+    again = ask(made, side, quantity=quantity, rungs=r.sample(offered, len(offered)), parameters=free)
+    costs = []
+    by_lp = [[None, *(one for one in offered if one[0] == lp)] for lp in sorted({one[0] for one in offered})]
+    for chosen in product(*by_lp):
+        taken = [one for one in chosen if one is not None]
+        rest = quantity - sum(one[1] for one in taken)
+        alone = ask(made, side, quantity=rest, parameters=free) if rest > 0 else None
+        if rest < 0 or isinstance(alone, NoPrice):
+            continue
+        swept = Decimal(0) if alone is None else rest * (alone.fair + dict(alone.waterfall)["sweep"])
+        money = sum((one[1] * (one[3] if side == "buy" else one[2]) for one in taken), swept)
+        costs.append(sign * money / quantity)
+    assert isinstance(best, Priced) == bool(costs)
+    if isinstance(best, Priced):
+        assert isinstance(again, Priced) and again.price == best.price
+        got = sign * (best.fair + dict(best.waterfall)["sweep"])
+        assert abs(got - min(costs)) < Decimal("0.00001")  # averages are told to six decimals
+
+
+def test_sixty_lps_are_weighed_in_no_time_and_none_is_forgotten() -> None:
+    made = book(3)
+    poor = [(f"L{i}", Decimal(i + 1).scaleb(-3), Decimal(59_000), Decimal(61_000)) for i in range(60)]
+    for at in (0, 30, 60):
+        rungs = [*poor[:at], ("GOOD", Decimal(5), Decimal(60_000), Decimal(59_000)), *poor[at:]]
+        quoted = ask(made, "buy", quantity=Decimal(5), rungs=rungs)
+        assert isinstance(quoted, Priced) and quoted.sources == ("GOOD",)

@@ -12,19 +12,19 @@ import msgspec
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from scipy.integrate import quad
-from scipy.optimize import minimize, minimize_scalar
+from scipy.optimize import minimize
 
 from desk.ledger import Ledger
 from desk.rfq.records import RfqState
 from pricing.adverse import adverse_bps
-from pricing.charges import Charges, Client
+from pricing.charges import Charges, Client, odds_of, slope_of
+from pricing.consolidated import ConsolidatedBook, VenueTerms
 from pricing.credit import credit_bps
+from pricing.ladder import Priced, price_quote
 from pricing.parameters import PricingParameters, SizeBucket
 from pricing.scale import Scale
-from pricing.winning import Outcome, WinCurve, WinModel, best_markup, fit, loads, newton
+from pricing.winning import Outcome, WinCurve, WinModel, fit, loads, newton, tuned_markup
 from sim.learn.cli import learn
 from tests.oracles import ledger_records as make
 
@@ -81,28 +81,30 @@ def test_what_teaches_nothing_is_left_out() -> None:
     assert fit(backwards).curves == () and fit([]).of("gold") is None
 
 
-@settings(max_examples=100, deadline=None)
-@given(
-    cost=st.floats(-5, 10),
-    volatility=st.floats(0.1, 20),
-    notional=st.floats(0, 1e8),
-    floor=st.floats(0, 2),
-    width=st.floats(0.01, 30),
+@pytest.mark.parametrize("distance", [-0.05, -0.8, -6.0])
+@pytest.mark.parametrize("cost", [-3.0, 0.0, 4.0, 25.0])
+def test_the_tuned_markup_is_the_best_of_a_grid_of_markups(distance: float, cost: float) -> None:
+    """P(cost + m)·m for every m of a grid between the bounds, in bps of 60,000 at 6·10⁶ fine ticks each."""
+    curve, bp = msgspec.structs.replace(CURVE, distance=distance), 6e6
+    odds, slope = odds_of(curve.odds(0.0, 2.0, 50_000.0)), slope_of(-distance / 2.0, bp)
+    for floor, ceiling in ((0.0, 60.0), (0.0, 0.4), (7.0, 60.0)):
+        best = tuned_markup(odds, slope, round(cost * bp), round(floor * bp), round(ceiling * bp)) / bp
+        grid = np.linspace(floor, ceiling, 20_001)
+        profits = [m * curve.probability(cost + m, 2.0, 50_000.0) for m in grid]
+        assert floor <= best <= ceiling
+        assert best * curve.probability(cost + best, 2.0, 50_000.0) >= max(profits) * (1 - 1e-9)
+        assert best == pytest.approx(grid[int(np.argmax(profits))], abs=1.01 * (ceiling - floor) / 20_000)
+
+
+VENUE = VenueTerms(
+    venue="V",
+    taker_fee_bps=D(0),
+    tick=D("0.01"),
+    lot=D("0.00000001"),
+    price_decimals=2,
+    size_decimals=8,
+    max_age_ns=10**9,
 )
-def test_the_tuned_markup_maximises_expected_profit_within_its_bounds(
-    cost: float, volatility: float, notional: float, floor: float, width: float
-) -> None:
-    tuned = best_markup(
-        CURVE, cost_bps=cost, volatility_bps=volatility, notional=notional, floor=floor, ceiling=floor + width
-    )
-    assert floor <= tuned.bps <= floor + width
-
-    def profit(m: float) -> float:
-        return m * CURVE.probability(cost + m, volatility, notional)
-
-    found = minimize_scalar(lambda m: -profit(m), bounds=(floor, floor + width), method="bounded")
-    assert profit(tuned.bps) >= -found.fun * (1 - 1e-6) - 1e-12
-    assert tuned.probability == CURVE.probability(cost + tuned.bps, volatility, notional)
 
 
 def charges(parameters: PricingParameters, tier: str = "gold", win: WinModel | None = None) -> Charges:
@@ -120,15 +122,53 @@ def charges(parameters: PricingParameters, tier: str = "gold", win: WinModel | N
     )
 
 
+def bps_of(one: Charges, cost_bps: float = 1.0) -> tuple[float, str]:
+    """The markup of one coin whose price without it is so far from fair."""
+    markup, why = one.markup(D(1), round(cost_bps * one.bp))
+    return round(markup / one.bp, 6), why
+
+
 def test_the_markup_is_tuned_only_behind_its_flag_and_says_so() -> None:
     model = WinModel(curves=(CURVE,))
     tuned = PricingParameters(tune_markup=True, markup_floor_bps=D("0.3"), markup_ceiling_bps=D(4))
-    found = charges(tuned, win=model).markup(D(1))
-    assert D("0.3") <= found.bps <= 4 and found.bps != D("0.6") and "tuned on 500 quotes" in found.why
-    assert charges(PricingParameters(), win=model).markup(D(1)).bps == D("0.6")
-    assert charges(tuned, tier="silver", win=model).markup(D(1)).bps == D("1.2")  # no curve: its listed markup
+    assert bps_of(charges(PricingParameters(), win=model)) == (0.6, "gold 0.6 bps")
+    bps, why = bps_of(charges(tuned, win=model))
+    assert 0.3 <= bps <= 4 and bps != 0.6 and "tuned on 500 quotes" in why
+    assert bps_of(charges(tuned, tier="silver", win=model))[0] == 1.2  # no curve: its listed markup
     low = PricingParameters(tune_markup=True, markup_floor_bps=D(9), markup_ceiling_bps=D(9))
-    assert charges(low, win=model).markup(D(1)).bps == 9
+    assert bps_of(charges(low, win=model))[0] == 9
+
+
+def test_the_tuned_markup_counts_all_that_the_client_pays_not_the_charges_alone() -> None:
+    """A dearer sweep leaves less to earn: the client looks at the whole distance from fair."""
+    tuned = charges(PricingParameters(tune_markup=True, markup_ceiling_bps=D(40)), win=WinModel(curves=(CURVE,)))
+    markups = [bps_of(tuned, cost)[0] for cost in (0.0, 2.0, 5.0, 10.0)]
+    assert markups == sorted(markups, reverse=True) and markups[0] > 1.5 * markups[-1]
+    book = ConsolidatedBook("BTC/USDT", Scale("BTC/USDT", 2, 8), [VENUE])
+    book.apply("V", np.array([(1, 5_999_900, 10**10), (-1, 6_000_100, 10**10)], dtype=np.int64), True, 1)
+    quoted = {}
+    for fee in (D(0), D(10)):
+        book.set_terms(msgspec.structs.replace(VENUE, taker_fee_bps=fee))
+        priced = price_quote(
+            book,
+            side="buy",
+            quantity=D(1),
+            now_ns=1,
+            ttl_ms=2000,
+            inventory=D(0),
+            band=D(10),
+            volatility=2e-5,
+            tier="gold",
+            parameters=tuned.parameters,
+            tick=D("0.01"),
+            win=WinModel(curves=(CURVE,)),
+        )
+        assert isinstance(priced, Priced)
+        steps = dict(priced.waterfall)
+        cost = sum(amount for step, amount in priced.waterfall if step not in ("markup", "rounding")) / 6
+        assert float(steps["markup"] / 6) == pytest.approx(bps_of(tuned, float(cost))[0], abs=1e-6)
+        quoted[fee] = steps["markup"]
+    assert quoted[D(10)] < quoted[D(0)]
 
 
 def test_markup_by_size_between_floor_and_ceiling_and_the_ticket() -> None:
@@ -142,8 +182,8 @@ def test_markup_by_size_between_floor_and_ceiling_and_the_ticket() -> None:
         min_ticket=D(6),
     )
     one = charges(parameters)
-    found = [one.markup(D(size)) for size in ("0.01", "0.1", "10")]
-    assert [markup.bps for markup in found] == [D("0.6"), D("1.5"), D("0.2")] and "clipped" in found[1].why
+    assert [one.listed(D(size)) for size in ("0.01", "0.1", "10")] == [D("0.6"), D("1.5"), D("0.2")]
+    assert one.markup(D("0.1"), 0) == (9 * 10**6, "gold 1.8 bps, clipped to 0.2…1.5")
     assert one.ticket_of(D(3)) == 2 * 10**6  # fine ticks: 2 USDT a coin
     for wrong in ({"size_buckets": parameters.size_buckets[::-1]}, {"markup_floor_bps": D(60)}, {"fill_prior_n": -1.0}):
         with pytest.raises(ValueError, match="pricing"):
