@@ -18,6 +18,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from pricing.pointer import doubles, integers
 from router.live.layout import (
     CHOICE,
     END,
@@ -74,11 +75,12 @@ from router.live.place import EXCHANGED, NOWHERE, PLACED, STRAIGHT, exchange, se
 CERTIFIED = 0
 TOO_LARGE, UNFILLED, UNPLACED, WIDE = 1, 2, 3, 4  # numbers; books and quotes hold too little; no plan; gap too wide
 MARGIN = 1e-12  # of the order's value: above the rounding of the double sums, below everything that matters
+CERTIFY = "(int64, int64)"  # signature of `certify`
 TRIES = 6  # subsets turned into plans
 BY_TANGENT, BY_PREFIX, TRIED = 0, 1, 2
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def prepare(book: Array, work: Array, sums: Floats) -> int:
     """Where the venues' levels are, least slope, minimums in whole lots; `CERTIFIED` when every number fits."""
     total, best = work[W_TOTAL], NONE
@@ -104,7 +106,7 @@ def prepare(book: Array, work: Array, sums: Floats) -> int:
     return CERTIFIED if best != NONE else UNFILLED
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def subsets(work: Array, sums: Floats, used: int, reached: float, slope: float) -> int:
     """Every admissible subset of the quotes (one of an LP, no more children than allowed, not more than the order) with its
     bound by the tangent at the end of the prefix: `used` lots at cost `reached` and slope `slope`. How many there are."""
@@ -136,7 +138,7 @@ def subsets(work: Array, sums: Floats, used: int, reached: float, slope: float) 
     return n
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def least_of(work: Array, sums: Floats, n: int) -> tuple[int, float, float]:
     """The subset of the least bound among those not tried (ties: the first; -1: none), its bound, and the least of all."""
     best, least, tried = -1, np.inf, np.inf
@@ -150,7 +152,7 @@ def least_of(work: Array, sums: Floats, n: int) -> tuple[int, float, float]:
     return best, least, min(least, tried)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def choose(book: Array, work: Array, sums: Floats, used: int) -> int:
     """Over all subsets of the quotes, after the relaxation of the whole order with its prefix: the plan in the OUT words."""
     total, steps, base = work[W_TOTAL], work[W_STEPS], sums[F_BASE]
@@ -212,10 +214,11 @@ def choose(book: Array, work: Array, sums: Floats, used: int) -> int:
     return CERTIFIED if work[W_OPTIMAL] == 1 or sums[F_GAP] <= tolerance else WIDE
 
 
-@njit(cache=True, nogil=True)
-def certify(book: Array, work: Array) -> int:
-    """Solve the order in `work`: `CERTIFIED` with OUT words, W_SUBSET, W_OPTIMAL and F_GAP, else why not."""
-    sums = work.view(np.float64)
+@njit(cache=True, nogil=True, error_model="numpy")
+def certify(book_at: int, order_at: int) -> int:
+    """Solve the order of the arena at `order_at` over the books of the one at `book_at`: `CERTIFIED` with OUT words, W_SUBSET,
+    W_OPTIMAL and F_GAP, else why not. Addresses, of arrays that the caller keeps (`pricing.pointer`)."""
+    book, work, sums = integers(book_at), integers(order_at), doubles(order_at)
     work[W_SUBSET], work[W_OPTIMAL] = 0, 0
     verdict = prepare(book, work, sums)
     if verdict != CERTIFIED:

@@ -62,7 +62,7 @@ STRIDE = 16  # levels of one venue that a batch takes at most
 FEW = 16  # a step no further than this is reached by merging from the top
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
 def shown(size: int, share: int) -> int:
     """What is counted on of a displayed size: size × share, rounded down, without overflow."""
     if share == PPM:
@@ -70,7 +70,7 @@ def shown(size: int, share: int) -> int:
     return size // PPM * share + size % PPM * share // PPM
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def locate(book: Array, work: Array, venue: int) -> int:
     """Where a venue's side lies in the arena, and how far the limit price lets it be used; how many levels that leaves."""
     row, side, limit = HEAD + U(venue) * VENUE, work[W_SIDE], work[W_LIMIT]
@@ -95,7 +95,7 @@ def locate(book: Array, work: Array, venue: int) -> int:
     return n - low
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def reset(work: Array) -> None:
     """Every venue that may be used and is not skipped at its best level, nothing taken."""
     for v in range(work[W_VENUES]):
@@ -105,7 +105,7 @@ def reset(work: Array) -> None:
         work[row + AT] = work[row + TOP] if work[row + USED] == 1 and work[row + SKIP] == 0 else work[row + END] - 1
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def build(book: Array, work: Array, leaves: int) -> int:
     """Keys of all venues, and the loser tree over `leaves` (a power of two); returns the winner."""
     venues, winners = work[W_VENUES], TREE_WINNERS + U(leaves)
@@ -128,7 +128,7 @@ def build(book: Array, work: Array, leaves: int) -> int:
     return work[TREE_WINNERS + U(1)] if leaves > 1 else 0
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def merge(book: Array, work: Array, sums: Floats, used: int, total: int, record: bool, most: int) -> int:
     """Go on from where the venues stand, `used` lots taken, to `total` lots or for `most` levels. Returns what is taken.
 
@@ -186,7 +186,7 @@ def merge(book: Array, work: Array, sums: Floats, used: int, total: int, record:
     return used
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
 def sweep(book: Array, work: Array, venue: int, pivot: int, total: int) -> int:
     """What a venue offers from where it stands at slopes below `pivot`, within its caps, into its NEXT words; lots, or some
     number above `total`."""
@@ -213,7 +213,7 @@ def sweep(book: Array, work: Array, venue: int, pivot: int, total: int) -> int:
     return taken - work[row + TAKEN]
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
 def advance(work: Array, venue: int) -> None:
     """A venue goes to where its sweep ended."""
     row = HEAD + U(venue) * VENUE
@@ -225,7 +225,7 @@ def advance(work: Array, venue: int) -> None:
     work[row + TAKEN], work[row + SPENT] = work[row + NEXT_TAKEN], work[row + NEXT_SPENT]
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def batches(book: Array, work: Array, sums: Floats, used: int, total: int, record: bool) -> int:
     """Go on as `merge` does, a batch of levels below a pivot at a time, while whole batches fit. Returns what is taken.
 
@@ -268,7 +268,7 @@ def batches(book: Array, work: Array, sums: Floats, used: int, total: int, recor
     return used
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def relax(book: Array, work: Array, sums: Floats, total: int, record: bool) -> int:
     """The relaxation of `total` lots in the venues' rows; `record`: with its prefix. Returns what could be taken."""
     reset(work)
@@ -280,7 +280,7 @@ def relax(book: Array, work: Array, sums: Floats, total: int, record: bool) -> i
     return used
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def step_of(work: Array, lots: int) -> int:
     """Which step reaches `lots` (above 0, and reached)."""
     low, high = 0, work[W_STEPS] - 1
@@ -293,7 +293,7 @@ def step_of(work: Array, lots: int) -> int:
     return low
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def relaxed(work: Array, sums: Floats, lots: int) -> float:
     """A lower bound of the cost of `lots` (reached by the prefix) from the books: exact within a step of one slope, above the
     tangents at both ends within a batch."""
@@ -307,7 +307,7 @@ def relaxed(work: Array, sums: Floats, lots: int) -> float:
     return least
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def cut(book: Array, work: Array, sums: Floats, total: int) -> int:
     """The relaxation of `total` lots when the prefix is known and nothing is skipped: each venue up to the slopes of the step
     that reaches it, which needs no ordering, and a merge of the rest. Returns what was taken."""
@@ -321,7 +321,7 @@ def cut(book: Array, work: Array, sums: Floats, total: int) -> int:
     return merge(book, work, sums, used, total, False, NONE)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy", forceinline=True)
 def cost_of(work: Array, sums: Floats, venue: int, lots: int, notional: int) -> float:
     """Cost of what a venue gives, counted from the least slope."""
     money = float(notional) * float(work[HEAD + U(venue) * VENUE + CHOICE])

@@ -46,7 +46,7 @@ ROUNDS = 6  # merges for one plan
 NOWHERE, STRAIGHT, PLACED, EXCHANGED = 0, 1, 2, 3
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def whole(work: Array, sums: Floats, room: int) -> tuple[float, bool]:
     """The cost of what the venues have taken, and whether that is a plan already: whole lots, not below the minimums, on at
     most `room` venues."""
@@ -62,7 +62,7 @@ def whole(work: Array, sums: Floats, room: int) -> tuple[float, bool]:
     return cost, plan and count <= room
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def move(book: Array, work: Array, sums: Floats, venue: int, lots: int) -> float:
     """Cost of `lots` more (or less) than what the venue has taken; NEXT_SPENT and NEXT_LAST say how. Infinite when book, limit
     or caps do not allow it."""
@@ -100,7 +100,7 @@ def move(book: Array, work: Array, sums: Floats, venue: int, lots: int) -> float
     return cost_of(work, sums, venue, work[row + TAKEN] + lots, spent)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def shed(work: Array, room: int) -> bool:
     """Skip the venues below their minimum; when there are none and more venues than `room`, the smallest. Whether any was."""
     count, smallest, changed = 0, -1, False
@@ -121,7 +121,7 @@ def shed(work: Array, room: int) -> bool:
     return changed
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def settle(book: Array, work: Array, sums: Floats, total: int, room: int) -> tuple[float, int]:
     """After the relaxation of `total` lots: the cost of a plan of exactly as many on at most `room` venues near it, in FINAL
     (infinite when none was found), and the lots that had to be placed (-1: no merge came near)."""
@@ -168,7 +168,7 @@ def settle(book: Array, work: Array, sums: Floats, total: int, room: int) -> tup
     return price(book, work, sums, False), rest
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def price(book: Array, work: Array, sums: Floats, other: bool) -> float:
     """Cost of the plan in FINAL, or in OTHER; infinite when it breaks a rule."""
     cost = 0.0
@@ -183,7 +183,7 @@ def price(book: Array, work: Array, sums: Floats, other: bool) -> float:
     return cost
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def exchange(book: Array, work: Array, sums: Floats, rest: int, room: int) -> float:
     """After `settle`: another way to place what the lots leave over. One venue gives back some lots, so that with the rest
     they are whole lots of another, and its minimum. Fills OTHER; returns the cost, infinite when no pair can."""
@@ -228,7 +228,7 @@ def exchange(book: Array, work: Array, sums: Floats, rest: int, room: int) -> fl
     return price(book, work, sums, True)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def write(book: Array, work: Array, sums: Floats, plan: int) -> None:
     """A plan in the OUT words: `STRAIGHT` is TAKEN alone, `PLACED` adds FINAL, `EXCHANGED` adds OTHER, `NOWHERE` is nothing."""
     for v in range(work[W_VENUES]):

@@ -7,10 +7,10 @@ which is exact. When a number does not fit, `WIDE_NUMBERS` says so and nothing w
 
 from __future__ import annotations
 
-import numpy as np
 from numba import njit
 
 from pricing.book import H_DEPTH
+from pricing.pointer import doubles, integers
 from router.exact import arena
 from router.exact.arena import (
     AT,
@@ -82,7 +82,7 @@ def new_search(venues: int, depth: int, quotes: int, nodes: int) -> Array:
     return arena.new_arena(venues + quotes, venues * depth + quotes, nodes)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def least_slope(book: Array, work: Array) -> int:
     """The least slope of all venues and quotes."""
     least = MOST
@@ -95,7 +95,7 @@ def least_slope(book: Array, work: Array) -> int:
     return least
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def lay_venue(book: Array, work: Array, a: Array, venue: int, block: int, at: int, base: int, unit: int) -> int:
     """A venue as a block with its levels from `at` on. How many levels; 0: it can take nothing, -1: a number does not fit."""
     row, to, depth, total = HEAD + U(venue) * VENUE, HEADER + block * BLOCK, book[U(H_DEPTH)], work[W_TOTAL]
@@ -140,7 +140,7 @@ def lay_venue(book: Array, work: Array, a: Array, venue: int, block: int, at: in
     return used
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def lay_quote(work: Array, a: Array, quote: int, block: int, at: int, base: int, unit: int) -> int:
     """A quote as a block with one level at `at`: 1; 0: it can take nothing, -1: a number does not fit."""
     row, to = QUOTES + U(quote) * QUOTE, HEADER + block * BLOCK
@@ -159,7 +159,7 @@ def lay_quote(work: Array, a: Array, quote: int, block: int, at: int, base: int,
     return 1
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def lay(book: Array, work: Array, a: Array, base: int, unit: int) -> int:
     """The whole order in the search's arena; how many blocks, or `WIDE_NUMBERS`. BLOCK_OF and Q_TAKEN say which is which."""
     blocks, at, total = 0, a[SEGMENTS], work[W_TOTAL]
@@ -194,9 +194,10 @@ def lay(book: Array, work: Array, a: Array, base: int, unit: int) -> int:
     return blocks
 
 
-@njit(cache=True, nogil=True)
-def unpack(book: Array, work: Array, a: Array) -> None:
-    """The search's plan in the OUT words and Q_TAKEN."""
+@njit(cache=True, nogil=True, error_model="numpy")
+def unpack(book_at: int, order_at: int, search_at: int) -> None:
+    """The search's plan in the OUT words and Q_TAKEN; addresses, as `router.live.fast.certify` takes them."""
+    book, work, a = integers(book_at), integers(order_at), integers(search_at)
     depth = book[U(H_DEPTH)]
     for v in range(work[W_VENUES]):
         row = HEAD + U(v) * VENUE
@@ -218,10 +219,11 @@ def unpack(book: Array, work: Array, a: Array) -> None:
         work[row + Q_TAKEN] = a[HEADER + block * BLOCK + BLOCK_TAKEN] if block >= 0 else 0
 
 
-@njit(cache=True, nogil=True)
-def pack(book: Array, work: Array, a: Array, unit: int) -> int:
+@njit(cache=True, nogil=True, error_model="numpy")
+def pack(book_at: int, order_at: int, search_at: int, unit: int) -> int:
     """The order ready to be searched: `READY`, or `WIDE_NUMBERS`."""
-    if prepare(book, work, work.view(np.float64)) == TOO_LARGE:
+    book, work, a = integers(book_at), integers(order_at), integers(search_at)
+    if prepare(book, work, doubles(order_at)) == TOO_LARGE:
         return WIDE_NUMBERS
     base = least_slope(book, work)
     blocks = lay(book, work, a, base, unit) if base < MOST else 0
@@ -233,13 +235,14 @@ def pack(book: Array, work: Array, a: Array, unit: int) -> int:
     return READY
 
 
-def prove(book: Array, work: Array, a: Array, unit: int, nodes: int) -> int:
+def prove(book_at: int, order_at: int, a: Array, unit: int, nodes: int) -> int:
     """Search the order for at most `nodes` nodes and `PATIENT` steps; the search's status, or `WIDE_NUMBERS`. `unit` divides all
     money of the order; COST and BOUND of the arena are relative: × unit + least slope × FILLED. The plan is in the OUT words and
     Q_TAKEN."""
-    if pack(book, work, a, unit) != READY:
+    search_at = a.ctypes.data
+    if pack(book_at, order_at, search_at, unit) != READY:
         return WIDE_NUMBERS
     a[NODES], a[PATIENCE] = nodes, PATIENT
     status = int(solve(a))
-    unpack(book, work, a)
+    unpack(book_at, order_at, search_at)
     return status

@@ -19,6 +19,7 @@ from struct import Struct
 from weakref import WeakKeyDictionary
 
 from pricing.consolidated import FEE_ONE, ConsolidatedBook, VenueTerms
+from pricing.entry import entry
 from pricing.scale import EXACT
 from router.exact import arena
 from router.exact.request import SplitQuote
@@ -64,7 +65,10 @@ _Quote = tuple[SplitQuote, int, int, int, int]  # price in 10^-8 ticks, slope, l
 class _Venue:
     """A venue's terms as integers, the last balance with the caps that came of it, and where its words are (in bytes)."""
 
-    __slots__ = ("balance", "buying", "caps", "charge", "fee", "first", "lot", "name", "out", "row", "rules", "terms")
+    __slots__ = (
+        "balance", "buying", "caps", "charge", "fee", "first", "floor", "least", "lot", "name", "notional", "out", "row",
+        "rules", "terms",
+    )  # fmt: skip
 
     def __init__(self, name: str, index: int) -> None:
         self.first = first = int(layout.HEAD) + index * int(layout.VENUE)
@@ -75,6 +79,7 @@ class _Venue:
         self.caps = (layout.MOST, layout.MOST)
         self.terms: VenueTerms | None = None
         self.lot = self.fee = self.charge = 0  # no lot: off the grid
+        self.least = self.notional = self.floor = 0  # the venue's minimums; the order's own of a child's notional
         self.balance: Decimal | None = ZERO
         self.buying: bool | None = None
 
@@ -85,6 +90,9 @@ class LiveSplitter:
     def __init__(self, book: ConsolidatedBook) -> None:
         self.scale = book.scale
         self.order = layout.new_order(len(book.venues), book.depth)
+        self._books = book.arena  # kept alive: kernels are given addresses
+        self._book_at, self._order_at = book.arena.ctypes.data, self.order.ctypes.data
+        self._certify = entry(fast.certify, fast.CERTIFY)
         self.verdict = Verdict.CERTIFIED
         self._words = memoryview(self.order).cast("B")  # the same memory, which structs fill faster than indices do
         self._venues = [_Venue(name, index) for index, name in enumerate(book.venues)]
@@ -109,12 +117,16 @@ class LiveSplitter:
         slippage_ppm: Mapping[str, int] = _NOTHING,
         haircut_ppm: Mapping[str, int] = _NOTHING,
         reject_cost_bps: Decimal = ZERO,
+        min_notional: Decimal = ZERO,
         node_limit: int = NODE_LIMIT,
     ) -> SplitResult | None:
         """A plan within `gap_bps`, or with its true gap when `node_limit` ends the search; None: it does not fit the grid."""
         self.verdict = Verdict.CERTIFIED
         buy = side == "buy"
-        step = self._lay_venues(book, buy, balances, exclude, now_ns, slippage_ppm, haircut_ppm)
+        floor = self._ceiling(min_notional, self._money) if min_notional else 0
+        step = self._lay_venues(
+            book, buy, balances, exclude, now_ns, slippage_ppm, haircut_ppm, min(floor, layout.MOST - 1)
+        )
         total = self._floor(quantity, self.scale.size_decimals)
         if step < 0 or not 0 < total < layout.MOST_LOTS:
             self.verdict = Verdict.OFF_GRID
@@ -135,7 +147,7 @@ class LiveSplitter:
         tolerance = int(gap_bps * 10**8)
         _HEADER.pack_into(self._words, 0, buy, len(self._venues), total - rest, limit, most, len(found), tolerance)
         if self.verdict is Verdict.CERTIFIED:
-            verdict = fast.certify(book.arena, self.order)
+            verdict = self._certify(self._book_at, self._order_at)
             if verdict == fast.CERTIFIED:
                 return self._certified(side, quantity, found)
             self.verdict = Verdict(verdict)
@@ -163,7 +175,7 @@ class LiveSplitter:
         order[layout.W_TOTAL] = total
         for tolerance in (int(gap_bps * 10**8), 0):  # fixed costs of a sell lower its value: the first may be too wide
             order[layout.W_TOLERANCE] = tolerance
-            status = prove.prove(book.arena, order, found, max(unit, 1), node_limit)
+            status = prove.prove(self._book_at, self._order_at, found, max(unit, 1), node_limit)
             if status == prove.WIDE_NUMBERS:
                 self.verdict = Verdict.OFF_GRID
                 return None
@@ -184,6 +196,7 @@ class LiveSplitter:
         now_ns: int,
         slippage_ppm: Mapping[str, int],
         haircut_ppm: Mapping[str, int],
+        floor: int,
     ) -> int:
         """Fill the venue rows; the greatest common lot of those that may be used (0: none), -1: off the grid."""
         words, live, step = self._words, book.live_mask(now_ns), 0
@@ -198,6 +211,9 @@ class LiveSplitter:
                 self._adopt(venue, terms)
             if not venue.lot:
                 return -1
+            if venue.floor != floor:
+                venue.floor = floor
+                _RULES.pack_into(words, venue.rules, venue.lot, venue.least, max(venue.notional, floor))
             if venue.charge:
                 self.verdict = Verdict.FIXED_COST
             step = gcd(step, venue.lot)
@@ -225,6 +241,7 @@ class LiveSplitter:
             return
         if 0 < lot < layout.MOST_LOTS and least < layout.MOST_LOTS and max(notional, charge) < layout.MOST:
             venue.lot, venue.fee, venue.charge = lot, fee, charge
+            venue.least, venue.notional, venue.floor = least, notional, 0
             _RULES.pack_into(self._words, venue.rules, lot, least, notional)
             _CHARGE.pack_into(self._words, _BYTES * (venue.first + int(layout.CHARGE)), charge)
 
