@@ -35,11 +35,13 @@ MS = 1_000_000
 
 
 class SimVenues(msgspec.Struct, frozen=True, kw_only=True):
-    """What the simulated venues are like. `latency_ns`: from our decision to the answer in our hands, per exchange."""
+    """What the simulated venues are like. `latency_ns`: from our decision to the answer in our hands, per exchange. `queue`: what rests
+    waits until what lay there before it has been traded or has gone (it would fill at the first touch otherwise)."""
 
     latency_ns: Mapping[str, int] = msgspec.field(default_factory=lambda: {BINANCE: 9 * MS, KRAKEN: 24 * MS})
     lps: Sequence[LpParams] = (LpParams(),)
     fade: FadeParams | None = None
+    queue: bool = False
     log_level: str = "ERROR"
     trader_id: str = "KERB-001"
 
@@ -97,6 +99,7 @@ def build_engine(
             fill_model=fading[-1] if fading else FillModel(random_seed=seed & 0xFFFFFFFF),
             fee_model=BpsFee(listings),
             latency_model=LatencyModel(base_latency_nanos=venues.latency_ns[name]),
+            queue_position=venues.queue,
             liquidity_consumption=True,  # the fade model keeps its own; the engine then only ends what it leaves empty
         )
     if fading:

@@ -13,8 +13,9 @@ from sim.replay.command import prepare
 from sim.replay.fade import FadeParams
 from sim.studies.parents import Algo, Outcome, run_parents, script_parents, wide
 from sim.studies.pool import spread
+from sim.studies.router import cost_bps
 from sim.studies.study import Arm, Better, Measure, Study, against_zero, compare
-from sim.studies.windows import Window
+from sim.studies.windows import Window, recorded_alone
 
 EVERY_S = 8.0
 SLICE_MS = 1_000
@@ -40,12 +41,13 @@ ALGOS: Mapping[str, tuple[Algo, str]] = {
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
-    """One seed, and how long its parents may take."""
+    """One seed, and how long its parents may take. `alone`: only the recorded exchange."""
 
     window: Window
     seed: int
     seconds: float
     fade: bool
+    alone: bool
 
 
 def study(
@@ -54,18 +56,17 @@ def study(
     *,
     seconds: float,
     fade: bool,
+    alone: bool,
     workers: int,
     say: Callable[[str], None],
 ) -> Study:
     """Run it. The first arm is the sweep that the desk makes without an algorithm."""
     jobs = [
-        Run(window=windows[n % len(windows)], seed=seed, seconds=seconds, fade=fade) for n, seed in enumerate(seeds)
+        Run(window=windows[n % len(windows)], seed=seed, seconds=seconds, fade=fade, alone=alone)
+        for n, seed in enumerate(seeds)
     ]
     results = spread(_run, jobs, workers=workers, what="seeds", say=say)
-    arms = [
-        Arm(name=name, values={m.name: [result[name][m.name] for result in results] for m in MEASURES})
-        for name in results[0]
-    ]
+    arms = [Arm(name=name, values=_complete([result[name] for result in results])) for name in results[0]]
     parents = sum(result[SWEEP]["parents"] for result in results)
     tapes = sorted({Path(window.tape).name for window in windows})
     found = compare(
@@ -76,22 +77,34 @@ def study(
             "the market answers our marketable orders by the model of sim.replay.fade (seeded, assumed)"
             if fade
             else "the market does not answer our orders beyond the liquidity they take",
-            "resting orders fill without a queue before them: pegged and iceberg look better than they are",
-            "what was not filled is marked at fair value at the end, without a fee: who fills less pays less of it",
+            "one exchange: only what was recorded"
+            if alone
+            else "two exchanges, the second derived from the tape: patience finds the cheaper of the two, by construction",
+            "resting orders wait in the queue of their level; what was not filled is swept from the books at the end, fees in",
+            "no volume curve is known for so short a time: vwap works a flat one, as twap does",
             "own benchmark: "
             + ", ".join(f"{name} {figure.removesuffix('_bps')}" for name, (_, figure) in ALGOS.items()),
         ],
         seeds,
         MEASURES,
         arms,
+        windows=[job.window.name for job in jobs],
+        baseline=True,
     )
-    own = [against_zero("own benchmark", arm, lower=True) for arm in arms if arm.name != SWEEP]
+    held = [arm for arm in arms if "own benchmark" in arm.values]
+    own = [against_zero("own benchmark", arm, found.windows, lower=True) for arm in held]
     return msgspec.structs.replace(found, differences=[*found.differences, *own])
+
+
+def _complete(runs: Sequence[Mapping[str, float]]) -> dict[str, list[float]]:
+    """Values by measure; a measure that a seed does not have (nothing filled, no schedule) is left out."""
+    return {m.name: [run[m.name] for run in runs] for m in MEASURES if all(m.name in run for run in runs)}
 
 
 def _run(job: Run) -> dict[str, dict[str, float]]:
     """Measures by arm of one seed."""
     replay = prepare(Path(job.window.tape), start=job.window.start, end=job.window.end, seed=job.seed)
+    replay = recorded_alone(replay) if job.alone else replay
     config = wide(replay.config)
     duration_s = (replay.data.last_ns - replay.data.first_ns) * 1e-9
     sizes = {
@@ -116,18 +129,20 @@ def _run(job: Run) -> dict[str, dict[str, float]]:
 
 
 def _measured(outcomes: Sequence[Outcome], figure: str) -> dict[str, float]:
-    """Per value traded; the benchmark over what was filled."""
+    """Per value traded; the benchmark over what was filled, and only where there is one."""
     value = sum(float(one.quantity) * one.arrival for one in outcomes)
     filled = sum(float(one.filled) * one.arrival for one in outcomes)
-    held = [(one, getattr(one.report, figure)) for one in outcomes if one.report is not None and figure]
-    against = [(float(one.filled) * one.arrival, bps) for one, bps in held if bps is not None]
-    tracked = [one.report.tracking_rms for one in outcomes if one.report is not None]
-    rms = [share for share in tracked if share is not None]
-    return {
-        "cost": sum(one.cost_bps * float(one.quantity) * one.arrival for one in outcomes) / value,
-        "own benchmark": sum(w * bps for w, bps in against) / sum(w for w, _ in against) if against else 0.0,
-        "tracking": 100.0 * sum(rms) / len(rms) if rms else 0.0,
+    found = {
+        "cost": cost_bps(outcomes),
         "filled": 100.0 * filled / value,
         "orders": sum(one.children for one in outcomes) / len(outcomes),
         "parents": float(len(outcomes)),
     }
+    reports = [(float(one.filled) * one.arrival, one.report) for one in outcomes if one.report is not None]
+    against = [(weight, bps) for weight, report in reports if figure and (bps := getattr(report, figure)) is not None]
+    if against:
+        found["own benchmark"] = sum(weight * bps for weight, bps in against) / sum(weight for weight, _ in against)
+    tracked = [report.tracking_rms for _, report in reports if report.tracking_rms is not None]
+    if tracked:
+        found["tracking"] = 100.0 * sum(tracked) / len(tracked)
+    return found

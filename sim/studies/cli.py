@@ -57,6 +57,7 @@ def _common(seeds: int, window: float) -> Callable[[Callable[..., Any]], Callabl
                 click.option(
                     "--json", "json_file", type=click.File("w"), help="Write every figure to FILE (- for stdout)."
                 ),
+                click.option("--markdown", is_flag=True, help="Print Markdown tables."),
             )
         ):
             command = option(command)
@@ -79,6 +80,7 @@ def router(
     window: float,
     workers: int,
     json_file: click.utils.LazyFile | None,
+    markdown: bool,
     lps: bool,
     fade: bool,
     slippage_model: str,
@@ -96,7 +98,7 @@ def router(
         workers=workers,
         say=_say,
     )
-    _tell(found, json_file)
+    _tell(found, json_file, markdown)
 
 
 @study.command()
@@ -122,6 +124,7 @@ def skew(
     window: float,
     workers: int,
     json_file: click.utils.LazyFile | None,
+    markdown: bool,
     soft: str,
     rate: float,
     at_bps: float,
@@ -149,7 +152,7 @@ def skew(
         workers=workers,
         say=_say,
     )
-    _tell(found, json_file)
+    _tell(found, json_file, markdown)
 
 
 @study.command()
@@ -207,6 +210,7 @@ def perpetual(
     "--for", "duration", type=DURATION, default=30.0, show_default=True, help="What an algorithm may take at most."
 )
 @click.option("--fade/--no-fade", default=True, show_default=True, help="Let the market answer our orders (a model).")
+@click.option("--alone", is_flag=True, help="Only the recorded exchange, without the one derived from it.")
 def algos(
     tape: Path,
     seeds: int,
@@ -214,8 +218,10 @@ def algos(
     window: float,
     workers: int,
     json_file: click.utils.LazyFile | None,
+    markdown: bool,
     duration: float,
     fade: bool,
+    alone: bool,
 ) -> None:
     """Every execution algorithm against a sweep, and against its own benchmark."""
     from sim.studies.algos import study as run
@@ -224,9 +230,15 @@ def algos(
     if window < duration + 10.0:
         raise click.BadParameter("at least ten seconds longer than --for", param_hint="--window")
     found = run(
-        windows_of(tape, window), range(seed, seed + seeds), seconds=duration, fade=fade, workers=workers, say=_say
+        windows_of(tape, window),
+        range(seed, seed + seeds),
+        seconds=duration,
+        fade=fade,
+        alone=alone,
+        workers=workers,
+        say=_say,
     )
-    _tell(found, json_file)
+    _tell(found, json_file, markdown)
 
 
 @study.command()
@@ -244,6 +256,7 @@ def markup(
     window: float,
     workers: int,
     json_file: click.utils.LazyFile | None,
+    markdown: bool,
     rate: float,
     at_bps: float,
 ) -> None:
@@ -254,21 +267,22 @@ def markup(
 
     demand = Demand(rate_per_s=rate, at_bps=at_bps)
     found = run(windows_of(tape, window), range(seed, seed + seeds), demand=demand, workers=workers, say=_say)
-    _tell(found, json_file)
+    _tell(found, json_file, markdown)
 
 
 def _say(sentence: str) -> None:
     click.echo(f"kerb: {sentence}", err=True)
 
 
-def _tell(found: Study, json_file: click.utils.LazyFile | None) -> None:
+def _tell(found: Study, json_file: click.utils.LazyFile | None, markdown: bool) -> None:
     import json
 
-    from sim.studies.study import jsonable, lines
+    from sim.studies import tables
+    from sim.studies.study import jsonable
 
     if json_file is not None:
         json_file.write(json.dumps(jsonable(found), indent=2) + "\n")
         if json_file.name == "-":
             return
-    for line in lines(found):
+    for line in tables.markdown(found) if markdown else tables.lines(found):
         click.echo(line)

@@ -24,6 +24,7 @@ from desk.service import Caller
 from pricing.winning import Outcome
 from sim.clients import CROWD, ScriptedRfq
 from sim.replay.clients import MS, ScriptedClients
+from sim.studies.parents import completion
 
 SAMPLE_NS = 500 * MS
 
@@ -73,7 +74,8 @@ def requests_of(
 
 class PriceTakers(ScriptedClients):
     """Plays requests, and takes a quote or leaves it by its price. `inventory`: the desk's position in `base`, sampled;
-    `outcomes`: every quote and whether it was taken."""
+    `outcomes`: every quote and whether it was taken; `closing`: at the end, what a sweep of the books would cost, beyond fair value,
+    that closes the position (quote currency, fees in)."""
 
     def __init__(
         self, parts: DeskParts, requests: Sequence[ScriptedRfq], start_ns: int, *, seed: int, demand: Demand, base: str
@@ -85,11 +87,23 @@ class PriceTakers(ScriptedClients):
         self._base = base
         self.inventory: list[float] = []
         self.outcomes: list[Outcome] = []
+        self.closing = 0.0
 
     def on_start(self) -> None:
         """Begin to ask, and to look at the desk's inventory."""
         super().on_start()
         self.every_ns("inventory", SAMPLE_NS, self._look)
+
+    def on_stop(self) -> None:
+        """The end: what is left would have to be closed."""
+        position, now_ns = self._parts.ledger.position(self._base), self.clock.timestamp_ns()
+        book = next(book for book in self._parts.market.books.values() if book.symbol.startswith(f"{self._base}/"))
+        fair = book.fair(now_ns)
+        if position and fair is not None:
+            side = "sell" if position > 0 else "buy"
+            paid = completion(book, side, abs(position), now_ns, fair)
+            self.closing = float((paid - abs(position) * fair) * (-1 if position > 0 else 1))
+        super().on_stop()
 
     def _look(self, _: Alarm) -> None:
         self.inventory.append(float(self._parts.ledger.position(self._base)))

@@ -87,6 +87,7 @@ def study(
         seeds,
         MEASURES,
         arms,
+        windows=[job.window.name for job in jobs],
     )
 
 
@@ -118,7 +119,7 @@ def _run(job: Run) -> dict[str, dict[str, float]]:
         result, clients = _desk(job, replay.data, config)
         answered = clients.outcomes
         found[name] = {
-            "pnl": float(result.state.pnl.total),
+            "pnl": float(result.state.pnl.total) - clients.closing,
             "trades": float(result.clients.get("traded", 0)),
             "won": 100.0 * sum(one.won for one in answered) / max(1, len(answered)),
             "spread": float(result.state.pnl.spread),

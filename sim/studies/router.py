@@ -18,6 +18,7 @@ from sim.studies.windows import Window
 EVERY_S = 1.0
 MEASURES = (
     Measure(name="cost", unit="bps of arrival value, fees in", better=Better.LOWER),
+    Measure(name="cost of the largest", unit="bps, quarter by quantity", better=Better.LOWER),
     Measure(name="fees", unit="bps", better=Better.NEITHER),
     Measure(name="filled", unit="%", better=Better.NEITHER),
     Measure(name="orders", unit="per parent", better=Better.NEITHER),
@@ -65,11 +66,12 @@ def study(
             if fade
             else "the market does not answer our orders beyond the liquidity they take",
             "simulated LP quotes are offered to every policy" if lps else "no LPs: the split over exchanges alone",
-            "what a parent did not fill by its deadline is marked at fair value then, without a fee",
+            "what a parent did not fill by its deadline is swept from the books then, fees in",
         ],
         seeds,
         MEASURES,
         arms,
+        windows=[job.window.name for job in jobs],
     )
 
 
@@ -96,12 +98,20 @@ def _run(job: Run) -> dict[str, dict[str, float]]:
     return found
 
 
+def cost_bps(outcomes: Sequence[Outcome]) -> float:
+    """Cost per value, bps: Σ cost / Σ arrival value."""
+    values = [float(one.quantity) * one.arrival for one in outcomes]
+    return sum(one.cost_bps * value for one, value in zip(outcomes, values, strict=True)) / sum(values)
+
+
 def measured(outcomes: Sequence[Outcome]) -> dict[str, float]:
     """Measures of a run: costs and fees per value traded, so that large parents count for more."""
     value = sum(float(one.quantity) * one.arrival for one in outcomes)
     filled = sum(float(one.filled) * one.arrival for one in outcomes)
+    largest = sorted(outcomes, key=lambda one: float(one.quantity) * one.arrival)[-max(1, len(outcomes) // 4) :]
     return {
-        "cost": sum(one.cost_bps * float(one.quantity) * one.arrival for one in outcomes) / value,
+        "cost": cost_bps(outcomes),
+        "cost of the largest": cost_bps(largest),
         "fees": sum(one.fee_bps * float(one.quantity) * one.arrival for one in outcomes) / value,
         "filled": 100.0 * filled / value,
         "orders": sum(one.children for one in outcomes) / len(outcomes),

@@ -25,6 +25,7 @@ MEASURES = (
     Measure(name="spread", unit="quote currency", better=Better.NEITHER),
     Measure(name="hedge", unit="quote currency, fees in", better=Better.NEITHER),
     Measure(name="inventory pnl", unit="quote currency", better=Better.NEITHER),
+    Measure(name="closing", unit="quote currency", better=Better.NEITHER),
 )
 OURS = "skew and bands"
 
@@ -69,11 +70,12 @@ def study(
             f"clients are simulated: half trade at {demand.at_bps:g} bps from fair, width {demand.width_bps:g} bps; buyers' share leans"
             f" by {demand.lean:g} with a half-life of {demand.lean_half_life_s:g} s",
             f"bands: soft = {soft_share} × hard; without bands nothing is hedged and the hard band alone stops the desk",
-            "P&L marks what is left at fair value at the end, without the cost of closing it",
+            "P&L is after closing what is left at the end by a sweep of the books, fees in",
         ],
         seeds,
         MEASURES,
         arms,
+        windows=[job.window.name for job in jobs],
     )
 
 
@@ -119,12 +121,13 @@ def _run(job: Run) -> dict[str, dict[str, float]]:
             raise RuntimeError("a handler raised during a study: its figures would mean nothing")
         pnl = result.state.pnl
         found[name] = {
-            "pnl": float(pnl.total),
+            "pnl": float(pnl.total) - made[0].closing,
             "inventory": float(np.sqrt(np.mean(np.square(made[0].inventory)))),
             "trades": float(result.clients.get("traded", 0)),
             "spread": float(pnl.spread),
             "hedge": float(pnl.hedge) + float(pnl.fees),
             "inventory pnl": float(pnl.inventory),
+            "closing": -made[0].closing,
             "asked": float(result.clients.get("asked", 0)),
         }
     return found

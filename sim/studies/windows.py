@@ -1,12 +1,15 @@
-"""Pieces of tapes for studies: seeds take turns on them, so that a study is not of one minute's market."""
+"""Pieces of tapes for studies: seeds take turns on them, so that a study is not of one minute's market; and what is on them."""
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import msgspec
 
 from desk.errors import ConfigFault
+from sim.instruments import BINANCE
+from sim.replay.command import Replay
 from sim.tape import TapeFault, discover
 
 LEAST_S = 15.0
@@ -18,6 +21,11 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
     tape: str
     start: str
     end: str
+
+    @property
+    def name(self) -> str:
+        """The tape's name and where the window begins on it."""
+        return f"{Path(self.tape).name} {self.start}"
 
 
 def windows_of(tape: Path, seconds: float) -> list[Window]:
@@ -39,3 +47,19 @@ def windows_of(tape: Path, seconds: float) -> list[Window]:
             start, end = number * step, (number + 1) * step
             found.append(Window(tape=str(info.path), start=f"+{start:.3f}", end=f"+{end:.3f}"))
     return found
+
+
+def recorded_alone(replay: Replay) -> Replay:
+    """The replay without the second exchange that is derived from the tape, and without LPs: only what was recorded is left."""
+    data = replay.data
+    kept = {f"{listing.symbol}.{BINANCE}" for listing in data.listings}
+    narrow = msgspec.structs.replace(
+        data,
+        listings=tuple(listing for listing in data.listings if listing.venue == BINANCE),
+        instruments=tuple(item for item in data.instruments if item.id.value in kept),
+        first=tuple(message for message in data.first if message.instrument_id.value in kept),
+        events=[event for event in data.events if event.instrument_id.value in kept],
+    )
+    venues = tuple(section for section in replay.config.venues if section.venue == BINANCE)
+    config = msgspec.structs.replace(replay.config, venues=venues, lps=())
+    return dataclasses.replace(replay, data=narrow, config=config)

@@ -13,7 +13,8 @@ from desk.errors import ConfigFault
 from sim.studies.clients import Demand, requests_of
 from sim.studies.parents import script_parents
 from sim.studies.pool import spread
-from sim.studies.study import Arm, Better, Difference, Measure, Study, compare, jsonable, lines, sd
+from sim.studies.study import Arm, Better, Difference, Measure, Study, compare, jsonable, sd
+from sim.studies.tables import lines
 from sim.studies.windows import windows_of
 from tests.replay.tape_maker import tape_lines, write_tape
 
