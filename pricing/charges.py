@@ -130,9 +130,7 @@ class Charges:
         """The minimum ticket per unit of a size."""
         return up(self.ticket / float(size)) if self.ticket else 0
 
-    def inputs(
-        self, swept: str, depth: str, skew: float, centre: float, markup: str, ticket: bool, lifted: bool
-    ) -> tuple[str, ...]:
+    def inputs(self, swept: str, depth: str, skew: float, centre: float, markup: str) -> tuple[str, ...]:
         """From what each step of the waterfall came, in their order, in the numbers of its formula. `skew`, `centre`: shift of
         the size and of an infinitely small one, bps."""
         p, client = self.parameters, self.client
@@ -151,9 +149,7 @@ class Charges:
             f"{shift} → {skew:+.3f} bps",
             f"{own}{client.tier} → {plain(self.adverse_bps)} bps",
             f"{credit} + {client.utilisation:.0%} of the line × {plain(p.utilisation_bps)} bps → {plain(self.credit_bps)} bps",
-            markup
-            + (f", ticket {plain(p.min_ticket)} a trade" if ticket else "")
-            + (", lifted to the least spread" if lifted else ""),
+            markup,
             f"tick {plain(self.tick)}",
         )
 

@@ -65,6 +65,7 @@ class Priced(msgspec.Struct, frozen=True, kw_only=True):
     waterfall: tuple[tuple[str, Decimal], ...]  # fair + Σ = price
     sources: tuple[str, ...]  # venues and LPs the sweep uses
     inputs: tuple[str, ...]  # what each step came from, in words
+    bare: Decimal  # the price without its ticket and rounding: what a larger size of a ladder is held to
     sigma_bps: float = 0.0  # σ·√(TTL + hedge time), bps
 
 
@@ -100,6 +101,7 @@ def price_quote(
     fill_ratios: FillRatios | None = None,
     win: WinModel | None = None,
     room: Decimal | None = None,
+    bound: Decimal | None = None,
 ) -> Priced | NoPrice:
     """Price `quantity` of base, or as much base as `quote_amount` buys (sells for). `side` is the client's: "buy" |
     "sell".
@@ -109,6 +111,7 @@ def price_quote(
     client by at most one unit. `without` names a step to leave out, for a what-if; the least spread still holds.
     `markout`, `utilisation`: the client's, see `pricing.adverse` and `pricing.credit`; `fill_ratios`: learnt, by venue;
     `win`: what `tune_markup` tunes by; `room`: the most base that may be traded this way before the hard band.
+    `bound`: `Priced.bare` of the next smaller size of a ladder; the price per unit is no better, the difference is markup.
     """
     size = quantity if quantity is not None else quote_amount
     if side not in ("buy", "sell") or size is None or not size.is_finite() or size <= 0:
@@ -133,7 +136,7 @@ def price_quote(
         win=win,
     )
     one = _Pricer(book, side, live, fair, charges, rungs, fill_ratios)
-    one.without, one.room = without, room
+    one.without, one.room, one.bound = without, room, bound
     return one.of_base(size) if quantity is not None else one.of_quote(size)
 
 
@@ -154,6 +157,7 @@ class _Pricer:
         self.sign = 1 if side == "buy" else -1
         self.without = ""
         self.room: Decimal | None = None
+        self.bound: Decimal | None = None
         self.fine = -(book.scale.price_decimals + FINE)
         self.step = Decimal(1).scaleb(self.fine)
         self.book_side = 1 if side == "buy" else 0
@@ -210,8 +214,14 @@ class _Pricer:
         centre = 0 if self.without == "skew" else charges.shift(skew.centre)
         least = EXACT.add(fair, Decimal(centre + self.sign * charges.half_spread).scaleb(self.fine))
         short = self.sign * EXACT.subtract(least, EXACT.add(raw, self._cost(markup)))
-        lifted = self.sign * max(short, Decimal(0))
-        steps["markup"] = EXACT.add(self._cost(markup + ticket), lifted)
+        bare = EXACT.add(EXACT.add(raw, self._cost(markup)), self.sign * max(short, Decimal(0)))
+        held = self.bound is not None and self.sign * (self.bound - bare) > 0
+        bare = self.bound if held and self.bound is not None else bare
+        steps["markup"] = EXACT.add(EXACT.subtract(bare, raw), self._cost(ticket))
+        marked += f", ticket {plain(charges.parameters.min_ticket)} a trade" if ticket else ""
+        marked += (
+            ", held to the price of a smaller size" if held else ", lifted to the least spread" if short > 0 else ""
+        )
         price, waterfall = build(self.fair, steps, self.side, charges.tick)
         if self.without == "rounding":
             price, waterfall = EXACT.subtract(price, waterfall[-1][1]), (*waterfall[:-1], ("rounding", Decimal(0)))
@@ -223,10 +233,9 @@ class _Pricer:
             fair=self.fair,
             waterfall=waterfall,
             sources=swept.sources,
+            bare=bare,
             sigma_bps=charges.sigma_bps,
-            inputs=charges.inputs(
-                swept.words, self._depth(*swept.share), shift, skew.centre, marked, ticket > 0, short > 0
-            ),
+            inputs=charges.inputs(swept.words, self._depth(*swept.share), shift, skew.centre, marked),
         )
 
     def of_quote(self, amount: Decimal) -> Priced | NoPrice:

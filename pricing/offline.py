@@ -1,10 +1,9 @@
 """A ladder offline: the books of a request are laid out as the desk keeps its own, and every size is priced as the desk would.
 
-The price of a size is `pricing.ladder.price_quote`'s, so fair + Σ steps = price exactly. Beyond it a ladder is monotone:
-when an LP quote would make a larger size cheaper per unit than a smaller one, the larger one costs the same, and the
-difference is booked as markup (the ticket of a trade is left out of the comparison). Lots, minimums, balances, fixed costs
-and reject probabilities are rules of routing (`kerb split`): they are checked here, and a quote's fixed cost is part of its
-price, but they do not change the sweep.
+The price of a size is `pricing.ladder.price_quote`'s, so fair + Σ steps = price exactly. A ladder is monotone: when an LP
+quote would make a larger size cheaper per unit than a smaller one, the larger one costs the same (tickets apart). Lots,
+minimums, balances, fixed costs and reject probabilities are rules of routing (`kerb split`): they are checked here, and a
+quote's fixed cost is part of its price, but they do not change the sweep.
 """
 
 from __future__ import annotations
@@ -21,8 +20,7 @@ from pricing.consolidated import ConsolidatedBook, VenueTerms
 from pricing.ladder import NoPrice, Priced, Rung, price_quote
 from pricing.offers import Level, Quote, RequestFault, Venue
 from pricing.price_request import PRICED_BPS, PriceRequest
-from pricing.scale import EXACT, Scale, ScaleFault
-from pricing.waterfall import STEPS, round_against
+from pricing.scale import Scale, ScaleFault
 
 NOW = 1  # the one moment at which everything is fresh
 ZERO = Decimal(0)
@@ -66,19 +64,13 @@ class OfflinePricer:
         """Every size on every side; `without` names a step of the waterfall to leave out, for a what-if."""
         request = self.request
         found: dict[Decimal, dict[str, Priced | NoPrice]] = {}
-        worst: dict[str, Decimal] = {}
+        bounds: dict[str, Decimal] = {}
         for quantity in sorted(set(request.quantities)):
             sides: dict[str, Priced | NoPrice] = {}
             for side in request.sides:
-                priced = self._price(side, quantity, without)
+                sides[side] = priced = self._price(side, quantity, without, bounds.get(side))
                 if isinstance(priced, Priced):
-                    ticket = self.request.parameters.min_ticket / priced.quantity * (1 if side == "buy" else -1)
-                    bound = worst.get(side, priced.price - ticket)
-                    worse = max if side == "buy" else min
-                    worst[side] = worse(priced.price - ticket, bound)
-                    if worst[side] != priced.price - ticket:
-                        priced = _moved(priced, round_against(worst[side] + ticket, request.tick, side))
-                sides[side] = priced
+                    bounds[side] = priced.bare
             found[quantity] = sides
         return OfflineLadder(
             fair=self.fair,
@@ -86,7 +78,7 @@ class OfflinePricer:
             quotes=tuple((quote.lp, quote.quote_id, side) for quote, side in self.offers),
         )
 
-    def _price(self, side: str, quantity: Decimal, without: str) -> Priced | NoPrice:
+    def _price(self, side: str, quantity: Decimal, without: str, bound: Decimal | None) -> Priced | NoPrice:
         request = self.request
         try:
             return price_quote(
@@ -105,6 +97,7 @@ class OfflinePricer:
                 rungs=self._rungs(side, quantity / self.fair if request.money else quantity),
                 fair=self.fair,
                 without=without,
+                bound=bound,
                 utilisation=float(request.utilisation),
             )
         except ScaleFault as fault:
@@ -187,16 +180,6 @@ def answer(pricer: OfflinePricer, ladder: OfflineLadder) -> dict[str, Any]:
     if ladder.quotes:
         body["quotes"] = [{"lp": lp, "quote_id": name, "side": side} for lp, name, side in ladder.quotes]
     return body
-
-
-def _moved(priced: Priced, price: Decimal) -> Priced:
-    """The same size at `price`, the difference booked as markup."""
-    more = EXACT.subtract(price, priced.price)
-    if not more:
-        return priced
-    steps = tuple((step, EXACT.add(amount, more) if step == "markup" else amount) for step, amount in priced.waterfall)
-    assert [step for step, _ in steps] == list(STEPS)
-    return msgspec.structs.replace(priced, price=price, amount=EXACT.multiply(price, priced.quantity), waterfall=steps)
 
 
 def _within(quote: Quote, wanted: Decimal) -> Decimal:

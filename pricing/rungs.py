@@ -231,13 +231,14 @@ def ladder_kernel(arena: Array, live: int, work: Array) -> int:
             price = _charged(work, side, row, swept, lots, per_lot)
             if bound != 0:
                 price = max(price, bound) if side == 1 else min(price, bound)
-            bound = price
+            bare = price
             price = _shown(work, side, price, lots)
             if work[L_MONEY] == 1 and work[L_LIMIT] != 0:
                 price = work[L_LIMIT]
             if price > 0 and abs(price - work[L_FAIR]) <= work[L_COLLAR] and lots <= work[L_ROOM + side]:
                 work[row + R_PRICE + side] = price
                 work[row + R_LOTS + side] = lots
+                bound = bare
                 priced += 1
     return priced
 

@@ -131,8 +131,7 @@ def tuned_markup(odds: int, slope: int, cost: int, floor: int, ceiling: int) -> 
     The profit has one peak, so the nearer bound is best when the peak is outside.
     """
     beta = slope / SLOPE_ONE
-    at_cost = min(max(odds / ODDS_ONE - beta * cost, -MOST_ODDS), MOST_ODDS)
-    free = (1.0 + omega(at_cost - 1.0)) / beta
+    free = (1.0 + omega(odds / ODDS_ONE - beta * cost - 1.0)) / beta
     if free >= ceiling:
         return ceiling
     return max(floor, ceil(free))

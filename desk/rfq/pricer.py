@@ -84,8 +84,10 @@ class Pricer:
         now_ns: int,
         client_id: str = "",
         room: Decimal | None = None,
+        bound: Decimal | None = None,
     ) -> Priced | NoPrice:
-        """All-in price for `base` units, or for a quote-currency `amount`; `side` is the client's. `room`: no price for more."""
+        """All-in price for `base` units, or for a quote-currency `amount`; `side` is the client's. `room`: no price for more;
+        `bound`: no better per unit than a smaller size (`Priced.bare`)."""
         book = self._market.books[instrument.symbol]
         currencies = {instrument.base, instrument.quote, *self._market.through(instrument.symbol)}
         if (broken := self._market.rates.broken_peg(currencies, now_ns)) is not None:
@@ -110,6 +112,7 @@ class Pricer:
             fill_ratios=depth_known(self._market, instrument.symbol, 1 if side == "buy" else 0, self.filled),
             win=self._win,
             room=room,
+            bound=bound,
         )
 
     def ladder(
@@ -122,10 +125,11 @@ class Pricer:
         tier: str,
         now_ns: int,
     ) -> list[QuoteRecord]:
-        """Streamed quotes for both sides of each size, without those that cannot be priced now or that the gate would refuse
-        for the hard band."""
+        """Streamed quotes for both sides of each size, from the smallest on and none better per unit than a smaller one; without
+        those that cannot be priced now or that the gate would refuse for the hard band."""
         quotes: list[QuoteRecord] = []
-        for quantity in quantities:
+        bounds: dict[str, Decimal] = {}
+        for quantity in sorted(quantities):
             for side in ("buy", "sell"):
                 priced = self.price(
                     instrument,
@@ -136,8 +140,10 @@ class Pricer:
                     now_ns=now_ns,
                     client_id=client_id,
                     room=self._credit.room(instrument.base, side) if self._credit else None,
+                    bound=bounds.get(side),
                 )
                 if isinstance(priced, Priced):
+                    bounds[side] = priced.bare
                     quotes.append(
                         self.record(
                             priced,

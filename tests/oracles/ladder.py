@@ -122,10 +122,10 @@ def ladder(
             if not 0 < lots <= shown:
                 continue
             raw = quoted(lots)
-            bound = raw
             told = limit or rounded(raw, lots, side, terms)
             if told > 0 and abs(told - terms.fair) <= terms.collar and lots <= terms.room[side]:
                 out[at][side] = (told, lots)
+                bound = raw
     return out
 
 

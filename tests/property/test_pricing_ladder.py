@@ -235,6 +235,46 @@ def test_a_ladder_of_one_size_is_the_firm_quote(seed: int, money: bool) -> None:
                 assert told is None, quoted
 
 
+@settings(max_examples=100, deadline=None)
+@given(seed=st.integers(0, 2**40), money=st.booleans())
+def test_every_rung_of_a_ladder_is_the_explained_price(seed: int, money: bool) -> None:
+    """Tiers, buckets, tuned markups, tickets, credit, markouts, haircuts, skew models, collar, band: quotes held one to the other."""
+    r = Random(seed)
+    book, plain, _ = made(r)
+    terms, tier = charged(r, book)
+    client = Client(tier, (r.uniform(-9, 9), r.uniform(0, 99)), r.random())
+    learnt = {"sell": known(r, len(plain)), "buy": known(r, len(plain))}
+    sizes = [size * 1000 if money else size for size in drawn_sizes(r)]
+    room = {"sell": Decimal(r.randint(-5, 40)), "buy": Decimal(r.randint(-5, 40))}
+    ladder = Ladder(book, sizes, money=money)
+    ladder.set_charges(Charges(book.scale, client=client, **terms), learnt["sell"], learnt["buy"])
+    ladder.set_room(room["buy"], room["sell"])
+    ladder.price(NOW)
+    for side, at in (("sell", 0), ("buy", 1)):
+        bound = None
+        for size, told, bases in zip(sizes, ladder.prices(), ladder.quantities(), strict=True):
+            quoted = price_quote(
+                book,
+                side=side,
+                quantity=None if money else size,
+                quote_amount=size if money else None,
+                now_ns=NOW,
+                tier=tier,
+                markout=client.markout,
+                utilisation=client.utilisation,
+                fill_ratios=learnt[side],
+                room=max(room[side], Decimal(0)),
+                bound=bound,
+                **terms,
+            )
+            if isinstance(quoted, Priced):
+                assert (quoted.price, quoted.quantity) == (told[1 + at], bases[at]), (side, size)
+                assert quoted.fair + sum(amount for _, amount in quoted.waterfall) == quoted.price
+                bound = quoted.bare
+            else:
+                assert told[1 + at] is None, quoted
+
+
 @settings(max_examples=50, deadline=None)
 @given(seed=st.integers(0, 2**40))
 def test_moving_only_the_fair_value_is_charging_anew(seed: int) -> None:
