@@ -44,6 +44,7 @@ from risk.gate import Gate
 from risk.state import RiskState
 from router.algos.profile import VolumeProfile
 from router.costs.decay import Decayed
+from router.experience import Experience
 from router.slippage.predictor import Predictor, model_of
 from router.slippage.trees import ModelFault
 from router.sor import SmartOrderRouter
@@ -156,6 +157,9 @@ def build_desk(
         own_shown=config.stage == "live",
         crossing=internaliser if config.orders.internalise else None,
         slippage=_slippage(config, market, alerts),
+        experience=Experience(
+            tca.scorecards, lambda symbol: market.volatility[symbol].sigma, config.router.slippage_latency_ms * 1_000_000
+        ),
     )
     alerts.listeners.append(events.alert)
     watcher = Bookkeeper(board, rfqs, alerts, ledger, market)

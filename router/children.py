@@ -136,6 +136,8 @@ class Children(Safe, LoopSafe, Strategy):
             post_only=planned.post_only,
             created_ns=now,
             updated_ns=now,
+            why=planned.why,
+            haircut_ppm=planned.haircut_ppm,
         )
         decision = self.gate.decide(intent_of(run, child, child.quantity, now))
         self._publish(topics.RISK, decision)

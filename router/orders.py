@@ -70,6 +70,8 @@ class ChildOrder(msgspec.Struct, kw_only=True):
     reason: str = ""
     created_ns: int = 0
     updated_ns: int = 0
+    why: str = ""  # what the plan said: its part in it, and why it left before or after the others
+    haircut_ppm: int = 0  # of the displayed depth, that the plan did not count on
 
     @property
     def leaves(self) -> Decimal:

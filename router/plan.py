@@ -16,6 +16,8 @@ from adapters.nautilus.lp import LpQuote
 from risk.exact import BPS, EXACT, ZERO, add, times
 from router.exact.split import SplitChild
 
+NO_HAIRCUT: Mapping[str, int] = {}
+
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
     """What a venue takes of an instrument: price step, quantity step, least quantity (base) and value (quote currency)."""
@@ -39,6 +41,8 @@ class PlannedChild(msgspec.Struct, frozen=True, kw_only=True):
     valid_until_ns: int = 0
     resting: bool = False
     post_only: bool = False
+    why: str = ""  # its part in the plan, and why it leaves before or after the others
+    haircut_ppm: int = 0  # of what the venue displays, not counted on
 
 
 class Dropped(msgspec.Struct, frozen=True):
@@ -50,10 +54,11 @@ class Dropped(msgspec.Struct, frozen=True):
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """What to send now."""
+    """What a split comes to as orders. `refusal`: probability that an LP refuses, where anything is known of it."""
 
     children: tuple[PlannedChild, ...]
     dropped: tuple[Dropped, ...] = ()
+    refusal: Mapping[str, Decimal] = {}
 
 
 def usable(quotes: Iterable[LpQuote], side: str, now_ns: int, margin_ns: int) -> list[LpQuote]:
@@ -76,8 +81,9 @@ def plan_children(
     quotes: Mapping[str, LpQuote],
     limit_price: Decimal | None,
     guard_bps: Decimal,
+    haircut_ppm: Mapping[str, int] = NO_HAIRCUT,
 ) -> Plan:
-    """Turn the children of a split into orders. `terms` by venue or LP, `quotes` by quote id."""
+    """Turn the children of a split into orders. `terms` by venue or LP, `quotes` by quote id, `haircut_ppm` by venue."""
     children: list[PlannedChild] = []
     dropped: list[Dropped] = []
     for piece in slices:
@@ -91,7 +97,8 @@ def plan_children(
             dropped.append(Dropped(where, piece.quantity, reason))
         elif not piece.quote_id:
             limit = limit_of(piece.limit_price, side, known.tick, guard_bps, limit_price)
-            children.append(PlannedChild(venue=where, quantity=quantity, limit_price=limit))
+            cut = haircut_ppm.get(where, 0)
+            children.append(PlannedChild(venue=where, quantity=quantity, limit_price=limit, haircut_ppm=cut))
         elif (quote := quotes.get(piece.quote_id)) is None or quantity != piece.quantity:
             dropped.append(Dropped(where, piece.quantity, "the quote is gone or its size is no multiple of the lot"))
         else:

@@ -8,6 +8,7 @@ from enum import StrEnum
 
 import msgspec
 
+from adapters.nautilus.lp import LpQuote
 from risk.exact import ZERO
 from router.accounting import Work
 from router.algos.step import Algo, Step
@@ -27,6 +28,14 @@ class Phase(StrEnum):
     DONE = "done"
 
 
+class Later(msgspec.Struct, frozen=True, kw_only=True):
+    """What of a plan waits for its first children: the quotes that were not used yet, what the rest is planned without, and why."""
+
+    quotes: tuple[LpQuote, ...]
+    without: frozenset[str]
+    why: str = ""
+
+
 class Run(msgspec.Struct, kw_only=True):
     """A parent at work. `stop`: why nothing new may be sent for it; empty while it goes on."""
 
@@ -37,6 +46,7 @@ class Run(msgspec.Struct, kw_only=True):
     fruitless: int = 0  # plans in a row that filled nothing
     sent: bool = False  # whether the last plan made children
     filled_before: Decimal = ZERO  # when the current plan was made
+    later: Later | None = None  # what of the last plan has not left yet
     held: str = ""  # why nothing may be sent just now: a command is being written down, the desk is stopping
     cancelling: set[str] = msgspec.field(default_factory=set)  # children whose cancel is under way
     tried: bool = False  # a plan was made since the algo last waited

@@ -18,9 +18,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from copy import copy
 from decimal import Decimal
+from random import Random
 from typing import Any
 
-import msgspec
 from nautilus_trader.model.data import TradeTick
 from nautilus_trader.model.identifiers import InstrumentId
 
@@ -37,28 +37,31 @@ from router.accounting import Work
 from router.algos.profile import VolumeProfile
 from router.algos.step import Rest
 from router.algos.volume import Tape
-from router.children import MS, Children, intent_of
+from router.children import MS, intent_of
 from router.commands import decide, laid_anew, needs_limit
+from router.experience import Experience
 from router.messages import CommandKind, CommandRefused, CommandTaken, Crossing, Journal, ParentCommand, ParentRequest
 from router.orders import ChildOrder, ChildState, ParentOrder, ParentState
 from router.pace import Pace, Volatility, within
 from router.panel import LpPanel
 from router.parameters import RouterParameters
-from router.plan import PlannedChild, Terms, floor_to, limit_of, too_small
+from router.plan import PlannedChild, floor_to, too_small
 from router.planner import Planner
-from router.run import Phase, Run
+from router.run import Later, Phase, Run
 from router.slippage.predictor import Predictor
+from router.waves import Waves
 
 _LOOK_NS = 1_000 * MS  # an algo looks at the market at least so often
 
 
-class SmartOrderRouter(Children):
+class SmartOrderRouter(Waves):
     """Works parents over venues (`SYMBOL.VENUE`, limit IOC or resting) and LPs (`SYMBOL.LP`, limit FOK with a quote id).
 
     `books` by symbol, `lps` by name, `epoch` new at every start (it makes client order ids unique for ever), `seed` for the order in
     which LPs are asked and for the schedules of algos. `profiles` (of the day's volume) by symbol, `volatility` relative per √s: what
     algos may be settled with. `own_shown`: whether venue books hold our own orders (not on a tape, not on paper).
-    `crossing`: who takes the other side of orders worked for others. `slippage`: expected cost beyond the books, for the split.
+    `crossing`: who takes the other side of orders worked for others. `slippage`: expected cost beyond the books, `experience`: what own
+    orders have taught of venues and LPs, both for the split.
     """
 
     def __init__(
@@ -76,10 +79,10 @@ class SmartOrderRouter(Children):
         own_shown: bool = True,
         crossing: Crossing | None = None,
         slippage: Predictor | None = None,
+        experience: Experience | None = None,
     ) -> None:
-        super().__init__(parameters, gate, journal, epoch, crossing)
-        self._books = books
-        self._slippage = slippage
+        super().__init__(parameters, gate, journal, epoch, crossing, books)
+        self._learnt = (slippage, experience)
         self._lps = tuple(lps)
         self._panel = LpPanel(
             lps,
@@ -97,8 +100,10 @@ class SmartOrderRouter(Children):
     def on_start(self) -> None:
         """Open the endpoints and take up the parents that the last run left."""
         self.bind_loop()
-        self._planner = Planner(self.parameters, self._books, self.gate, self._lps, self.cache, self._slippage)
         seed, profiles, volatility, own_shown = self._schedules
+        self._planner = Planner(
+            self.parameters, self._books, self.gate, self._lps, self.cache, *self._learnt, seed=seed
+        )
         self._pace = Pace(
             self._books,
             self._planner,
@@ -390,7 +395,7 @@ class SmartOrderRouter(Children):
         """The LPs have answered, or the wait is over: split, and send what comes out."""
         if run.phase is not Phase.ASKING:
             return
-        work, parent = run.work, run.work.parent
+        parent = run.work.parent
         self.cancel(f"lp:{parent.parent_id}")
         now = self.clock.timestamp_ns()
         run.phase = Phase.SENDING
@@ -400,35 +405,12 @@ class SmartOrderRouter(Children):
             return
         run.why_not, run.sent = "", False
         if not run.quiet:
-            known = len(work.children)
-            for planned in self._plan(run, quotes, now):
-                self._make(run, planned, now)
-            run.sent = len(work.children) > known
+            run.sent = self._send(run, Later(quotes=tuple(quotes), without=frozenset()), now)
             if not run.sent:
                 run.why_not = run.why_not or "no liquidity within the limits"
         run.phase = Phase.WORKING
         run.tried = True
         self._go_on(run)
-
-    def _plan(self, run: Run, quotes: list[LpQuote], now: int) -> list[PlannedChild]:
-        working = [child for other in self._runs.working() for child in other.work.open]
-        plan = self._planner.plan(run.work, quotes, working=working, without=self._left_out(now), now_ns=now)
-        if plan.dropped:
-            run.why_not = "; ".join(f"{piece.venue} {piece.quantity:f}: {piece.reason}" for piece in plan.dropped)
-        worst = None if run.step is None else run.step.all_in
-        if worst is None:
-            return list(plan.children)
-        book, terms = self._books[run.work.parent.symbol], self._planner.terms(run.work.parent.symbol)
-        return [
-            _no_worse(child, worst, book.terms(child.venue).taker_fee_bps, terms[child.venue], run.work.parent.side)
-            for child in plan.children
-            if not child.quote_id
-        ]
-
-    def _left_out(self, now: int) -> frozenset[str]:
-        """Venues and LPs that failed just now, or that the operator has halted."""
-        states = self.gate.state.venues.items()
-        return self._backoff.out(now) | {name for name, trading in states if trading.state is TradingState.HALTED}
 
     def _must_stop(self, run: Run, now: int) -> str | None:
         """Why nothing more may be sent for this parent, if so."""
@@ -459,6 +441,8 @@ class SmartOrderRouter(Children):
             return
         if parent.filled >= parent.quantity or run.stop:
             self._done(run)
+        elif run.later is not None:
+            self._send_later(run)
         elif run.quiet:
             return
         elif run.algo is not None:
@@ -466,9 +450,16 @@ class SmartOrderRouter(Children):
         elif work.free > 0 and not (work.open and self._planner.dust(work, self.clock.timestamp_ns())):
             run.fruitless = 0 if parent.filled > run.filled_before else run.fruitless + 1
             run.phase = Phase.WAITING
-            pause = self.parameters.replan_ms if run.sent else self.parameters.retry_backoff_ms
-            at = self.clock.timestamp_ns() + pause * MS
+            at = self.clock.timestamp_ns() + self._between(run)
             self.at_ns(f"plan:{parent.parent_id}", at, lambda _: self._attempt(run))
+
+    def _between(self, run: Run) -> int:
+        """The pause before a sweep's rest is planned, in ns: drawn from the seed, so that its waves keep no time."""
+        if not run.sent:
+            return self.parameters.retry_backoff_ms * MS
+        parent = run.work.parent
+        dice = Random(f"{self._schedules[0]}:{parent.parent_id}:{parent.attempts}:pause")
+        return int(self.parameters.replan_ms * MS * (1 + self.parameters.wave_jitter * dice.random()))
 
     def _pause(self, run: Run) -> int:
         """How long an algo waits after something happened, in ns: longer with each plan in a row that found nothing to send.
@@ -496,6 +487,7 @@ class SmartOrderRouter(Children):
         parent = run.work.parent
         run.stop = run.stop or reason
         run.work.ceiling = None
+        run.later = None
         if run.phase in (Phase.RECORDED, Phase.ASKING, Phase.WAITING):
             run.phase = Phase.WORKING
             self.cancel(f"plan:{parent.parent_id}")
@@ -524,8 +516,8 @@ class SmartOrderRouter(Children):
         parent.stopped = "" if complete else run.stop
         if accounting.close(run.work, now, why):
             run.phase = Phase.DONE
-            self.cancel(f"deadline:{parent.parent_id}")
-            self.cancel(f"plan:{parent.parent_id}")
+            for timer in ("deadline", "plan", "wave"):
+                self.cancel(f"{timer}:{parent.parent_id}")
             self._runs.finished(run)
             self._record_parent(run)
             if run.algo is not None:
@@ -554,10 +546,3 @@ class SmartOrderRouter(Children):
 def _is_taking(child: ChildOrder) -> bool:
     """Whether a child will end by itself, soon."""
     return not child.resting and child.state is not ChildState.UNKNOWN
-
-
-def _no_worse(child: PlannedChild, all_in: Decimal, fee_bps: Decimal, terms: Terms, side: str) -> PlannedChild:
-    """The child with a limit at which `all_in` is not passed with the venue's fee."""
-    bound = within(all_in, fee_bps, side)
-    limit = limit_of(child.limit_price, side, terms.tick, ZERO, bound)
-    return msgspec.structs.replace(child, limit_price=limit)

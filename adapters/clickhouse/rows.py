@@ -259,6 +259,7 @@ def parent_row(parent: Any) -> tuple[Any, ...]:
         money(parent.notional),
         None if parent.arrival_mid is None else money(parent.arrival_mid),
         parent.reason,
+        "",
         parent.created_ns,
         parent.updated_ns,
     )
@@ -281,6 +282,7 @@ def child_row(child: Any) -> tuple[Any, ...]:
         money(child.notional),
         None,
         child.reason,
+        child.why,
         child.created_ns,
         child.updated_ns,
     )
@@ -343,6 +345,7 @@ def cost_row(line: Any) -> tuple[Any, ...]:
         line.noise_bps,
         line.latency_ns,
         line.hold_ns,
+        line.haircut_ppm,
         line.created_ns,
         line.ended_ns,
         line.revision,

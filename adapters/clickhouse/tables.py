@@ -144,6 +144,7 @@ SCHEMAS: dict[str, pa.Schema] = {
             "notional": MONEY,
             "arrival_mid": MONEY,
             "reason": TEXT,
+            "why": TEXT,
             "created": TS,
             "updated": TS,
         }
@@ -203,6 +204,7 @@ SCHEMAS: dict[str, pa.Schema] = {
             "noise_bps": pa.float64(),
             "latency_ns": pa.int64(),
             "hold_ns": pa.int64(),
+            "haircut_ppm": pa.uint32(),
             "created": TS,
             "ended": TS,
             "revision": pa.uint32(),

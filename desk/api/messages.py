@@ -422,7 +422,7 @@ class AlertView(msgspec.Struct, kw_only=True):
 
 
 class ChildView(msgspec.Struct, kw_only=True):
-    """A child order as the blotter shows it."""
+    """A child order as the blotter shows it. `why`: what the plan said of it; `reason`: how it ended, when not filled."""
 
     child_id: str
     parent_id: str
@@ -437,6 +437,7 @@ class ChildView(msgspec.Struct, kw_only=True):
     reason: str
     created_ns: int
     updated_ns: int
+    why: str = ""
 
 
 class ParentView(msgspec.Struct, kw_only=True):

@@ -117,6 +117,7 @@ def _child_view(child: ChildOrder) -> ChildView:
         reason=child.reason,
         created_ns=child.created_ns,
         updated_ns=child.updated_ns,
+        why=child.why,
     )
 
 

@@ -212,6 +212,7 @@ class Trail:
             noise_bps=0.0 if decision is None else decision.noise_bps,
             latency_ns=child.heard_ns - child.sent_ns if child.sent_ns and child.heard_ns else -1,
             hold_ns=ended_ns - child.sent_ns if child.sent_ns else -1,
+            haircut_ppm=order.haircut_ppm,
             created_ns=order.created_ns,
             ended_ns=ended_ns,
             revision=revision,

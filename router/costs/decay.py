@@ -55,10 +55,11 @@ class Decayed:
         """The effective number of observations at `now_ns` (at the last one when that is later or not given)."""
         return self.weight * (self._fade(now_ns - self._last_ns) if now_ns > self._last_ns else 1.0)
 
-    def shrunk(self, prior: float, prior_n: float) -> float:
-        """The mean drawn to `prior`, which counts as `prior_n` observations."""
-        weight = self.weight + prior_n
-        return (self.total + prior_n * prior) / weight if weight > 0.0 else prior
+    def shrunk(self, prior: float, prior_n: float, now_ns: int = 0) -> float:
+        """The mean drawn to `prior`, which counts as `prior_n` observations: the more, the longer ago at `now_ns` the last one was."""
+        since = self.n(now_ns)
+        weight = since + prior_n
+        return (self.mean * since + prior_n * prior) / weight if weight > 0.0 else prior
 
     def _fade(self, elapsed_ns: int) -> float:
         return float(2.0 ** (-elapsed_ns * self._rate))

@@ -1,6 +1,6 @@
 """Scorecards of venues and LPs: how far what they show can be trusted, learnt from what became of our own orders.
 
-    fill ratio   Σ decayed filled/ordered share of children that left, drawn to 1: how much of planned depth is really there
+    fill ratio   Σ decayed share of displayed depth that was there for children that left, drawn to 1 (`real_share`)
     reject       share of children refused without a fill, drawn to a prior
     fade β       regression through the origin of what fills cost beyond the plan on the noise 0.399·σ·√(age + latency) that
                  a stale view is expected to miss (E[X⁺] of X ~ N(0, σ²τ)), drawn to a prior and clipped to [0, 1]:
@@ -96,18 +96,15 @@ class Scorecard:
         self.response = Window()
         self.markouts = Averages(halflife_s)
 
-    @property
-    def fill_ratio(self) -> float:
-        """Expected share of an order that fills."""
-        return self.filled.shrunk(self._parameters.prior_fill_ratio, self._parameters.prior_n)
+    def fill_ratio(self, now_ns: int = 0) -> float:
+        """Expected share of what is displayed that is there for an order; `now_ns` 0: as it was at the last order."""
+        return self.filled.shrunk(self._parameters.prior_fill_ratio, self._parameters.prior_n, now_ns)
 
-    @property
-    def reject(self) -> float:
+    def reject(self, now_ns: int = 0) -> float:
         """Probability that an order is refused."""
-        return self.rejected.shrunk(self._parameters.prior_reject, self._parameters.prior_n)
+        return self.rejected.shrunk(self._parameters.prior_reject, self._parameters.prior_n, now_ns)
 
-    @property
-    def fade(self) -> float:
+    def fade(self, now_ns: int = 0) -> float:
         """β in [0, 1]: the posterior mean of the regression under a normal prior of deviation `FADE_DEVIATION`.
 
         (Σ x·y + λ·β₀) / (Σ x² + λ), λ = mean y² ÷ deviation²: slippage that scatters far more than the noise explains says little of
@@ -117,7 +114,8 @@ class Scorecard:
         if noise <= 0.0:
             return self._parameters.prior_fade
         prior = max(self._parameters.prior_n * noise, self.fade_yy.mean / FADE_DEVIATION**2)
-        slope = (self.fade_xy.total + prior * self._parameters.prior_fade) / (self.fade_xx.total + prior)
+        known = self.fade_xx.n(now_ns)
+        slope = (self.fade_xy.mean * known + prior * self._parameters.prior_fade) / (noise * known + prior)
         return max(0.0, min(1.0, slope))
 
     def child(self, line: CostLine) -> None:
@@ -128,7 +126,7 @@ class Scorecard:
             self.latency.add(line.latency_ns)
         if line.resting:
             return  # it waited to be taken: that says nothing of what is there to take
-        self.filled.add(ts_ns, float(line.filled / line.quantity))
+        self.filled.add(ts_ns, real_share(line))
         self.rejected.add(ts_ns, float(line.state == ChildState.REJECTED and not filled))
         if line.lp:
             self.wins.add(line.created_ns, 1.0)
@@ -175,9 +173,9 @@ class Scorecard:
             name=self.name,
             lp=self.lp,
             orders=self.filled.n(now_ns),
-            fill_ratio=self.fill_ratio,
-            reject=self.reject,
-            fade=self.fade,
+            fill_ratio=self.fill_ratio(now_ns),
+            reject=self.reject(now_ns),
+            fade=self.fade(now_ns),
             slippage_bps=self.slippage.mean,
             latency_ns_p50=self.latency.percentile(0.5),
             latency_ns_p99=self.latency.percentile(0.99),
@@ -199,21 +197,25 @@ class Scorecards:
         self._parameters = parameters
         self._cards: dict[str, Scorecard] = {}
 
-    def fade(self, venue: str) -> float:
+    def fade(self, venue: str, now_ns: int = 0) -> float:
         """β of a venue: the part of the expected noise that its fills really cost. In [0, 1]."""
-        return self.card(venue).fade
+        return self.card(venue).fade(now_ns)
 
-    def fill_ratio(self, venue: str) -> float:
-        """Expected filled share of what is planned there. In [0, 1]."""
-        return self.card(venue).fill_ratio
+    def fill_ratio(self, venue: str, now_ns: int = 0) -> float:
+        """Expected share of displayed depth that is there. In [0, 1]."""
+        return self.card(venue).fill_ratio(now_ns)
 
-    def reject_probability(self, lp: str) -> float:
+    def reject_probability(self, lp: str, now_ns: int = 0) -> float:
         """Probability that an accepted quote (or an order) is refused. In [0, 1]."""
-        return self.card(lp).reject
+        return self.card(lp).reject(now_ns)
 
     def latency_ns(self, venue: str) -> int:
         """Median time from sending an order to the venue's first word, 0 when unknown."""
         return self.card(venue).latency.percentile(0.5) or 0
+
+    def hold_ns(self, lp: str) -> int:
+        """Median time from accepting a quote to its end, 0 when unknown."""
+        return self.card(lp).hold.percentile(0.5) or 0
 
     def child(self, line: CostLine) -> None:
         """Count a finished child; what never left, internal crosses and corrections change nothing."""
@@ -245,3 +247,14 @@ class Scorecards:
 
     def _card(self, name: str) -> Scorecard:
         return self._cards.setdefault(name, Scorecard(name, self._parameters))
+
+
+def real_share(line: CostLine) -> float:
+    """The share of displayed depth that a child found.
+
+    A plan that counted on (1 − haircut) of it and got less saw filled/ordered of that part. One that got all it wanted says only that
+    there was at least so much (the observation is censored): it counts as all, optimistically (Ganchev, Nevmyvaka, Kearns and Vaughan,
+    "Censored exploration and the dark pool problem", 2009), or a haircut once made would confirm itself for ever.
+    """
+    share = float(line.filled / line.quantity)
+    return share if share >= 1.0 else share * (1.0 - line.haircut_ppm * 1e-6)

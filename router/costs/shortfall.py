@@ -108,8 +108,8 @@ class CostLine(msgspec.Struct, frozen=True, kw_only=True):
     Quantities in base, money in quote currency. `basis` is A·q of a child and A·Q of a parent; `expected` what the plan
     said the filled quantity would cost from its decision on, to be held against `realised`; `market_*`: public trades
     between its creation and end (ours at those venues among them). `latency_ns`: from sending to the venue's first word;
-    `hold_ns`: from sending to the end (an LP's last look); −1: not known. `benchmark`: of a parent with an algorithm, its
-    `router.algos.benchmark` figures.
+    `hold_ns`: from sending to the end (an LP's last look); −1: not known. `haircut_ppm`: of displayed depth its plan did not
+    count on. `benchmark`: of a parent with an algorithm, its `router.algos.benchmark` figures.
     """
 
     kind: LineKind
@@ -144,6 +144,7 @@ class CostLine(msgspec.Struct, frozen=True, kw_only=True):
     noise_bps: float = 0.0
     latency_ns: int = -1
     hold_ns: int = -1
+    haircut_ppm: int = 0
     created_ns: int
     ended_ns: int
     revision: int = 0

@@ -36,6 +36,7 @@ def split_book(
     reject_cost_bps: Decimal = Decimal(0),
     slippage_bps: Mapping[str, Decimal] = _NO_SLIPPAGE,
     haircut_ppm: Mapping[str, int] = _NO_HAIRCUT,
+    min_notional: Decimal = Decimal(0),
     gap_bps: Decimal = DEFAULT_GAP_BPS,
     node_limit: int = NODE_LIMIT,
 ) -> SplitResult:
@@ -45,7 +46,8 @@ def split_book(
     `balances`: what each venue's account can spend (quote currency for a buy, base for a sell); a venue not in it is
     unlimited. `exclude` names venues and LPs. `slippage_bps`: what a venue is expected to cost beyond its book; it weighs in
     the choice and is never part of the cost. `haircut_ppm`: by venue, the share of every displayed size that is expected to be
-    gone. Children of a venue carry the worst price they touch; check `unfilled`.
+    gone. `min_notional`: no child of a venue is worth less, fee excluded. Children of a venue carry the worst price they
+    touch; check `unfilled`.
     """
     if side not in ("buy", "sell") or not quantity.is_finite() or quantity <= 0:
         raise SplitFault(f"cannot split side {side!r}, quantity {quantity}")
@@ -65,6 +67,7 @@ def split_book(
         slippage_ppm={venue: int(bps * 100) for venue, bps in slippage_bps.items()},
         haircut_ppm=haircut_ppm,
         reject_cost_bps=reject_cost_bps,
+        min_notional=min_notional,
         node_limit=node_limit,
     )
     if found is not None:
@@ -81,7 +84,7 @@ def split_book(
                 taker_fee_bps=terms.taker_fee_bps,
                 lot=terms.lot,
                 min_quantity=terms.min_quantity,
-                min_notional=terms.min_notional,
+                min_notional=max(terms.min_notional, min_notional),
                 balance=None if balance is None else max(balance, Decimal(0)),
                 fixed_cost=terms.fixed_cost,
                 slippage_bps=slippage_bps.get(venue, Decimal(0)),

@@ -120,11 +120,18 @@ class Predictor:
                 return self._answer(float(self._out[0]), float(self._out[1]), Source.MODEL)
 
     def loadings(
-        self, book: ConsolidatedBook, venues: Iterable[str], side: str, quantity: Decimal, now_ns: int
+        self,
+        book: ConsolidatedBook,
+        venues: Iterable[str],
+        side: str,
+        quantity: Decimal,
+        now_ns: int,
+        fade: Callable[[str], float] | None = None,
     ) -> dict[str, Decimal]:
         """bps by venue that an order is expected to cost beyond the walk of the book that the splitter sees; never negative.
 
-        Each venue is asked for its share of the quantity by what it shows, which is about what it can get.
+        Each venue is asked for its share of the quantity by what it shows, which is about what it can get. `fade(venue)`: the part of
+        theory's noise that fills there really cost; a model that was trained on fills knows.
         """
         fair = book.fair(now_ns)
         visible: dict[str, Decimal] = {}
@@ -137,7 +144,10 @@ class Predictor:
         for venue, shown in visible.items():
             row = self.features(book, venue, side, quantity * shown / total, now_ns, fair)
             if row is not None:
-                extra = self.predict(row, now_ns).p50_bps - float(row[kernel.SWEEP])
+                answer = self.predict(row, now_ns)
+                extra = answer.p50_bps - float(row[kernel.SWEEP])
+                if fade is not None and answer.source is Source.PRIOR:
+                    extra *= fade(venue)
                 found[venue] = Decimal(f"{min(max(extra, 0.0), MOST_LOADING_BPS):.4f}")
         return found
 

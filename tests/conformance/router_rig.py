@@ -43,6 +43,7 @@ from risk.limits import RiskLimits
 from risk.state import RiskState
 from router.algos.profile import VolumeProfile
 from router.algos.spec import AlgoSpec
+from router.experience import Experience
 from router.messages import CommandKind, CommandRefused, CommandTaken, Crossing, ParentCommand, ParentRequest
 from router.orders import ChildOrder, ChildState, ParentOrder
 from router.parameters import RouterParameters
@@ -290,6 +291,7 @@ class Rig:
         profiles: Mapping[str, VolumeProfile] | None = None,
         volatility: float | None = None,
         crossing: Crossing | None = None,
+        experience: Experience | None = None,
     ) -> None:
         self.engine = BacktestEngine(
             BacktestEngineConfig(trader_id="T-1", logging=LoggingConfig(bypass_logging=True), run_analysis=False)
@@ -355,6 +357,7 @@ class Rig:
             volatility=lambda symbol: volatility,
             own_shown=False,
             crossing=crossing,
+            experience=experience,
         )
         self.engine.add_actor(Pump({venue: LATENCY for venue in simulated}))
         for actor in (self.driver, *self.lps.values()):

@@ -50,7 +50,7 @@ class Hedges(LiveTable[Line]):
             Column[Line]("limit / arrival", 15, _reference, "right", keep=3),
             Column[Line]("slip bp", 7, _slippage, "right", keep=6),
             Column[Line]("state", 9, lambda row, _: (row.order.state, of_state(row.order.state)), keep=9),
-            Column[Line]("reason", 0, lambda row, _: (row.order.reason, MUTED), keep=4),
+            Column[Line]("reason", 0, lambda row, _: (_why(row), MUTED), keep=4),
         ]
         super().__init__(columns, cursor=True, empty="nothing hedged yet", **kwargs)
         self.border_title = "Hedges"
@@ -90,7 +90,7 @@ def slippage_bps(parent: ParentView) -> Decimal | None:
 def _matches(parent: ParentView, wanted: str) -> bool:
     fields = [parent.parent_id, parent.instrument, parent.side, parent.state, parent.reason]
     for child in parent.children:
-        fields += [child.child_id, child.venue, child.state, child.reason]
+        fields += [child.child_id, child.venue, child.state, child.reason, child.why]
     return any(wanted in field.casefold() for field in fields)
 
 
@@ -106,6 +106,11 @@ def _name(row: Line, _: int) -> Cell:
 
 def _side(row: Line, _: int) -> Cell:
     return (row.order.side.upper(), of_side(row.order.side)) if row.child is None else ""
+
+
+def _why(row: Line) -> str:
+    """How it ended, when there is something to say; else what the plan said of a child."""
+    return row.order.reason or (row.child.why if row.child is not None else "")
 
 
 def _filled(row: Line, width: int) -> Cell:
