@@ -27,6 +27,7 @@ from router.exact.arena import (
     LOW,
     MOST_ATOMS,
     MOST_COST,
+    PATIENCE,
     PROVEN,
     QUANTITY,
     REACH,
@@ -42,22 +43,27 @@ from router.exact.arena import (
 from router.exact.problem import Problem
 from router.exact.search import solve
 
+PATIENT, PATIENT_WIDE = 100_000_000, 1_000_000  # steps of work: 20 to 50 ns compiled, some µs interpreted
+
 
 class Solution:
-    """Quantities by block, the total, its choice cost with fixed costs, a lower bound of that cost at this total, the part
-    of it that is expected and not money, and whether it is proven the best."""
+    """Quantities by block, their total and the most that any plan might fill, the plan's choice cost with fixed costs and a
+    lower bound of that cost at this total, and whether it is proven the best."""
 
-    __slots__ = ("bound", "cost", "expected", "filled", "nodes", "proven", "taken")
+    __slots__ = ("bound", "cost", "filled", "nodes", "proven", "reach", "taken")
 
     def __init__(
-        self, taken: list[int], filled: int, cost: int, bound: int, expected: int, proven: bool, nodes: int
+        self, taken: list[int], filled: int, reach: int, cost: int, bound: int, proven: bool, nodes: int
     ) -> None:
-        self.taken, self.filled, self.cost, self.bound = taken, filled, cost, bound
-        self.expected, self.proven, self.nodes = expected, proven, nodes
+        self.taken, self.filled, self.reach, self.cost, self.bound = taken, filled, reach, cost, bound
+        self.proven, self.nodes = proven, nodes
 
 
 class Packed:
-    """The arena of a problem, and how its money reads: `unit` × words + `base` × atoms."""
+    """The arena of a problem, and how its money reads: `unit` × words + `base` × atoms.
+
+    The search ends after `node_limit` nodes or `PATIENT` steps of work, whichever is first: seconds at the most.
+    """
 
     def __init__(self, problem: Problem, node_limit: int) -> None:
         self.problem, blocks = problem, problem.blocks
@@ -89,6 +95,7 @@ class Packed:
                 a[at : at + len(part)] = part
                 at += len(part)
         a[QUANTITY], a[CHILDREN] = problem.quantity, min(problem.max_children, self.blocks)
+        a[PATIENCE] = PATIENT_WIDE if self.wide else PATIENT
 
     def _levels(self, slopes: list[int], ends: list[int], high: int) -> tuple[list[int], list[int], list[int]]:
         """Relative slopes, ends and costs up to `high`, equal slopes as one level."""
@@ -121,21 +128,20 @@ class Packed:
                 a[TOLERANCE] = min(tolerance, MOST_COST // max(self.problem.quantity, 1))
                 solve(a)
             found = self._solution()
-            money = abs(found.cost - found.expected)
-            if a[REACH] > found.filled or (found.cost - found.bound) * 10**9 <= money * gap_ppb:
+            money = abs(found.cost - self.problem.expected(found.taken))
+            if found.reach > found.filled or (found.cost - found.bound) * 10**9 <= money * gap_ppb:
                 break
         return found
 
     def _solution(self) -> Solution:
         a = self.arena
         filled = int(a[FILLED])
-        taken = [int(a[HEADER + v * BLOCK + TAKEN]) for v in range(self.blocks)]
         return Solution(
-            taken,
+            [int(a[HEADER + v * BLOCK + TAKEN]) for v in range(self.blocks)],
             filled,
+            int(a[REACH]),
             int(a[COST]) * self.unit + self.base * filled,
             int(a[BOUND]) * self.unit + self.base * filled,
-            sum(self.problem.expected(*each) for each in zip(self.problem.blocks, taken, strict=True)),
             bool(a[STATUS] == PROVEN),
             int(a[DONE]),
         )

@@ -130,11 +130,12 @@ class Problem:
         self.money_decimals = self.price_decimals + self.quantity_decimals + self.rate_decimals
         self.one = 10**self.rate_decimals
         self.quantity = self.atoms(request.quantity)
-        blocks = [self._venue(book) for book in books]
-        blocks += [self._quote(quote, rejection) for quote, rejection in zip(quotes, rejections, strict=True)]
-        self.blocks = [block for block in blocks if block is not None]
-        for index, block in enumerate(self.blocks):
-            block.index = index
+        self.blocks: list[Block] = []
+        self.refused: list[tuple[str, str, str]] = []  # venue or LP, quote_id, why no plan can use it
+        for book in books:
+            self._keep(book.venue, "", self._venue(book))
+        for quote, rejection in zip(quotes, rejections, strict=True):
+            self._keep(quote.lp, quote.quote_id, self._quote(quote, rejection))
         self.max_children = len(self.blocks) if request.max_children is None else request.max_children
 
     def atoms(self, size: Decimal) -> int:
@@ -146,8 +147,12 @@ class Problem:
     def money(self, units: int) -> Decimal:
         return _unscaled(units, self.money_decimals)
 
-    def expected(self, block: Block, atoms: int) -> int:
-        """The part of a block's choice cost that is expected slippage or rejection, not money."""
+    def expected(self, taken: list[int]) -> int:
+        """The part of a plan's choice cost that is expected slippage or rejection, not money."""
+        return sum(self.loaded(block, atoms) for block, atoms in zip(self.blocks, taken, strict=True) if atoms)
+
+    def loaded(self, block: Block, atoms: int) -> int:
+        """The expected part of one block's choice cost."""
         if not block.loading:
             return 0
         amount = start = 0
@@ -162,14 +167,22 @@ class Problem:
         limit = self.request.limit_price
         return limit is None or self.sign * price <= self.sign * limit
 
+    def _keep(self, name: str, quote_id: str, found: Block | str) -> None:
+        if isinstance(found, str):
+            self.refused.append((name, quote_id, found))
+        else:
+            found.index = len(self.blocks)
+            self.blocks.append(found)
+
     def _rate(self, bps: Decimal) -> int:
         return _scaled(bps, self.rate_decimals - 4)
 
-    def _venue(self, book: Book) -> Block | None:
+    def _venue(self, book: Book) -> Block | str:
+        """The venue as a block, or why nothing can be taken from it."""
         paid = self.sign * self.one + self._rate(book.taker_fee_bps)
         loading = self._rate(book.slippage_bps)
-        if self.sign * (paid + loading) <= 0:  # nothing is expected to be left of the money
-            return None
+        if self.sign * (paid + loading) <= 0:
+            return "fee and expected slippage leave nothing of the money"
         levels: list[tuple[int, int, Decimal]] = []
         depth = 0
         for price, size in book.levels:
@@ -178,14 +191,23 @@ class Problem:
             atoms = self.atoms(size)
             levels.append((_scaled(price, self.price_decimals), atoms, price))
             depth += atoms
+        if not book.levels:
+            return "nothing on this side of its book"
         if not levels:
-            return None
+            return f"limit price: its best price is {book.levels[0][0]}"
         lot = self.atoms(book.lot)
         notional = _scaled(book.min_notional, self.money_decimals - self.rate_decimals, up=True)
         low = _up(max(self.atoms(book.min_quantity), -(-notional // levels[0][0]), 1), lot)
-        high = _down(min(depth, self.quantity, self._affordable(book, levels, paid)), lot)
+        affordable = self._affordable(book, levels, paid)
+        high = _down(min(depth, self.quantity, affordable), lot)
         if high < low:
-            return None
+            scarce, has = min(
+                (affordable, "its balance affords"),
+                (depth, "its book within the limit price holds"),
+                (self.quantity, "the order is"),
+            )
+            least = f"lot, minimum quantity and minimum notional make {self.size(low):f}"
+            return f"too small: {least} the least, {has} {self.size(scarce):f}"
         fixed = _scaled(book.fixed_cost, self.money_decimals)
         segments = [(ticks * (paid + loading), atoms, price) for ticks, atoms, price in levels]
         return Block(book.venue, "", "", low, high, lot, fixed, loading, segments)
@@ -205,9 +227,10 @@ class Problem:
                 break
         return total
 
-    def _quote(self, quote: SplitQuote, rejection: Decimal) -> Block | None:
+    def _quote(self, quote: SplitQuote, rejection: Decimal) -> Block | str:
+        """The quote as a block, or why it cannot be taken."""
         if not self._within(quote.price):
-            return None
+            return f"limit price: its price is {quote.price}"
         whole = self.atoms(quote.quantity)
         if quote.all_or_none:
             low = high = lot = whole
@@ -217,7 +240,7 @@ class Problem:
             low = minimum if minimum else lot
             high = low + _down(min(whole, self.quantity) - low, lot)
         if high < low or low > self.quantity:
-            return None
+            return f"too large: the least it takes is {self.size(low):f}, the order is {self.size(self.quantity):f}"
         if low == high:
             lot = low  # no step is left to take, however long
         loading = self._rate(rejection)

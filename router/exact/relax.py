@@ -201,6 +201,7 @@ def _largest(a: Array, room: int) -> int:
         total += a[row + WANT] + a[row + SEEN]
     while many > room:
         least = -1
+        a[EFFORT] += blocks >> 3
         for v in range(blocks):
             row = HEADER + v * BLOCK
             for word in (WANT, SEEN):

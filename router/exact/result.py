@@ -25,7 +25,8 @@ class SplitChild(msgspec.Struct, frozen=True, kw_only=True):
 
 class SplitResult(msgspec.Struct, frozen=True, kw_only=True):
     """A plan. `cost` of a buy is what is paid, of a sell the negative of what is received; `bound`: no plan of this
-    size is cheaper."""
+    size is cheaper; `reach`: the search ended before it was sure that no plan fills more than `filled`, but none fills more
+    than this (None: it is sure)."""
 
     side: str
     filled: Decimal
@@ -36,3 +37,4 @@ class SplitResult(msgspec.Struct, frozen=True, kw_only=True):
     optimal: bool
     children: list[SplitChild]
     nodes: int
+    reach: Decimal | None = None

@@ -95,7 +95,6 @@ from router.exact.relax import block_cost, build, divisor, item_cost, select, ti
 
 ROUGH, RESIDUES, NOTHING = -1, -2, -3  # what a node waits for instead of a block to decide
 PRICE_STEPS = 12
-RESIDUE_LIMIT = 1 << 40  # of the common multiple of all lots
 
 
 @njit(cache=True, nogil=True)
@@ -265,6 +264,7 @@ def keep(a: Array, source: int, target: int) -> None:
 def floor(a: Array, word: int) -> None:
     """Offer the rows' `word` cut down to lots on the blocks marked in WANT, the rest placed coarse lots first."""
     blocks, left = a[BLOCKS], a[QUANTITY]
+    a[EFFORT] += blocks >> 3
     for v in range(blocks):
         row = HEADER + v * BLOCK
         a[row + TRIAL] = 0
@@ -274,6 +274,7 @@ def floor(a: Array, word: int) -> None:
             left -= a[row + TRIAL]
     while left > 0:
         coarse = -1
+        a[EFFORT] += blocks >> 3
         for v in range(blocks):
             row = HEADER + v * BLOCK
             if a[row + WANT] == 1 and (coarse < 0 or a[row + LOT] > a[coarse + LOT]):
@@ -298,6 +299,7 @@ def mark(a: Array, small: bool) -> int:
         a[row + WANT] = 0 if a[row + X] > 0 else 2
     while chosen < a[CHILDREN]:
         pick = -1
+        a[EFFORT] += blocks >> 3
         for v in range(blocks):
             row = HEADER + v * BLOCK
             if a[row + WANT] != 0:
@@ -531,20 +533,25 @@ def residues(a: Array) -> bool:
             known = known or a[odd + j * CLASS_WORDS + C_LOT] == lot
         if known:
             continue
-        if kinds == KINDS - 1 or step // divisor(step, lot) > RESIDUE_LIMIT // lot:
+        if kinds == KINDS - 1:
             return False
-        step = step // divisor(step, lot) * lot
+        if step <= a[QUANTITY]:
+            step //= divisor(step, lot)
+            step = step * lot if step <= a[QUANTITY] // lot else a[QUANTITY] + 1
         a[odd + kinds * CLASS_WORDS + C_LOT] = lot
         kinds += 1
     if kinds == 0:
         return False
+    if step > a[QUANTITY]:  # beyond it a residue is one total; the chain's own lots must still divide it
+        step = a[a[CLASSES] + (a[CHAIN] - 1) * CLASS_WORDS + C_LOT]
+        step = (a[QUANTITY] // step + 1) * step
     settled, depth, price_of = True, 0, a[PAID]
     a[odd + C_RESIDUE] = 0
     while depth >= 0:
         row = odd + depth * CLASS_WORDS
         turn = a[row + C_RESIDUE]
         a[row + C_RESIDUE] += 1
-        if turn >= step // a[row + C_LOT]:
+        if turn * a[row + C_LOT] >= step:
             depth -= 1
             continue
         if a[DONE] >= a[NODES] or tired(a):
@@ -559,10 +566,14 @@ def residues(a: Array) -> bool:
                 inside = False
                 break
             a[each + C_FROM], a[each + C_TO] = first, first + (a[each + C_HIGHS] - first) // step * step
-        if not inside:
+        if not inside:  # nor is any later turn
+            depth -= 1
             continue
         most = attainable(a, a[REACH_HERE], depth + 1, step)
-        if most < 0 or most < a[FILLED]:
+        if most < 0:
+            depth -= 1
+            continue
+        if most < a[FILLED]:
             continue
         select(a, 0, a[ACTIVE], most)
         rough(a, most, depth + 1)
