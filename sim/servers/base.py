@@ -92,6 +92,10 @@ class VenueServer(ABC):
     def greet(self, peer: Peer, path: str) -> None:
         """Called when a WebSocket has opened."""
 
+    def keepalive(self, peer: Peer, text: str) -> bool:
+        """Whether a text frame is the venue's own keepalive word (and was answered), not a message."""
+        return False
+
     async def background(self) -> None:
         """Periodic work while the server runs."""
 
@@ -139,6 +143,8 @@ class VenueServer(ABC):
                     case WSMsgType.PING:
                         if not self.faults.silent:
                             await socket.pong(raw.data)
+                    case WSMsgType.TEXT if self.keepalive(peer, raw.data):
+                        pass
                     case WSMsgType.TEXT | WSMsgType.BINARY:
                         try:
                             message = orjson.loads(raw.data)

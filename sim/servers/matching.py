@@ -6,7 +6,8 @@ Rules, the same for both exchanges:
    *changes* that level: a row with another size than the tape's last one for it restores the level to the row's size; a row that repeats
    the old size does not. What is left is what everybody sees (`shown`), and takers can never take more than that.
 2. **Takers** walk the opposite side from the best level to their limit, one fill a level at the level's price. IOC and market remainders
-   end at once, FOK is all or nothing, GTC remainders rest, post-only orders that would take are refused.
+   end at once, FOK is all or nothing, GTC remainders rest. Post-only orders that would take are refused (`PostOnly.REFUSE`, Binance and
+   Kraken) or accepted and ended at once (`PostOnly.CANCEL`, OKX).
 3. **Resting orders** fill at their own price when the shown opposite side reaches them (they consume it), and when a trade prints strictly
    through their price (at most the print's size). They are not shown to others, and do not trade with each other.
 4. **Balances.** An order reserves what it may spend, fees in quote included; it is refused when that is not free. Fees are `size × bps`,
@@ -45,7 +46,7 @@ class OrderStatus(StrEnum):
     PARTIALLY_FILLED = "partially_filled"
     FILLED = "filled"
     CANCELED = "canceled"  # by request
-    EXPIRED = "expired"  # by its time in force
+    EXPIRED = "expired"  # by its own terms: time in force, or post-only
 
 
 OPEN = (OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED)
@@ -64,6 +65,13 @@ class FeeIn(StrEnum):
 
     RECEIVED = "received"
     QUOTE = "quote"
+
+
+class PostOnly(StrEnum):
+    """What becomes of a post-only order that would take."""
+
+    REFUSE = "refuse"
+    CANCEL = "cancel"
 
 
 class RefusalKind(StrEnum):
@@ -120,7 +128,9 @@ class VenueOrder(msgspec.Struct, kw_only=True):
     status: OrderStatus = OrderStatus.NEW
     filled: int = 0
     cost: Decimal = Decimal(0)
+    post_only: bool = False
     fills: list[VenueFill] = []
+    post_only: bool = False
 
     @property
     def open(self) -> bool:
@@ -143,6 +153,7 @@ class OrderRequest(msgspec.Struct, frozen=True, kw_only=True):
     tif: Tif = Tif.GTC
     client_id: str = ""
     post_only: bool = False
+    late_refusal: bool = False
 
 
 class Change(StrEnum):
@@ -222,12 +233,14 @@ class MatchingCore:
         balances: dict[str, Decimal],
         *,
         fee_in: FeeIn,
+        post_only: PostOnly = PostOnly.REFUSE,
         journal_path: Path | None = None,
         clock_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self.venue = venue
         self.instruments = instruments
         self.fee_in = fee_in
+        self.post_only = post_only
         self.clock_ns = clock_ns
         self.books = {symbol: MarketBook() for symbol in instruments}
         self.last_price: dict[str, int] = {}
@@ -257,9 +270,10 @@ class MatchingCore:
             raise Refusal(RefusalKind.DUPLICATE_CLIENT_ID, request.client_id)
         plan = self._walk(request.symbol, request.side, price if request.price is not None else None, quantity)
         self._check_minimum(instrument, request, price, quantity, plan)
-        if request.post_only and plan:
+        would_take = request.post_only and bool(plan)
+        if would_take and self.post_only is PostOnly.REFUSE:
             raise Refusal(RefusalKind.WOULD_TAKE)
-        if request.tif is Tif.FOK and sum(size for _, size in plan) < quantity:
+        if would_take or (request.tif is Tif.FOK and sum(size for _, size in plan) < quantity):
             plan = []
         self._check_funds(instrument, request, price, quantity, plan)
         now = self.clock_ns()
@@ -275,6 +289,7 @@ class MatchingCore:
             quantity=quantity,
             created_ns=now,
             updated_ns=now,
+            post_only=request.post_only,
             fills=[],
         )
         self._keep(order)
@@ -284,7 +299,7 @@ class MatchingCore:
         for level, size in plan:
             taken.append(self.books[order.symbol].take(-order.side, level, size))
             told.append((Change.TRADE, self._fill(order, level, size, maker=False)))
-        if order.leaves and order.tif is not Tif.GTC:
+        if order.leaves and (would_take or order.tif is not Tif.GTC):
             self._end(order, OrderStatus.EXPIRED)
             told.append((Change.EXPIRED, None))
         elif order.leaves:
