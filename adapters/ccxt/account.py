@@ -286,9 +286,7 @@ class AccountLink:
             self._balances_due.set()
 
     def _on_down(self, client: Any, reason: str) -> None:
-        if client.url != self._exchange.urls["api"]["ws"].get(
-            "private"
-        ):  # Kraken keeps its token on a client never dialled
+        if self._dialect.carries(self._exchange, client):
             self._lose(f"disconnected: {reason}")
 
     def _learn(self, order: OrderEvent) -> None:
@@ -397,7 +395,7 @@ class AccountLink:
     async def _subscribed(self) -> None:
         """The private stream is confirmed by the venue, or lost."""
         await self._dialect.subscribe(self._exchange)
-        if self.config.exchange == "kraken":
+        if self._dialect.confirms:
             confirmed, down = (asyncio.ensure_future(event.wait()) for event in (self._confirmed, self._down))
             try:
                 await asyncio.wait((confirmed, down), return_when=asyncio.FIRST_COMPLETED)

@@ -171,6 +171,8 @@ class BinanceMarketDialect:
 class BinanceAccountDialect:
     """Orders, fills, balances."""
 
+    confirms: ClassVar[bool] = False
+
     def create(self, config: ExchangeConfig) -> Any:
         """The instance for execution."""
         return _create(config, throttle=False, timeout_ms=config.order_timeout_ms)
@@ -199,6 +201,10 @@ class BinanceAccountDialect:
 
     def forget(self, exchange: Any) -> None:
         """The flag that says "subscribed" lives on the client, which goes with its socket."""
+
+    def carries(self, exchange: Any, client: Any) -> bool:
+        """One socket carries it all."""
+        return True
 
     def read(self, exchange: Any, message: Any) -> PrivateMessage | None:
         """`executionReport` and `outboundAccountPosition`, bare or wrapped in `event`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import msgspec
 
@@ -78,6 +78,8 @@ class MarketDialect(Protocol):
 class AccountDialect(Protocol):
     """Orders, fills and balances of one venue."""
 
+    confirms: ClassVar[bool]  # that the private stream is up is said by a message (`read` → `subscribed`)
+
     def create(self, config: ExchangeConfig) -> Any:
         """The ccxt.pro instance for execution: no throttle, the order timeout."""
 
@@ -95,6 +97,9 @@ class AccountDialect(Protocol):
 
     def forget(self, exchange: Any) -> None:
         """Forget what a new subscription must not reuse."""
+
+    def carries(self, exchange: Any, client: Any) -> bool:
+        """Whether the private stream goes over this ccxt client."""
 
     def read(self, exchange: Any, message: Any) -> PrivateMessage | None:
         """What a private message says; None for what does not concern us."""

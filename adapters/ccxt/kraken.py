@@ -201,6 +201,8 @@ class KrakenMarketDialect:
 class KrakenAccountDialect:
     """Orders, fills, balances."""
 
+    confirms: ClassVar[bool] = True
+
     def create(self, config: ExchangeConfig) -> Any:
         """The instance for execution."""
         return _create(config, throttle=False, timeout_ms=config.order_timeout_ms)
@@ -234,6 +236,10 @@ class KrakenAccountDialect:
         client = (exchange.clients or {}).get(exchange.urls["api"]["ws"]["private"])
         if client is not None:
             client.subscriptions.pop("authenticated", None)
+
+    def carries(self, exchange: Any, client: Any) -> bool:
+        """Not ccxt's keeper of the token, a client that is never dialled."""
+        return bool(client.url != exchange.urls["api"]["ws"]["private"])
 
     def read(self, exchange: Any, message: Any) -> PrivateMessage | None:
         """`executions` (all rows), `balances`, and the answers to our subscriptions."""
