@@ -205,6 +205,41 @@ def perpetual(
 
 
 @study.command()
+@click.option(
+    "--tape", required=True, type=click.Path(path_type=Path, exists=True), help="A recorded feed, or a folder of them."
+)
+@click.option(
+    "--perpetual",
+    "perpetuals",
+    multiple=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A perpetual's tape of the same moment; may be repeated.",
+)
+@click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Of the derived exchange.")
+@click.option("--json", "as_json", is_flag=True, help="Every figure as JSON.")
+def fair(tape: Path, perpetuals: tuple[Path, ...], seed: int, as_json: bool) -> None:
+    """Fair value as a forecast of the mid, 100 ms to 10 s later, by the books it is made of."""
+    import msgspec
+
+    from sim.studies.fair import study as run
+    from sim.studies.fair import told
+    from sim.tape import TapeFault, discover, scan
+
+    try:
+        by_symbol = {info.symbol: info for info in map(scan, perpetuals)}
+        found = [run(info, by_symbol.get(info.symbol), seed=seed) for info in discover(tape)]
+    except (TapeFault, ValueError) as fault:
+        raise click.ClickException(str(fault)) from None
+    if as_json:
+        click.echo(msgspec.json.encode(found))
+        return
+    for one in found:
+        for line in told(one):
+            click.echo(line)
+        click.echo("")
+
+
+@study.command()
 @_common(seeds=16, window=115.0)
 @click.option(
     "--for", "duration", type=DURATION, default=30.0, show_default=True, help="What an algorithm may take at most."

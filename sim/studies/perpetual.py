@@ -112,7 +112,7 @@ def moments(spot: TapeInfo, perpetual: TapeInfo, setup: Setup) -> Iterator[Momen
             if seen[0] is not None and seen[1] is not None:
                 yield Moment(event.ts_init_ns, seen[0], seen[1])
                 due = event.ts_init_ns + setup.step_s * SECOND
-        _apply(books[place], event)
+        hear(books[place], books[place].venues[0], event)
 
 
 def study(spot: Path, perpetual: Path, setup: Setup) -> Found:
@@ -264,8 +264,8 @@ def _book(tape: TapeInfo, symbol: str, fee_bps: Decimal) -> ConsolidatedBook:
     return ConsolidatedBook(symbol, scale, [terms], depth=DEPTH)
 
 
-def _apply(book: ConsolidatedBook, event: VenueEvent) -> None:
-    venue = book.venues[0]
+def hear(book: ConsolidatedBook, venue: str, event: VenueEvent) -> None:
+    """What a venue did, into its book."""
     match event.kind:
         case EventKind.SNAPSHOT | EventKind.UPDATE if event.levels is not None:
             book.apply(venue, event.levels, event.kind is EventKind.SNAPSHOT, event.ts_init_ns)
