@@ -25,7 +25,7 @@ from pricing.scale import Scale, ScaleFault
 NOW = 1  # the one moment at which everything is fresh
 ZERO = Decimal(0)
 MAX_DECIMALS = 15
-FINE_SIZES, ROOMY = 8, 11  # decimals of a size, and digits before and after its point
+FINE_SIZES, ROOMY = 8, 11  # decimals of a size; digits of a price or size before and after its point, less one
 
 
 class OfflineRung(msgspec.Struct, frozen=True, kw_only=True):
@@ -190,9 +190,11 @@ def _within(quote: Quote, wanted: Decimal) -> Decimal:
 
 
 def _book(request: PriceRequest) -> ConsolidatedBook:
-    """The venues as the desk keeps them: on the finest grid that any of them uses."""
+    """The venues as the desk keeps them: on the finest grid that any of them and the prices quoted use."""
     levels = [level for venue in request.venues for level in (*venue.asks, *venue.bids)]
     price_decimals = max((_decimals(price) for price, _ in levels), default=0)
+    highest = max((price.adjusted() for price, _ in levels), default=0)
+    price_decimals = max(price_decimals, min(_decimals(request.tick), ROOMY - highest))
     size_decimals = max((_decimals(size) for _, size in levels), default=0)
     largest = max((size.adjusted() for _, size in levels), default=0)
     size_decimals = max(

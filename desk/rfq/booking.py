@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import Decimal
 
 import msgspec
 
@@ -11,6 +11,8 @@ from desk.config.model import InstrumentSection
 from desk.errors import ApiFault, Invalid, Rejected
 from desk.rfq.checks import require_step
 from desk.rfq.records import QuoteRecord, RfqRecord, RfqState, TradeRecord
+from pricing.scale import EXACT
+from pricing.waterfall import round_against
 
 STREAM_TTL_MS = 1_500
 SETTLE_AFTER_NS = 24 * 3600 * 1_000_000_000
@@ -49,7 +51,7 @@ def trade_of(
     if quantity == quote.quantity:
         amount = quote.amount
     else:
-        amount = (quote.price * quantity).quantize(Decimal(1).scaleb(-precision), rounding=ROUND_HALF_EVEN)
+        amount = round_against(EXACT.multiply(quote.price, quantity), Decimal(1).scaleb(-precision), quote.side)
     return TradeRecord(
         trade_id=trade_id,
         quote_id=quote.quote_id,

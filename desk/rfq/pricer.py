@@ -8,7 +8,7 @@ ratios, clients' use of their credit, room to the hard band. Without a source ea
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import Decimal
 from pathlib import Path
 
 import msgspec
@@ -22,6 +22,7 @@ from desk.rfq.records import QuoteRecord, Step
 from pricing.adverse import UNKNOWN, Markouts
 from pricing.haircut import Depth
 from pricing.ladder import NoPrice, NoPriceReason, Priced, price_quote
+from pricing.waterfall import round_against
 from pricing.winning import WinModel, loads
 from risk.limits import RiskLimits
 from risk.state import RiskState
@@ -179,7 +180,7 @@ class Pricer:
             side=priced.side,
             price=priced.price,
             quantity=priced.quantity,
-            amount=priced.amount.quantize(Decimal(1).scaleb(-instrument.quote_precision), rounding=ROUND_HALF_EVEN),
+            amount=round_against(priced.amount, Decimal(1).scaleb(-instrument.quote_precision), priced.side),
             fair=priced.fair,
             waterfall=tuple(Step(*step, inputs) for step, inputs in zip(priced.waterfall, priced.inputs, strict=True)),
             valid_until_ns=now_ns + ttl_ms * 1_000_000,

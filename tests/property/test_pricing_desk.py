@@ -1,0 +1,187 @@
+"""`kerb price` and the desk: the same books and parameters, the same prices and waterfalls; and what the desk streams is a ladder."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from random import Random
+from typing import Any
+
+import msgspec
+import numpy as np
+from click.testing import CliRunner
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from adapters.nautilus.lp import LpLadder, LpRung
+from desk.compose import _market
+from desk.config.model import Band, DeskConfig, HedgingSection, InstrumentSection, VenueSection
+from desk.ids import IdSource
+from desk.rfq.pricer import CreditUse, Pricer
+from pricing.cli import price
+from pricing.ladder import NoPrice, Priced
+from pricing.parameters import PricingParameters, SizeBucket
+from pricing.waterfall import STEPS
+from risk.limits import RiskLimits
+from risk.state import RiskState
+
+NOW = 5_000_000_000
+ITEM = InstrumentSection(symbol="BTC/USDT")
+TTL_MS = 1_500
+
+
+class Desk:
+    """A market drawn by chance, the desk's own pricer over it, and the request that says the same to `kerb price`."""
+
+    def __init__(self, r: Random) -> None:
+        venues = ("BINANCE", "KRAKEN", "THIRD")[: r.randint(1, 3)]
+        self.config = DeskConfig(
+            instruments=(ITEM,),
+            venues=tuple(
+                VenueSection(
+                    venue=venue,
+                    exchange="kraken" if venue == "KRAKEN" else "binance",
+                    taker_fee_bps=Decimal(r.randint(-50, 1000)) / 100,
+                )
+                for venue in venues
+            ),
+            hedging=HedgingSection(bands={"BTC": Band(soft=Decimal(1), hard=Decimal(10))}),
+            pricing=PricingParameters(
+                fill_ratio=r.choice((1.0, 0.9, 0.4)),
+                impact_bps=Decimal(r.randint(0, 40)) / 10,
+                skew_model=r.choice(("linear", "glft", "bbg")),
+                min_spread_bps=Decimal(r.randint(0, 100)) / 10,
+                min_ticket=Decimal(r.choice((0, 0, 5))),
+                size_buckets=r.choice(((), (SizeBucket(notional=Decimal(90_000), multiplier=Decimal("0.4")),))),
+                settlement_days=r.choice((0.0, 1.0)),
+                max_deviation_bps=Decimal(r.choice((1500, 20))),
+            ),
+        )
+        self.market, self.position = _market(self.config), Decimal(r.randint(-120, 120)) / 10
+        self.tier = r.choice(("standard", "gold", "nobody"))
+        book = self.market.books[ITEM.symbol]
+        self.wires: list[dict[str, Any]] = []
+        for venue in self.config.venues:
+            mid, wire, rows = 6_000_000 + r.randint(-900, 900), {"asks": [], "bids": []}, []
+            for side, name in ((1, "bids"), (-1, "asks")):
+                at = mid - side * r.randint(1, 300)
+                for _ in range(r.randint(1, 12)):
+                    size = r.choice((r.randint(1, 10**9), 10**8))
+                    rows.append((side, at, size))
+                    wire[name].append([f"{Decimal(at).scaleb(-2):f}", f"{Decimal(size).scaleb(-8):f}"])
+                    at -= side * r.randint(1, 400)
+            book.apply(venue.venue, np.array(rows, dtype=np.int64), True, NOW)
+            self.wires.append({"venue": venue.venue, "taker_fee_bps": f"{venue.taker_fee_bps:f}", **wire})
+        self.quotes: list[dict[str, Any]] = []
+        for lp in "XY"[: r.randint(0, 2)]:
+            rungs = tuple(
+                LpRung(Decimal(size) / 2, *(Decimal(6_000_000 - s * r.randint(0, 900)).scaleb(-2) for s in (1, -1)))
+                for size in r.sample(range(1, 20), 2)
+            )
+            self.market.ladders[(ITEM.symbol, lp)] = LpLadder(lp=lp, symbol=ITEM.symbol, rungs=rungs, ts_ns=NOW)
+            for rung in rungs:
+                for side, told in (("buy", rung.ask), ("sell", rung.bid)):
+                    self.quotes.append(
+                        {"lp": lp, "quote_id": f"{side} {rung.quantity}", "side": side}
+                        | {"price": f"{told:f}", "quantity": f"{rung.quantity:f}"}
+                    )
+        for i in range(r.choice((0, 80))):  # a market that moved, or one just opened
+            self.market.volatility[ITEM.symbol].update(NOW + i * 10**8, 60_000 + r.uniform(-9, 9))
+        credit = CreditUse(RiskLimits(), RiskState())
+        self.pricer = Pricer(self.config, self.market, IdSource("e"), self._held, credit)
+
+    def _held(self, currency: str) -> Decimal:
+        return self.position if currency == "BTC" else Decimal(0)
+
+    def told(self, sizes: list[Decimal], currency: str) -> dict[str, Any]:
+        """What `kerb price` answers."""
+        request = {
+            "instrument": ITEM.symbol,
+            "tick": f"{ITEM.price_tick:f}",
+            "side": "two_way",
+            "quantities": [f"{size:f}" for size in sizes],
+            "currency": currency,
+            "ttl_ms": TTL_MS,
+            "volatility_per_sqrt_s": f"{self.market.volatility[ITEM.symbol].sigma:.18f}",
+            "inventory": f"{self.position:f}",
+            "band": "10",
+            "client": {"tier": self.tier},
+            "venues": self.wires,
+            "quotes": self.quotes,
+        }
+        result = CliRunner().invoke(
+            price, ["--request", "-"], input=json.dumps(request), obj=lambda *_: self.config.pricing
+        )
+        assert result.exit_code == 0, result.stderr
+        return dict(json.loads(result.stdout))
+
+    def asked(self, side: str, size: Decimal, currency: str, bound: Decimal | None) -> Priced | NoPrice:
+        """What the desk's pricer answers."""
+        return self.pricer.price(
+            ITEM,
+            side,
+            base=size if currency == "BTC" else None,
+            amount=size if currency == "USDT" else None,
+            ttl_ms=TTL_MS,
+            tier=self.tier,
+            now_ns=NOW,
+            bound=bound,
+        )
+
+
+def drawn(r: Random) -> list[Decimal]:
+    return [Decimal(unit).scaleb(-4) for unit in sorted(r.sample(range(1, 200_000), r.randint(1, 6)))]
+
+
+@settings(max_examples=80, deadline=None)
+@given(seed=st.integers(0, 2**32), currency=st.sampled_from(("BTC", "USDT")))
+def test_the_command_and_the_desk_make_the_same_prices(seed: int, currency: str) -> None:
+    r = Random(seed)
+    desk = Desk(r)
+    sizes = [size if currency == "BTC" else (size * 50_000).quantize(Decimal("0.01")) for size in drawn(r)]
+    told = desk.told(sizes, currency)
+    for side, name in (("buy", "ask"), ("sell", "bid")):
+        bound = None
+        for size, rung in zip(sizes, told["rungs"], strict=True):
+            priced = desk.asked(side, size, currency, bound)
+            if isinstance(priced, NoPrice):
+                assert rung[name] is None and rung["reasons"][name] == priced.message
+                continue
+            bound = priced.bare
+            assert Decimal(rung[name]) == priced.price and Decimal(told["fair"]) == priced.fair
+            steps = [(step["step"], Decimal(step["amount"])) for step in rung["waterfall"][name]]
+            assert steps == list(priced.waterfall) and [step for step, _ in steps] == list(STEPS)
+            if currency == "USDT":
+                assert Decimal(rung["base"][name]) == priced.quantity
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 2**32))
+def test_what_the_desk_streams_is_a_ladder_and_adds_up(seed: int) -> None:
+    """Whatever order the sizes are asked in and whatever LPs offer: monotone, uncrossed, inside collar and hard band, amounts against
+    the client."""
+    r = Random(seed)
+    desk = Desk(r)
+    desk.config = msgspec.structs.replace(
+        desk.config, pricing=msgspec.structs.replace(desk.config.pricing, min_ticket=Decimal(0))
+    )
+    desk.pricer = Pricer(desk.config, desk.market, IdSource("e"), desk._held, CreditUse(RiskLimits(), RiskState()))
+    sizes = drawn(r)
+    r.shuffle(sizes)
+    quotes = desk.pricer.ladder(ITEM, sizes, client_id="c", ttl_ms=TTL_MS, tier=desk.tier, now_ns=NOW)
+    unit = Decimal(1).scaleb(-ITEM.quote_precision)
+    for quote in quotes:
+        sign = 1 if quote.side == "buy" else -1
+        assert [step.step for step in quote.waterfall] == list(STEPS) and all(step.inputs for step in quote.waterfall)
+        assert quote.fair + sum(step.amount for step in quote.waterfall) == quote.price
+        assert 0 <= sign * (quote.amount - quote.price * quote.quantity) < unit and not quote.amount % unit
+        assert abs(quote.price - quote.fair) <= quote.fair * desk.config.pricing.max_deviation_bps / 10_000
+    prices = {
+        side: [quote.price for quote in sorted(quotes, key=lambda q: q.quantity) if quote.side == side]
+        for side in ("buy", "sell")
+    }
+    assert prices["buy"] == sorted(prices["buy"]) and prices["sell"] == sorted(prices["sell"], reverse=True)
+    if prices["buy"] and prices["sell"]:
+        least = quotes[0].fair * desk.config.pricing.min_spread_bps / 10_000
+        assert prices["buy"][0] - prices["sell"][0] >= max(least - Decimal("1e-8"), Decimal(0))
+        assert prices["buy"][0] > prices["sell"][0] or not least
