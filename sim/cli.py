@@ -87,6 +87,7 @@ def demo(
 
 
 @click.command()
+@click.argument("venues", nargs=-1, metavar="[VENUE]...")
 @click.option(
     "--tape", type=click.Path(path_type=Path), help="File or folder of raw tapes; a seeded market without it."
 )
@@ -94,43 +95,49 @@ def demo(
 @click.option("--state", type=click.Path(path_type=Path), help="Folder that keeps accounts, credentials and ports.")
 @click.option("--symbols", default="", help="Comma-separated, e.g. BTC/USDT,ETH/USDT (default: what the tapes hold).")
 @click.option("--speed", type=float, default=1.0, show_default=True, help="2.0 plays the tape twice as fast.")
-def serve(tape: Path | None, seed: int, state: Path | None, symbols: str, speed: float) -> None:
-    """Serve the loopback venues: Binance, Kraken and FalconX on 127.0.0.1."""
+def serve(
+    venues: tuple[str, ...], tape: Path | None, seed: int, state: Path | None, symbols: str, speed: float
+) -> None:
+    """Serve loopback venues on 127.0.0.1: those named, else Binance, Kraken and FalconX."""
     import asyncio
     import signal
 
     from desk.errors import ConfigFault
-    from sim.servers.venues import start_venues
+    from sim.servers.venues import DEFAULT_VENUES, VENUES, start_venues
     from sim.tape import TapeFault
 
     if speed <= 0:
         raise click.BadParameter("must be positive", param_hint="--speed")
+    wanted = tuple(name.upper() for name in venues) or DEFAULT_VENUES
+    if strangers := [name for name in wanted if name not in VENUES]:
+        raise click.BadParameter(f"{', '.join(strangers)}: there are {', '.join(VENUES)}", param_hint="VENUE")
     listed = tuple(symbol.strip().upper() for symbol in symbols.split(",") if symbol.strip()) or None
 
     async def run() -> None:
         stopped = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-        venues = await start_venues(
+        running = await start_venues(
             tape=tape,
             seed=seed,
             state=state,
             symbols=listed,
+            venues=wanted,
             speed=speed,
             say=lambda sentence: click.echo(sentence, err=True),
         )
         try:
-            for venue, urls in venues.urls.items():
-                key = venues.credentials[venue]
+            for venue, urls in running.urls.items():
+                key = running.credentials[venue]
                 click.echo(f"{venue:<8} REST {urls.rest}   WebSocket {urls.ws}")
                 click.echo(
                     f"{'':<8} key {key.key}   secret {key.secret}"
                     + (f"   passphrase {key.passphrase}" if key.passphrase else "")
                 )
-            click.echo(f"Serving {', '.join(venues.symbols)}. Ctrl-C stops.")
+            click.echo(f"Serving {', '.join(running.symbols)}. Ctrl-C stops.")
             await stopped.wait()
         finally:
-            await venues.stop()
+            await running.stop()
 
     try:
         asyncio.run(run())

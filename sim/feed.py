@@ -1,7 +1,7 @@
 """Market events of the simulated venues, from a tape or from the generator: what servers and replays both consume.
 
-`binance_events` is the tape itself in integers; `kraken_events` is the tape through `sim.transform`. Both are lazy, endless never
-(a server loops them itself), and pure functions of (tape, seed).
+`binance_events` is the tape itself in integers; `derived_events` is the tape through `sim.transform`, for every other exchange. Both are
+lazy, endless never (a server loops them itself), and pure functions of (tape, seed).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sim.events import EventKind, VenueEvent
-from sim.instruments import VenueInstrument, binance_instrument, kraken_instrument
+from sim.instruments import DERIVED, KRAKEN, VenueInstrument, binance_instrument, kraken_instrument
 from sim.tape import E8, Depth, ProblemKind, Quote, Snapshot, TapeInfo, TapeProblem, Trade, read, scan
 from sim.tape_book import Step, TapeBook
 from sim.transform import transform
@@ -91,8 +91,13 @@ def binance_events(tape: TapeInfo | Path | str) -> Iterator[VenueEvent]:
                 pass
 
 
-def kraken_events(tape: TapeInfo | Path | str, seed: int) -> Iterator[VenueEvent]:
-    """The same tape as events of the simulated Kraken: a synthetic transform of real data, a function of (tape, seed)."""
+def derived_events(tape: TapeInfo | Path | str, seed: int, venue: str) -> Iterator[VenueEvent]:
+    """The same tape as events of another simulated exchange: a synthetic transform of real data, a function of (tape, seed, venue)."""
     info = _info(tape)
     source = binance_instrument_of(info)
-    return transform(binance_events(info), seed, source, kraken_instrument(info.symbol, source))
+    return transform(binance_events(info), seed, source, DERIVED[venue](info.symbol, source))
+
+
+def kraken_events(tape: TapeInfo | Path | str, seed: int) -> Iterator[VenueEvent]:
+    """The tape as events of the simulated Kraken."""
+    return derived_events(tape, seed, KRAKEN)

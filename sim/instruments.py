@@ -1,20 +1,23 @@
 """What the simulated venues list: decimals, minimums, fees and opening balances of each instrument.
 
 Fees are those of an institutional volume tier, not list prices: Binance spot VIP 4-5 (taker about 4 bps), Kraken Pro above
-500 M USD of 30-day volume (taker 5 bps). Tick and lot are one unit of the decimals given here.
+500 M USD of 30-day volume (taker 5 bps), Bybit spot Supreme VIP (taker about 4.5 bps). Tick and lot are one unit of the decimals
+given here. `DERIVED` are the venues that are a transform of Binance's market (`sim/transform.py`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 
 import msgspec
 
 BINANCE = "BINANCE"
 KRAKEN = "KRAKEN"
+BYBIT = "BYBIT"
 
-TAKER_FEE_BPS = {BINANCE: Decimal("4"), KRAKEN: Decimal("5")}
-MAKER_FEE_BPS = {BINANCE: Decimal("2"), KRAKEN: Decimal("1")}
+TAKER_FEE_BPS = {BINANCE: Decimal("4"), KRAKEN: Decimal("5"), BYBIT: Decimal("4.5")}
+MAKER_FEE_BPS = {BINANCE: Decimal("2"), KRAKEN: Decimal("1"), BYBIT: Decimal("3")}
 
 # (price decimals, size decimals) as the venues listed them; unlisted symbols use what the tape shows.
 _BINANCE_DECIMALS = {
@@ -43,6 +46,15 @@ _KRAKEN_MIN_QUANTITY = {
     "ETH": Decimal("0.001"),
     "SOL": Decimal("0.02"),
     "XRP": Decimal("1.65"),
+}
+_BYBIT_DECIMALS = {
+    "BTC/USDT": (2, 6),
+    "BTC/USDC": (2, 6),
+    "ETH/USDT": (2, 5),
+    "ETH/USDC": (2, 5),
+    "ETH/BTC": (6, 4),
+    "SOL/USDT": (2, 3),
+    "XRP/USDT": (4, 2),
 }
 _OPENING = {
     "USDT": Decimal(25_000_000),
@@ -120,6 +132,28 @@ def kraken_instrument(symbol: str, source: VenueInstrument | None = None) -> Ven
         taker_fee_bps=TAKER_FEE_BPS[KRAKEN],
         maker_fee_bps=MAKER_FEE_BPS[KRAKEN],
     )
+
+
+def bybit_instrument(symbol: str, source: VenueInstrument | None = None) -> VenueInstrument:
+    """`symbol` on the simulated Bybit; an unlisted symbol takes the decimals of `source`."""
+    unlisted = (source.price_decimals, source.size_decimals) if source else _UNLISTED_DECIMALS
+    price_decimals, size_decimals = _BYBIT_DECIMALS.get(symbol, unlisted)
+    return VenueInstrument(
+        venue=BYBIT,
+        symbol=symbol,
+        price_decimals=price_decimals,
+        size_decimals=size_decimals,
+        min_quantity=Decimal(1).scaleb(-size_decimals),
+        min_notional=Decimal("0.0001") if symbol.endswith("/BTC") else Decimal(5),
+        taker_fee_bps=TAKER_FEE_BPS[BYBIT],
+        maker_fee_bps=MAKER_FEE_BPS[BYBIT],
+    )
+
+
+DERIVED: dict[str, Callable[[str, VenueInstrument | None], VenueInstrument]] = {
+    KRAKEN: kraken_instrument,
+    BYBIT: bybit_instrument,
+}
 
 
 def opening_balances(symbols: list[str] | tuple[str, ...]) -> dict[str, Decimal]:

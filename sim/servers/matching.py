@@ -7,7 +7,7 @@ Rules, the same for both exchanges:
    the old size does not. What is left is what everybody sees (`shown`), and takers can never take more than that.
 2. **Takers** walk the opposite side from the best level to their limit, one fill a level at the level's price. IOC and market remainders
    end at once, FOK is all or nothing, GTC remainders rest. Post-only orders that would take are refused (`PostOnly.REFUSE`, Binance and
-   Kraken) or accepted and ended at once (`PostOnly.CANCEL`, OKX).
+   Kraken) or accepted and ended at once (`PostOnly.CANCEL`, Bybit and OKX).
 3. **Resting orders** fill at their own price when the shown opposite side reaches them (they consume it), and when a trade prints strictly
    through their price (at most the print's size). They are not shown to others, and do not trade with each other.
 4. **Balances.** An order reserves what it may spend, fees in quote included; it is refused when that is not free. Fees are `size × bps`,
@@ -130,7 +130,6 @@ class VenueOrder(msgspec.Struct, kw_only=True):
     cost: Decimal = Decimal(0)
     post_only: bool = False
     fills: list[VenueFill] = []
-    post_only: bool = False
 
     @property
     def open(self) -> bool:
@@ -153,7 +152,6 @@ class OrderRequest(msgspec.Struct, frozen=True, kw_only=True):
     tif: Tif = Tif.GTC
     client_id: str = ""
     post_only: bool = False
-    late_refusal: bool = False
 
 
 class Change(StrEnum):

@@ -21,21 +21,37 @@ from pathlib import Path
 import msgspec
 
 from sim.events import EventKind, VenueEvent
-from sim.feed import binance_events, binance_instrument_of, kraken_events
+from sim.feed import binance_events, binance_instrument_of, derived_events
 from sim.generator import START_PRICES, generated_events
-from sim.instruments import BINANCE, KRAKEN, VenueInstrument, binance_instrument, kraken_instrument, opening_balances
+from sim.instruments import BINANCE, DERIVED, KRAKEN, VenueInstrument, binance_instrument, opening_balances
 from sim.lp_model import LpParams
 from sim.servers.base import Credentials, VenueServer
 from sim.servers.binance import BinanceServer
 from sim.servers.kraken import KrakenServer
-from sim.servers.matching import FeeIn, MatchingCore
+from sim.servers.matching import FeeIn, MatchingCore, PostOnly
 from sim.servers.pacing import deliver, looped
 from sim.tape import TapeFault, TapeInfo, discover
 from sim.transform import transform
 
 FALCONX = "FALCONX"
 DEFAULT_SYMBOLS = ("BTC/USDT", "ETH/USDT")
+DEFAULT_VENUES = (BINANCE, KRAKEN, FALCONX)
 _BTC_PRICE = Decimal(60_000)
+
+
+class Exchange(msgspec.Struct, frozen=True):
+    """How a loopback exchange is served: its dialect, and what its matching core does differently from the others'."""
+
+    server: type[VenueServer]
+    fee_in: FeeIn = FeeIn.RECEIVED
+    post_only: PostOnly = PostOnly.REFUSE
+
+
+EXCHANGES = {
+    BINANCE: Exchange(BinanceServer),
+    KRAKEN: Exchange(KrakenServer, fee_in=FeeIn.QUOTE),
+}
+VENUES = (*EXCHANGES, FALCONX)
 
 
 class Urls(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,7 +119,7 @@ async def start_venues(
     seed: int = 0,
     state: Path | str | None = None,
     symbols: tuple[str, ...] | None = None,
-    venues: tuple[str, ...] = (BINANCE, KRAKEN, FALCONX),
+    venues: tuple[str, ...] = DEFAULT_VENUES,
     speed: float = 1.0,
     say: Callable[[str], None] = lambda sentence: None,
     balances: dict[str, Decimal] | None = None,
@@ -112,8 +128,10 @@ async def start_venues(
 
     `tape`: a file or a folder (None: the seeded generator). `symbols`: what to list (default: what the tapes hold, else BTC and ETH).
     `state`: folder for accounts, credentials and ports (None: nothing is kept). `say` hears each sentence about the tapes.
-    Raises `TapeFault` when `tape` is none, or does not hold a wanted symbol.
+    Raises `TapeFault` when `tape` is none, or does not hold a wanted symbol; ValueError on a venue that is not among `VENUES`.
     """
+    if strangers := [venue for venue in venues if venue not in VENUES]:
+        raise ValueError(f"{', '.join(strangers)}: no such loopback venue; there are {', '.join(VENUES)}")
     folder = Path(state) if state is not None else None
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -123,7 +141,9 @@ async def start_venues(
     listed = {
         BINANCE: {s: binance_instrument_of(tapes[s]) if tapes else binance_instrument(s) for s in out.symbols},
     }
-    listed[KRAKEN] = {s: kraken_instrument(s, listed[BINANCE][s]) for s in out.symbols}
+    for venue, make in DERIVED.items():
+        if venue in venues:
+            listed[venue] = {s: make(s, listed[BINANCE][s]) for s in out.symbols}
     for symbol in out.symbols:
         decimals = max(listed[venue][symbol].price_decimals for venue in listed)
         price = tapes[symbol].first_price if tapes else Decimal(str(START_PRICES.get(symbol, 100.0)))
@@ -131,13 +151,13 @@ async def start_venues(
     out.credentials = {venue: _credentials(venue, seed, folder) for venue in venues}
     ports = _Ports(folder)
     opening = balances if balances is not None else opening_balances(out.symbols)
-    classes = {BINANCE: (BinanceServer, FeeIn.RECEIVED), KRAKEN: (KrakenServer, FeeIn.QUOTE)}
-    for venue, (server_class, fee_in) in classes.items():
+    for venue, exchange in EXCHANGES.items():
         if venue not in venues:
             continue
         journal = folder / f"{venue.lower()}.jsonl" if folder is not None else None
-        core = MatchingCore(venue, listed[venue], opening, fee_in=fee_in, journal_path=journal)
-        server = server_class(core, out.credentials[venue])
+        rules = {"fee_in": exchange.fee_in, "post_only": exchange.post_only}
+        core = MatchingCore(venue, listed[venue], opening, journal_path=journal, **rules)
+        server = exchange.server(core, out.credentials[venue])
         rest, ws = await server.start(ports.wanted(venue))
         ports.bound(venue, server.port)
         out.servers[venue], out.urls[venue] = server, Urls(rest=rest, ws=ws)
@@ -193,8 +213,8 @@ def _feed(
                 streams.append(looped(make, origin_ns=origin, start_ns=start_ns, speed=speed))
             else:
                 events = generated_events(symbol, seed)
-                if venue == KRAKEN:
-                    events = transform(events, seed, listed[BINANCE][symbol], listed[KRAKEN][symbol])
+                if venue in DERIVED:
+                    events = transform(events, seed, listed[BINANCE][symbol], listed[venue][symbol])
                 once = itertools.chain([events])
                 streams.append(
                     looped(lambda once=once: next(once, iter(())), origin_ns=0, start_ns=start_ns, speed=speed)
@@ -219,13 +239,13 @@ def _telling(server: VenueServer, say: Callable[[str], None]) -> Callable[[Venue
 
 
 def _tape_source(venue: str, info: TapeInfo, seed: int) -> Callable[[], Iterator[VenueEvent]]:
-    return lambda: kraken_events(info, seed) if venue == KRAKEN else binance_events(info)
+    return lambda: derived_events(info, seed, venue) if venue in DERIVED else binance_events(info)
 
 
 async def _start_falconx(out: Venues, seed: int, folder: Path | None, ports: _Ports) -> None:
-    """FalconX prices from Binance's middle, or Kraken's when there is no Binance."""
+    """FalconX prices from Binance's middle, or another exchange's when there is no Binance."""
     module = importlib.import_module("sim.servers.falconx")
-    source = out.servers.get(BINANCE) or out.servers.get(KRAKEN)
+    source = next(iter(out.servers.values()), None)
     mid = source.core.mid if source is not None else (lambda symbol: None)
     server = module.FalconXServer(
         mid, seed, folder, out.credentials[FALCONX], params=lp_params(out.instruments), symbols=out.symbols
