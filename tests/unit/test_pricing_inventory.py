@@ -125,6 +125,16 @@ def test_an_independent_solution_agrees(flow: Flow) -> None:
     shape = theta - theta[50]
     assert np.max(np.abs(solved.theta - shape)) < 0.01 * np.max(np.abs(shape))
     assert np.max(np.abs(solved.theta - shape)[30:71]) < 0.002
+    # what the desk uses of it: where hedging begins, and what quotes move by
+    q = np.linspace(-1.0, 1.0, 101)
+    price = np.abs(np.diff(theta) / (q[1] - q[0]) + flow.permanent_impact_bps * (q[1:] + q[:-1]) / 2)
+    assert abs(q[50 + int(np.argmax(price[50:] > flow.hedge_cost_bps))] - solved.no_hedge_zone) < 0.041
+    for tier in flow.tiers:
+        for size, at in ((0.1, 50), (0.02, 65), (0.2, 40)):
+            cost = (theta[at] - theta[at - round(size * 50)]) / size
+            far = np.linspace(-3.0, 3.0, 60_001)
+            best = far[np.argmax((far - cost) / (1.0 + np.exp(tier.alpha + tier.beta_per_bps * far)))]
+            assert solved.distance(tier.tier, size, q[at], 1) == pytest.approx(best, abs=0.004)
     later = independent(flow, SIGMA, days=0.0510, step=1e-4)
     assert (later[50] - theta[50]) / 0.001 == pytest.approx(solved.gain, rel=0.01)
 
