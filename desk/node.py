@@ -38,6 +38,7 @@ from adapters.falconx.config import FalconXConfig
 from adapters.falconx.factories import FalconXExecClientFactory, FalconXExecConfig
 from adapters.nautilus.node import EmbeddedNode, NodeConfig
 from adapters.process import as_child
+from desk.accounts import VenueAccounts
 from desk.api.server import ApiServer
 from desk.clients.store import KeyStore
 from desk.compose import DeskParts, build_desk
@@ -90,7 +91,8 @@ class LiveDesk:
         await _aside(lambda: warm(lambda step: loop.call_soon_threadsafe(say, step)))
         ledger_url = config.ledger.url or f"sqlite:///{self.state_dir / 'ledger.db'}"
         self.ledger = Ledger(ledger_url, on_done=loop.call_soon_threadsafe)
-        extra: list[Any] = []
+        accounts = VenueAccounts()
+        extra: list[Any] = [accounts]
         if config.archive is not None:
             await self._start_archiver(config.archive)
             self._tap = ArchiveTap(config.archive, self._sources())
@@ -125,7 +127,13 @@ class LiveDesk:
         for client in self.node.unconnected:
             self.parts.alerts.raise_("warning", f"{client} is not connected yet; it is tried again in the background")
         self.api = ApiServer(
-            self.parts.desk, self.parts.orders, self.parts.market, keys, epoch=self.epoch, events=self.parts.events
+            self.parts.desk,
+            self.parts.orders,
+            self.parts.market,
+            keys,
+            epoch=self.epoch,
+            events=self.parts.events,
+            accounts=accounts,
         )
         unix_socket = Path(config.api.unix_socket) if config.api.unix_socket else None
         try:

@@ -65,14 +65,19 @@ def lps_of(api: Api) -> list[str]:
 
 def mode_of(api: Api, channel: str, venue: str) -> Mode:
     """How `channel` works at `venue`, an exchange or an LP."""
+    account = ("watch_orders", "watch_my_trades", "watch_orders_for_symbols", "watch_my_trades_for_symbols")
+    if channel in account:
+        return "unsupported" if api.accounts is None else "native" if symbols_of(api, venue) else "derived"
     if not symbols_of(api, venue):
         return "unsupported"
     match channel:
-        case "watch_order_book" | "watch_trades":
+        case "watch_balance" if api.accounts is not None:
+            return "native"
+        case "watch_order_book" | "watch_trades" | "watch_order_book_for_symbols" | "watch_trades_for_symbols":
             return "native"
         case "watch_bids_asks":
             return "native" if any(of == venue for _, of in api.market.last_quote) else "derived"
-        case "watch_ticker":
+        case "watch_ticker" | "watch_tickers" | "watch_ohlcv" | "watch_ohlcv_for_symbols":
             return "derived"
         case _:
             return "unsupported"

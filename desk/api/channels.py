@@ -13,6 +13,14 @@ from typing import Any
 import msgspec
 
 from desk.api import capabilities
+from desk.api.account_feeds import (
+    AccountParams,
+    AccountSymbolsParams,
+    BalanceFeed,
+    BalanceParams,
+    MyTradesFeed,
+    VenueOrdersFeed,
+)
 from desk.api.context import Api
 from desk.api.decoding import convert_fields
 from desk.api.desk_feeds import (
@@ -28,7 +36,19 @@ from desk.api.desk_feeds import (
     TradesOfClientFeed,
 )
 from desk.api.frames import Mode, RfsLadder
-from desk.api.market_feeds import MarketHub, MarketParams, OrderBookFeed, TopFeed, TradesFeed
+from desk.api.market_feeds import (
+    CandleParams,
+    CandlesFeed,
+    CandlesParams,
+    MarketFeed,
+    MarketHub,
+    MarketParams,
+    OrderBookFeed,
+    Params,
+    SymbolsParams,
+    TopFeed,
+    TradesFeed,
+)
 from desk.api.messages import AlertView, DeskState, Order, Rfq, Trade
 from desk.api.routing import require
 from desk.api.subscriptions import Subscription
@@ -60,28 +80,54 @@ class Channel:
     data: type | None = None
 
 
-def _market(feed: type) -> Callable[[Feeds, int, Caller, Any], Subscription]:
-    def make(feeds: Feeds, number: int, caller: Caller, params: Any) -> Subscription:
-        name, params = params
-        return feed(number, name, _venue_mode(feeds.api, name, params), caller, feeds.hub, params)
+def _market(name: str, feed: type[MarketFeed]) -> Callable[[Feeds, int, Caller, Any], Subscription]:
+    def make(feeds: Feeds, number: int, caller: Caller, params: Params) -> Subscription:
+        mode = _venue_mode(feeds.api, name, params.venue)
+        listed = capabilities.symbols_of(feeds.api, params.venue)
+        wanted = _wanted(params.venue, params, listed)
+        if isinstance(params, SymbolsParams | CandlesParams):
+            params = msgspec.structs.replace(params, symbols=wanted or listed)
+        return feed(number, name, mode, caller, feeds.hub, params)
 
     return make
 
 
-def _venue_mode(api: Api, name: str, params: MarketParams) -> Mode:
+def _account(
+    name: str, feed: type[VenueOrdersFeed | MyTradesFeed]
+) -> Callable[[Feeds, int, Caller, Any], Subscription]:
+    def make(feeds: Feeds, number: int, caller: Caller, params: AccountParams | AccountSymbolsParams) -> Subscription:
+        mode = _venue_mode(feeds.api, name, params.venue)
+        wanted = _wanted(params.venue, params, [item.symbol for item in feeds.api.service.instruments()])
+        return feed(number, name, mode, caller, feeds.api, params.venue, wanted)
+
+    return make
+
+
+def _balance(feeds: Feeds, number: int, caller: Caller, params: BalanceParams) -> Subscription:
+    mode = _venue_mode(feeds.api, "watch_balance", params.venue)
+    _wanted(params.venue, params, [item.symbol for item in feeds.api.service.instruments()])
+    return BalanceFeed(number, "watch_balance", mode, caller, feeds.api, params)
+
+
+def _wanted(venue: str, params: Any, listed: list[str]) -> list[str]:
+    """The symbols that are asked for, each once; raises `Invalid` for one that is not listed."""
+    wanted = list(dict.fromkeys([*([params.symbol] if params.symbol else ()), *getattr(params, "symbols", ())]))
+    for symbol in wanted:
+        if symbol not in listed:
+            raise Invalid(
+                "unknown_instrument", f"{venue} has no {symbol!r} here", status=404, details={"instruments": listed}
+            )
+    return wanted
+
+
+def _venue_mode(api: Api, name: str, venue: str) -> Mode:
+    """How a channel works at a venue; raises `Invalid` when it does not, or there is no such venue."""
     known = capabilities.exchanges_of(api) + capabilities.lps_of(api)
-    if params.venue not in known:
-        raise Invalid("unknown_venue", f"no venue {params.venue!r}", status=404, details={"venues": sorted(set(known))})
-    mode = capabilities.mode_of(api, name, params.venue)
+    if venue not in known:
+        raise Invalid("unknown_venue", f"no venue {venue!r}", status=404, details={"venues": sorted(set(known))})
+    mode = capabilities.mode_of(api, name, venue)
     if mode == "unsupported":
-        raise unsupported(name, params.venue)
-    if params.symbol not in capabilities.symbols_of(api, params.venue):
-        raise Invalid(
-            "unknown_instrument",
-            f"{params.venue} has no {params.symbol!r} here",
-            status=404,
-            details={"instruments": capabilities.symbols_of(api, params.venue)},
-        )
+        raise unsupported(name, venue)
     return mode
 
 
@@ -132,10 +178,30 @@ _SERVED = (
         make=lambda feeds, number, caller, _: OrdersFeed(number, caller, feeds.api),
         data=Order,
     ),
-    Channel("watch_order_book", "One venue's order book.", _READ, MarketParams, _market(OrderBookFeed)),
-    Channel("watch_trades", "One venue's public trades.", _READ, MarketParams, _market(TradesFeed)),
-    Channel("watch_bids_asks", "One venue's best bid and ask.", _READ, MarketParams, _market(TopFeed)),
-    Channel("watch_ticker", "One venue's best bid and ask and last price.", _READ, MarketParams, _market(TopFeed)),
+    *(
+        Channel(name, summary, _READ, params, _market(name, feed))
+        for name, summary, params, feed in (
+            ("watch_order_book", "One venue's order book.", MarketParams, OrderBookFeed),
+            ("watch_order_book_for_symbols", "A venue's order books, one in each frame.", SymbolsParams, OrderBookFeed),
+            ("watch_trades", "One venue's public trades.", MarketParams, TradesFeed),
+            ("watch_trades_for_symbols", "A venue's public trades of several symbols.", SymbolsParams, TradesFeed),
+            ("watch_bids_asks", "One venue's best bid and ask.", MarketParams, TopFeed),
+            ("watch_ticker", "One venue's best bid and ask and last price.", MarketParams, TopFeed),
+            ("watch_tickers", "A venue's tickers that changed, by symbol.", SymbolsParams, TopFeed),
+            ("watch_ohlcv", "Candles, made from the venue's public trades.", CandleParams, CandlesFeed),
+            ("watch_ohlcv_for_symbols", "Candles by symbol and timeframe.", CandlesParams, CandlesFeed),
+        )
+    ),
+    *(
+        Channel(name, summary, _OPERATE, params, _account(name, feed))
+        for name, summary, params, feed in (
+            ("watch_orders", "The desk's own orders at one venue.", AccountParams, VenueOrdersFeed),
+            ("watch_orders_for_symbols", "Its orders in some symbols.", AccountSymbolsParams, VenueOrdersFeed),
+            ("watch_my_trades", "The desk's own executions at one venue.", AccountParams, MyTradesFeed),
+            ("watch_my_trades_for_symbols", "Its executions in some symbols.", AccountSymbolsParams, MyTradesFeed),
+        )
+    ),
+    Channel("watch_balance", "The desk's own balances at one venue.", _OPERATE, BalanceParams, _balance),
     Channel("desk", "Everything an operator sees.", _OPERATE, DeskParams, _desk, DeskState),
     Channel(
         "alerts",
@@ -164,6 +230,4 @@ def open_channel(feeds: Feeds, name: object, params: object, number: int, caller
     if not isinstance(params, Mapping):
         raise Invalid("invalid_field", "params is an object", details={"field": "params"})
     decoded: Any = convert_fields(params, channel.params)
-    if channel.params is MarketParams:
-        decoded = (channel.name, decoded)
     return channel.make(feeds, number, caller, decoded)

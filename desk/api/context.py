@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from desk.accounts import VenueAccounts
 from desk.api.events import Events
 from desk.api.metrics import Metrics
 from desk.clients.auth import Authenticator
@@ -30,6 +31,7 @@ class Api:
     clock_ns: Callable[[], int]
     epoch: str
     reply_timeout_s: float = REPLY_TIMEOUT_S
+    accounts: VenueAccounts | None = None  # None: this desk has no accounts at venues
 
 
 async def ask[R, T](

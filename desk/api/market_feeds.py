@@ -1,4 +1,4 @@
-"""The public market channels: order book, bids and asks, ticker, trades of one venue and symbol.
+"""The public market channels: order books, bids and asks, tickers, trades, candles of one venue.
 
 One `MarketHub` listens to `desk.market.Market` and wakes the subscriptions concerned; nothing is rendered before a socket has room.
 """
@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 from msgspec import Meta
 
 from desk.api import ccxt_views
+from desk.api.candles import KEPT, Candles, Timeframe
 from desk.api.frames import Mode
 from desk.api.subscriptions import Conflated
 from desk.market import BookChanged, Market
@@ -25,19 +27,55 @@ if TYPE_CHECKING:
     from adapters.nautilus.lp import LpLadder
 
 Pair = tuple[str, str]  # (symbol, venue)
+Listener = Callable[["TradeTick | None"], None]  # hears that something changed; of trades, which
 
 RECENT_TRADES = 200  # kept per venue and symbol for the snapshot
+MAX_SYMBOLS = 100  # of one subscription
 MAX_WAITING_TRADES = 2_000  # per subscription; beyond it the oldest are dropped and counted in `conflated`
 DEFAULT_HZ = 20.0
 
 
 class MarketParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`params` of the market channels. `depth` means something for `watch_order_book` only."""
+    """`params` of the channels for one symbol. `depth` means something for `watch_order_book` only."""
 
     venue: Annotated[str, Meta(min_length=1, max_length=32)]
     symbol: Annotated[str, Meta(min_length=1, max_length=64)]
     depth: Annotated[int, Meta(ge=1, le=500)] = 20
     hz: Annotated[float, Meta(gt=0, le=50)] = DEFAULT_HZ
+
+
+class SymbolsParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`params` of the channels for several symbols: `symbols`, or one `symbol`; without either all that the venue has here."""
+
+    venue: Annotated[str, Meta(min_length=1, max_length=32)]
+    symbol: Annotated[str, Meta(min_length=1, max_length=64)] | None = None
+    symbols: Annotated[list[Annotated[str, Meta(min_length=1, max_length=64)]], Meta(max_length=MAX_SYMBOLS)] = []
+    depth: Annotated[int, Meta(ge=1, le=500)] = 20
+    hz: Annotated[float, Meta(gt=0, le=50)] = DEFAULT_HZ
+
+
+class CandleParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`params` of `watch_ohlcv`. `limit`: candles of the snapshot."""
+
+    venue: Annotated[str, Meta(min_length=1, max_length=32)]
+    symbol: Annotated[str, Meta(min_length=1, max_length=64)]
+    timeframe: Timeframe = "1m"
+    limit: Annotated[int, Meta(ge=1, le=KEPT)] = 100
+    hz: Annotated[float, Meta(gt=0, le=50)] = DEFAULT_HZ
+
+
+class CandlesParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`params` of `watch_ohlcv_for_symbols`: symbols as in `SymbolsParams`."""
+
+    venue: Annotated[str, Meta(min_length=1, max_length=32)]
+    symbol: Annotated[str, Meta(min_length=1, max_length=64)] | None = None
+    symbols: Annotated[list[Annotated[str, Meta(min_length=1, max_length=64)]], Meta(max_length=MAX_SYMBOLS)] = []
+    timeframe: Timeframe = "1m"
+    limit: Annotated[int, Meta(ge=1, le=KEPT)] = 100
+    hz: Annotated[float, Meta(gt=0, le=50)] = DEFAULT_HZ
+
+
+Params = MarketParams | SymbolsParams | CandleParams | CandlesParams
 
 
 class MarketHub:
@@ -47,9 +85,10 @@ class MarketHub:
         self.market = market
         self.clock_ns = clock_ns
         self.book_ts: dict[Pair, int] = {}  # the venue's clock at the last book change
-        self._books: dict[Pair, set[Conflated]] = {}
-        self._quotes: dict[Pair, set[Conflated]] = {}
-        self._trades: dict[Pair, set[TradesFeed | TopFeed]] = {}
+        self.candles: dict[Pair, Candles] = {}
+        self._books: dict[Pair, set[Listener]] = {}
+        self._quotes: dict[Pair, set[Listener]] = {}
+        self._trades: dict[Pair, set[Listener]] = {}
         self._symbols: dict[str, set[Conflated]] = {}
         self._recent: dict[Pair, deque[TradeTick]] = {}
         self._pairs: dict[InstrumentId, Pair] = {}
@@ -65,25 +104,25 @@ class MarketHub:
         self.market.on_quote.remove(self._on_quote)
         self.market.on_ladder.remove(self._on_ladder)
 
-    def watch_book(self, pair: Pair, feed: Conflated) -> None:
-        self._books.setdefault(pair, set()).add(feed)
+    def watch_book(self, pair: Pair, listener: Listener) -> None:
+        self._books.setdefault(pair, set()).add(listener)
 
-    def watch_quote(self, pair: Pair, feed: Conflated) -> None:
-        self._quotes.setdefault(pair, set()).add(feed)
+    def watch_quote(self, pair: Pair, listener: Listener) -> None:
+        self._quotes.setdefault(pair, set()).add(listener)
 
-    def watch_trades(self, pair: Pair, feed: TradesFeed | TopFeed) -> None:
-        self._trades.setdefault(pair, set()).add(feed)
+    def watch_trades(self, pair: Pair, listener: Listener) -> None:
+        self._trades.setdefault(pair, set()).add(listener)
 
     def watch_symbol(self, symbol: str, feed: Conflated) -> None:
         """Anything that may change a price of `symbol`: any venue's book, any LP's ladder, the legs it is priced through."""
         for watched in (symbol, *self.market.legs(symbol)):
             self._symbols.setdefault(watched, set()).add(feed)
 
-    def forget(self, feed: Conflated) -> None:
-        """Take a feed out of every list."""
+    def forget(self, listener: Listener | Conflated) -> None:
+        """Take a listener out of every list."""
         for table in (self._books, self._quotes, self._trades, self._symbols):
-            for feeds in table.values():
-                feeds.discard(feed)  # type: ignore[arg-type]
+            for listeners in table.values():
+                listeners.discard(listener)  # type: ignore[attr-defined]
 
     def recent(self, pair: Pair) -> list[TradeTick]:
         """The last trades, oldest first."""
@@ -92,8 +131,8 @@ class MarketHub:
     def _on_book(self, change: BookChanged) -> None:
         pair = (change.symbol, change.venue)
         self.book_ts[pair] = change.ts_event_ns
-        for feed in self._books.get(pair, ()):
-            feed.changed()
+        for listener in self._books.get(pair, ()):
+            listener(None)
         for feed in self._symbols.get(change.symbol, ()):
             feed.changed()
 
@@ -109,96 +148,136 @@ class MarketHub:
 
     def _on_quote(self, tick: QuoteTick) -> None:
         if self._quotes:
-            for feed in self._quotes.get(self._pair(tick.instrument_id), ()):
-                feed.changed()
+            for listener in self._quotes.get(self._pair(tick.instrument_id), ()):
+                listener(None)
 
     def _on_trade(self, tick: TradeTick) -> None:
         pair = self._pair(tick.instrument_id)
         recent = self._recent.get(pair)
         if recent is None:
             recent = self._recent[pair] = deque(maxlen=RECENT_TRADES)
+            self.candles[pair] = Candles()
         recent.append(tick)
-        for feed in self._trades.get(pair, ()):
-            feed.on_trade(tick)
+        self.candles[pair].hear(tick)
+        for listener in self._trades.get(pair, ()):
+            listener(tick)
 
 
 class MarketFeed(Conflated):
-    """What the market channels have in common."""
+    """What the market channels have in common. Data are of the symbols that changed since the last frame."""
 
-    def __init__(
-        self, number: int, channel: str, mode: Mode, caller: Caller, hub: MarketHub, params: MarketParams
-    ) -> None:
+    params: Any
+
+    def __init__(self, number: int, channel: str, mode: Mode, caller: Caller, hub: MarketHub, params: Params) -> None:
+        symbols = [params.symbol] if isinstance(params, MarketParams | CandleParams) else params.symbols
         super().__init__(number, channel, mode, caller, hub.clock_ns, 1.0 / params.hz)
         self.hub = hub
         self.params = params
-        self.pair: Pair = (params.symbol, params.venue)
+        self.pairs: list[Pair] = [(symbol, params.venue) for symbol in symbols]
+        self._changed: dict[Pair, int] = {}  # how often, in the order in which they changed first
+        self._listeners: list[Listener] = []
+
+    def attach(self) -> None:
+        self._changed.clear()
+        for pair in self.pairs:
+            listener = partial(self._heard, pair)
+            self._listeners.append(listener)
+            self.watch(pair, listener)
+            self._changed[pair] = 1
+
+    def watch(self, pair: Pair, listener: Listener) -> None:
+        """Have `listener` hear what this feed is about."""
+        raise NotImplementedError
 
     def detach(self) -> None:
-        self.hub.forget(self)
+        for listener in self._listeners:
+            self.hub.forget(listener)
+        self._listeners.clear()
+
+    def _heard(self, pair: Pair, _tick: TradeTick | None) -> None:
+        self._changed[pair] = self._changed.get(pair, 0) + 1
+        self.changed()
 
 
 class OrderBookFeed(MarketFeed):
-    """`watch_order_book`: the whole top of the book in every frame."""
+    """`watch_order_book` and `…_for_symbols`: the whole top of one book in every frame; those that wait take turns."""
 
-    def attach(self) -> None:
-        self.hub.watch_book(self.pair, self)
+    def __init__(self, number: int, channel: str, mode: Mode, caller: Caller, hub: MarketHub, params: Params) -> None:
+        super().__init__(number, channel, mode, caller, hub, params)
+        self.interval_s /= max(1, len(self.pairs))
+        self._stands_for = 1
 
-    def render(self) -> dict[str, Any]:
-        symbol, venue = self.pair
+    def watch(self, pair: Pair, listener: Listener) -> None:
+        self.hub.watch_book(pair, listener)
+
+    def lost(self) -> int:
+        return self._stands_for - 1
+
+    def render(self) -> dict[str, Any] | None:
+        if not self._changed:
+            return None
+        pair = next(iter(self._changed))
+        self._stands_for = self._changed.pop(pair)
+        if self._changed:
+            self.changed()
+        symbol, venue = pair
         book = self.hub.market.books[symbol]
-        ts_event_ns = self.hub.book_ts.get(self.pair, 0)
+        ts_event_ns = self.hub.book_ts.get(pair, 0)
         return ccxt_views.order_book(book, venue, self.params.depth, ts_event_ns, self._clock_ns())
 
 
 class TopFeed(MarketFeed):
-    """`watch_bids_asks` and `watch_ticker`: a ticker structure; the latter wakes on trades too."""
+    """`watch_bids_asks`, `watch_ticker`: a ticker structure; `watch_tickers`: those that changed, by symbol. Tickers wake on trades too."""
 
-    def attach(self) -> None:
-        self.hub.watch_quote(self.pair, self)
-        self.hub.watch_book(self.pair, self)
-        if self.channel == "watch_ticker":
-            self.hub.watch_trades(self.pair, self)
-
-    def on_trade(self, _tick: TradeTick) -> None:
-        """The last price changed."""
-        self.changed()
+    def watch(self, pair: Pair, listener: Listener) -> None:
+        self.hub.watch_quote(pair, listener)
+        self.hub.watch_book(pair, listener)
+        if self.channel != "watch_bids_asks":
+            self.hub.watch_trades(pair, listener)
 
     def render(self) -> dict[str, Any]:
-        symbol, venue = self.pair
+        tickers = {pair[0]: self._ticker(pair) for pair in self._changed or self.pairs}
+        self._changed.clear()
+        return tickers if self.channel == "watch_tickers" else next(iter(tickers.values()))
+
+    def _ticker(self, pair: Pair) -> dict[str, Any]:
+        symbol, venue = pair
         market = self.hub.market
-        recent = self.hub.recent(self.pair) if self.channel == "watch_ticker" else []
+        recent = [] if self.channel == "watch_bids_asks" else self.hub.recent(pair)
         return ccxt_views.ticker(
             symbol,
             market.books.get(symbol),
             venue,
-            market.last_quote.get(self.pair),
+            market.last_quote.get(pair),
             recent[-1] if recent else None,
-            self.hub.book_ts.get(self.pair, 0),
+            self.hub.book_ts.get(pair, 0),
             self._clock_ns(),
         )
 
 
 class TradesFeed(MarketFeed):
-    """`watch_trades`: a list of the trades since the last frame, as ccxt gives them. The snapshot has the recent ones."""
+    """`watch_trades` and `…_for_symbols`: the trades since the last frame, as ccxt gives them. The snapshot has the recent ones."""
 
-    def __init__(
-        self, number: int, channel: str, mode: Mode, caller: Caller, hub: MarketHub, params: MarketParams
-    ) -> None:
+    def __init__(self, number: int, channel: str, mode: Mode, caller: Caller, hub: MarketHub, params: Params) -> None:
         super().__init__(number, channel, mode, caller, hub, params)
-        self._waiting: deque[TradeTick] = deque()
+        self._waiting: deque[tuple[Pair, TradeTick]] = deque()
         self._dropped = 0
 
     def attach(self) -> None:
         self._waiting.clear()
         self._dropped = 0
-        self.hub.watch_trades(self.pair, self)
+        super().attach()
 
-    def on_trade(self, tick: TradeTick) -> None:
-        """One more."""
+    def watch(self, pair: Pair, listener: Listener) -> None:
+        self.hub.watch_trades(pair, listener)
+
+    def _heard(self, pair: Pair, tick: TradeTick | None) -> None:
+        if tick is None:
+            return
         if len(self._waiting) >= MAX_WAITING_TRADES:
             self._waiting.popleft()
             self._dropped += 1
-        self._waiting.append(tick)
+        self._waiting.append((pair, tick))
         self.changed()
 
     def lost(self) -> int:
@@ -206,8 +285,45 @@ class TradesFeed(MarketFeed):
         return dropped
 
     def render(self) -> list[dict[str, Any]] | None:
-        ticks = self.hub.recent(self.pair) if self.fresh else list(self._waiting)
+        ticks = list(self._waiting)
+        if self.fresh:
+            ticks = [(pair, tick) for pair in self.pairs for tick in self.hub.recent(pair)]
+            ticks.sort(key=lambda item: item[1].ts_event)
         self._waiting.clear()
         if not ticks and not self.fresh:
             return None
-        return [ccxt_views.trade(tick, self.pair[0]) for tick in ticks]
+        return [ccxt_views.trade(tick, pair[0]) for pair, tick in ticks]
+
+
+class CandlesFeed(MarketFeed):
+    """`watch_ohlcv`: rows; `watch_ohlcv_for_symbols`: rows by symbol and timeframe. After the snapshot, the rows that changed."""
+
+    def __init__(self, number: int, channel: str, mode: Mode, caller: Caller, hub: MarketHub, params: Params) -> None:
+        super().__init__(number, channel, mode, caller, hub, params)
+        self._told_ms: dict[Pair, int] = {}  # the newest row that was told
+
+    def attach(self) -> None:
+        self._told_ms.clear()
+        super().attach()
+
+    def watch(self, pair: Pair, listener: Listener) -> None:
+        self.hub.watch_trades(pair, listener)
+
+    def render(self) -> Any:
+        frame, self._changed = list(self._changed), {}
+        rows = {pair[0]: self._rows(pair) for pair in frame}
+        if not self.fresh and not any(rows.values()):
+            return None
+        if self.channel == "watch_ohlcv":
+            return rows[self.pairs[0][0]]
+        return {symbol: {self.params.timeframe: found} for symbol, found in rows.items()}
+
+    def _rows(self, pair: Pair) -> list[Any]:
+        candles = self.hub.candles.get(pair)
+        if candles is None:
+            return []
+        rows = candles.rows(self.params.timeframe, self.params.limit)
+        told_ms = self._told_ms.get(pair, 0)
+        if rows:
+            self._told_ms[pair] = rows[-1][0]
+        return [row for row in rows if row[0] >= told_ms]

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
+from desk.accounts import VenueAccounts
 from desk.api import routes_desk, routes_orders, routes_rfq
 from desk.api.context import Api
 from desk.api.decoding import convert_query, decode_body
@@ -55,6 +56,7 @@ class ApiServer:
         epoch: str,
         events: Events | None = None,
         reply_timeout_s: float = 10.0,
+        accounts: VenueAccounts | None = None,
     ) -> None:
         self.metrics = _metrics()
         self.api = Api(
@@ -67,6 +69,7 @@ class ApiServer:
             clock_ns=clock_ns,
             epoch=epoch,
             reply_timeout_s=reply_timeout_s,
+            accounts=accounts,
         )
         self.sockets: Sockets | None = None
         self._runner: web.AppRunner | None = None

@@ -22,6 +22,8 @@ import aiohttp
 import msgspec
 import numpy as np
 
+from adapters.nautilus.outcome import VenueFill
+from desk.accounts import VenueAccounts, VenueOrder
 from desk.api.events import Events
 from desk.api.messages import (
     AcceptRequest,
@@ -535,6 +537,25 @@ class FakeOrders:
         return Page(found[: wanted.get("limit", 100)])
 
 
+class FakeAccounts(VenueAccounts):
+    """Accounts without an engine: what tests put into `open`, `executions` and `held`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[VenueOrder] = []
+        self.executions: list[VenueFill] = []
+        self.held: dict[str, tuple[Decimal, Decimal, Decimal]] = {}
+
+    def orders(self, venue: str) -> list[VenueOrder]:
+        return [one for one in self.open if one.child.venue == venue]
+
+    def fills(self, venue: str) -> list[VenueFill]:
+        return [one for one in self.executions if one.venue == venue]
+
+    def balances(self, venue: str) -> dict[str, tuple[Decimal, Decimal, Decimal]] | None:
+        return dict(self.held) or None
+
+
 class House:
     """A served fake desk with three keys: alice and bob may quote, trade and read; the operator operates."""
 
@@ -544,6 +565,7 @@ class House:
         self.desk = FakeDesk(self.events, clock_ns)
         self.orders = FakeOrders(self.events, clock_ns)
         self.market = market()
+        self.accounts = FakeAccounts()
         self.server = ApiServer(
             self.desk,
             self.orders,
@@ -552,6 +574,7 @@ class House:
             clock_ns=clock_ns,
             epoch=epoch,
             events=self.events,
+            accounts=self.accounts,
             **options,
         )
         self.url = ""

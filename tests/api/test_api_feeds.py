@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import time
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import ccxt
+import msgspec
 import pytest
 from nautilus_trader.model.data import TradeTick
 from nautilus_trader.model.enums import AggressorSide
 from nautilus_trader.model.identifiers import InstrumentId, TradeId
 from nautilus_trader.model.objects import Price, Quantity
 
+from adapters.nautilus.outcome import VenueFill
+from desk.accounts import VenueOrder
 from desk.api.messages import AlertView
 from desk.errors import Failed
+from router.orders import ChildOrder, ChildState
 from tests.api.fake_desk import (
     BOOK,
     RFQ,
@@ -27,10 +33,10 @@ from tests.api.fake_desk import (
 )
 
 
-def trade_tick(number: int) -> TradeTick:
+def trade_tick(number: int, symbol: str = SYMBOL) -> TradeTick:
     now = time.time_ns()
     return TradeTick(
-        InstrumentId.from_str("BTC/USDT.BINANCE"),
+        InstrumentId.from_str(f"{symbol}.BINANCE"),
         Price.from_str("60000.10"),
         Quantity.from_str("0.00100"),
         AggressorSide.BUYER if number % 2 else AggressorSide.SELLER,
@@ -84,6 +90,99 @@ def test_trades_tickers_and_tops_are_ccxt_structures(tmp_path: Path) -> None:
             assert ticker["high"] is None, "not told by the venue's streams, not invented"
             await subscribe(socket, "watch_bids_asks", **BOOK)
             assert (await socket.push())["data"]["bidVolume"] == "0.5"
+
+    within(tmp_path, body)
+
+
+def test_several_symbols_are_one_subscription(tmp_path: Path) -> None:
+    async def body(house: House) -> None:
+        move_book(house.market)
+        async with house.wire().socket() as socket:
+            answer = await socket.ask(
+                {"op": "subscribe", "id": 1, "channel": "watch_trades_for_symbols", "params": {"venue": "BINANCE"}}
+            )
+            assert (answer["ok"], answer["mode"]) == (True, "native")
+            assert (await socket.push())["data"] == []
+            house.market.on_trade[0](trade_tick(1))
+            house.market.on_trade[0](trade_tick(2, "DOGE/USDT"))  # not listed: nobody asked
+            assert [item["id"] for item in (await socket.push())["data"]] == ["1"]
+            await subscribe(socket, "watch_order_book_for_symbols", venue="BINANCE", symbols=[SYMBOL, SYMBOL], depth=1)
+            book = (await socket.push())["data"]
+            assert book["symbol"] == SYMBOL and len(book["bids"]) == 1
+            await subscribe(socket, "watch_tickers", venue="BINANCE")
+            tickers = (await socket.push())["data"]
+            assert list(tickers) == [SYMBOL] and tickers[SYMBOL]["last"] == "60000.1"
+            await subscribe(socket, "watch_ohlcv", venue="BINANCE", symbol=SYMBOL)
+            (row,) = (await socket.push())["data"]
+            assert row[1:] == ["60000.1", "60000.1", "60000.1", "60000.1", "0.001"] and row[0] % 60_000 == 0
+            await subscribe(socket, "watch_ohlcv_for_symbols", venue="BINANCE", symbols=[SYMBOL], timeframe="1h")
+            assert list((await socket.push())["data"][SYMBOL]) == ["1h"]
+            for channel, params, code in (
+                ("watch_tickers", {"venue": "BINANCE", "symbols": ["NO/ONE"]}, "unknown_instrument"),
+                ("watch_ohlcv", {"venue": "BINANCE", "symbol": SYMBOL, "timeframe": "7m"}, "invalid_field"),
+                ("watch_funding_rate", {"venue": "BINANCE", "symbol": SYMBOL}, "unsupported"),
+            ):
+                answer = await socket.ask({"op": "subscribe", "id": 1, "channel": channel, "params": params})
+                assert answer["error"]["code"] == code
+
+    within(tmp_path, body)
+
+
+def test_own_orders_executions_and_balances_are_ccxt_structures(tmp_path: Path) -> None:
+    child = ChildOrder(
+        child_id="k1-1",
+        parent_id="p-1",
+        venue="BINANCE",
+        symbol=SYMBOL,
+        side="buy",
+        quantity=Decimal("0.30"),
+        limit_price=Decimal("60001.50"),
+        state=ChildState.PARTIAL,
+        filled=Decimal("0.1"),
+        notional=Decimal("6000.1"),
+        created_ns=1_700_000_000_000_000_000,
+    )
+    fill = VenueFill(
+        venue="BINANCE",
+        symbol=SYMBOL,
+        client_order_id="k1-1",
+        trade_id="77",
+        side="buy",
+        price=Decimal("60001.00"),
+        quantity=Decimal("0.1"),
+        fee=Decimal("0.00004"),
+        fee_currency="BTC",
+        ts_ns=1_700_000_000_500_000_000,
+    )
+    order = VenueOrder(child=child, venue_order_id="9", fees={"BTC": fill.fee}, last_fill_ns=fill.ts_ns)
+
+    async def body(house: House) -> None:
+        house.accounts.open, house.accounts.executions = [order], [fill]
+        house.accounts.held = {code: (Decimal("1.50"), Decimal(1), Decimal("0.5")) for code in ("BTC", "USDT", "ETH")}
+        async with house.operator().socket() as socket:
+            await subscribe(socket, "watch_orders", venue="BINANCE")
+            (seen,) = (await socket.push())["data"]
+            assert set(seen) >= set(ccxt.Exchange().safe_order({}))
+            assert (seen["id"], seen["status"], seen["remaining"], seen["average"]) == ("9", "open", "0.2", "60001")
+            assert seen["fee"] == {"currency": "BTC", "cost": "0.00004"} and seen["timeInForce"] == "IOC"
+            await subscribe(socket, "watch_my_trades_for_symbols", venue="BINANCE", symbols=[SYMBOL])
+            (trade,) = (await socket.push())["data"]
+            assert set(trade) >= set(ccxt.Exchange().safe_trade({})) and trade["id"] == "77"
+            await subscribe(socket, "watch_balance", venue="BINANCE", symbol=SYMBOL)
+            balance = (await socket.push())["data"]
+            assert balance["BTC"] == {"free": "1", "used": "0.5", "total": "1.5"} and "ETH" not in balance["total"]
+            other = msgspec.structs.replace(order, child=msgspec.structs.replace(child, venue="KRAKEN"))
+            done = msgspec.structs.replace(order, child=msgspec.structs.replace(child, state=ChildState.UNKNOWN))
+            for one in (other, done):
+                for listener in house.accounts.on_order:
+                    listener(one)
+            (seen,) = (await socket.push())["data"]
+            assert (seen["status"], seen["info"]["state"]) == ("open", "unknown"), "unknown is never an end"
+            for listener in house.accounts.on_fill:
+                listener(fill)
+            assert (await socket.push())["data"][0]["fee"]["cost"] == "0.00004"
+            house.accounts.held["BTC"] = (Decimal(2), Decimal(2), Decimal(0))
+            assert (await socket.push())["data"]["total"]["BTC"] == "2"
 
     within(tmp_path, body)
 

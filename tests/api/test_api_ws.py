@@ -331,12 +331,15 @@ def test_every_channel_of_the_contract_answers_something(tmp_path: Path) -> None
         served = {name for name, channel in channels.CHANNELS.items() if channel.make is not None}
         assert served == {
             *("rfs", "rfqs", "orders", "trades", "desk", "alerts"),
-            *("watch_order_book", "watch_trades", "watch_bids_asks", "watch_ticker"),
+            *("watch_order_book", "watch_trades", "watch_bids_asks", "watch_ticker", "watch_tickers", "watch_ohlcv"),
+            *(f"watch_{name}_for_symbols" for name in ("order_book", "trades", "ohlcv", "orders", "my_trades")),
+            *("watch_orders", "watch_my_trades", "watch_balance"),
         }
         matrix = (await wire.call("GET", "/v1/capabilities"))[1]["venues"]
         assert set(matrix) == {"BINANCE", "KRAKEN", "FALCONX"}
         assert set(matrix["BINANCE"]) == {*MARKET_CHANNELS, *ACCOUNT_CHANNELS}
-        assert matrix["BINANCE"]["watch_ticker"] == "derived" and set(matrix["FALCONX"].values()) == {"unsupported"}
+        assert matrix["BINANCE"]["watch_ticker"] == matrix["FALCONX"]["watch_orders"] == "derived"
+        assert matrix["FALCONX"]["watch_balance"] == matrix["BINANCE"]["watch_funding_rate"] == "unsupported"
         async with wire.socket() as socket:
             for name in (*MARKET_CHANNELS, *ACCOUNT_CHANNELS, "balances", "settlements", "audit"):
                 answer = await socket.ask({"op": "subscribe", "id": name, "channel": name, "params": BOOK})

@@ -105,6 +105,12 @@ SERVED = {
     "watch_trades",
     "watch_bids_asks",
     "watch_ticker",
+    "watch_tickers",
+    "watch_ohlcv",
+    *(f"watch_{name}_for_symbols" for name in ("order_book", "trades", "ohlcv", "orders", "my_trades")),
+    "watch_orders",
+    "watch_my_trades",
+    "watch_balance",
     "desk",
     "alerts",
 }

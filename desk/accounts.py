@@ -1,0 +1,99 @@
+"""`VenueAccounts`: the desk's own orders, executions and balances at each venue, as operators watch them."""
+
+from __future__ import annotations
+
+from collections import OrderedDict, defaultdict, deque
+from collections.abc import Callable
+from decimal import Decimal
+
+import msgspec
+from nautilus_trader.common.actor import Actor
+from nautilus_trader.model.identifiers import ClientOrderId, Venue
+
+from adapters.nautilus import topics
+from adapters.nautilus.bus import Bus
+from adapters.nautilus.outcome import VenueFill
+from adapters.nautilus.safe import Safe
+from router.orders import ChildOrder
+
+RECENT = 200  # executions of a venue, and orders of it that are over, kept for those who begin to watch
+
+
+class VenueOrder(msgspec.Struct, frozen=True, kw_only=True):
+    """One order of ours as it stands: what the router knows of it, the venue's id, and the fees of its executions."""
+
+    child: ChildOrder
+    venue_order_id: str | None
+    fees: dict[str, Decimal]
+    last_fill_ns: int
+
+
+class VenueAccounts(Safe, Actor):
+    """Hears the router; loop-thread only. `on_order` and `on_fill`: who is told, after every change."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.on_order: list[Callable[[VenueOrder], None]] = []
+        self.on_fill: list[Callable[[VenueFill], None]] = []
+        self._orders: defaultdict[str, OrderedDict[str, ChildOrder]] = defaultdict(OrderedDict)
+        self._fills: defaultdict[str, deque[VenueFill]] = defaultdict(lambda: deque(maxlen=RECENT))
+
+    def on_start(self) -> None:
+        """Begin to hear."""
+        self._bus = Bus(self)
+        self._bus.subscribe(topics.CHILD, self._child)
+        self._bus.subscribe(topics.FILL, self._fill)
+
+    def on_stop(self) -> None:
+        """Leave the bus."""
+        self._bus.close()
+
+    def orders(self, venue: str) -> list[VenueOrder]:
+        """Orders that can still fill, oldest first."""
+        return [self._view(child) for child in self._orders[venue].values() if not child.state.terminal]
+
+    def fills(self, venue: str) -> list[VenueFill]:
+        """The last executions, oldest first."""
+        return list(self._fills[venue])
+
+    def balances(self, venue: str) -> dict[str, tuple[Decimal, Decimal, Decimal]] | None:
+        """By currency: total, free, locked. None while the account is not known."""
+        account = self.cache.account_for_venue(Venue(venue))
+        if account is None:
+            return None
+        return {
+            currency.code: (balance.total.as_decimal(), balance.free.as_decimal(), balance.locked.as_decimal())
+            for currency, balance in account.balances().items()
+        }
+
+    def _child(self, child: ChildOrder) -> None:
+        orders = self._orders[child.venue]
+        orders[child.child_id] = child
+        orders.move_to_end(child.child_id)
+        while len(orders) > RECENT:
+            over = next((child_id for child_id, old in orders.items() if old.state.terminal), None)
+            if over is None:
+                break
+            del orders[over]
+        if self.on_order:
+            view = self._view(child)
+            for listener in self.on_order:
+                listener(view)
+
+    def _fill(self, fill: VenueFill) -> None:
+        self._fills[fill.venue].append(fill)
+        for listener in self.on_fill:
+            listener(fill)
+
+    def _view(self, child: ChildOrder) -> VenueOrder:
+        order = self.cache.order(ClientOrderId(child.child_id))
+        fees: dict[str, Decimal] = {}
+        last_ns = 0
+        for fill in self._fills[child.venue]:
+            if fill.client_order_id == child.child_id:
+                fees[fill.fee_currency] = fees.get(fill.fee_currency, Decimal(0)) + fill.fee
+                last_ns = max(last_ns, fill.ts_ns)
+        known = order is not None and order.venue_order_id is not None
+        return VenueOrder(
+            child=child, venue_order_id=order.venue_order_id.value if known else None, fees=fees, last_fill_ns=last_ns
+        )
