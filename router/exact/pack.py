@@ -3,6 +3,10 @@
 Slopes are taken relative to the least one and divided by the greatest common divisor of all money in the problem. Both are
 exact, since every plan that fills as much carries the same multiple of the least slope, and leave most requests inside
 int64.
+
+What money is still too long is first solved in coarser units, every slope and fixed cost rounded down: no plan is cheaper than
+that bound, which misses the truth by less than one unit an atom, and the plan's cost is worked out exactly. Only when this is
+not near enough (a proof is asked for), or quantities are too long, are the kernel's lines interpreted.
 """
 
 from __future__ import annotations
@@ -40,9 +44,11 @@ from router.exact.arena import (
     segments_at,
     words,
 )
+from router.exact.floor import value
 from router.exact.problem import Problem
-from router.exact.search import solve
+from router.exact.search import solve_at
 
+LONGEST = 1_000  # bits by which money may be too long
 PATIENT, PATIENT_WIDE = 100_000_000, 1_000_000  # steps of work: 20 to 50 ns compiled, some µs interpreted
 
 
@@ -58,23 +64,30 @@ class Solution:
         self.taken, self.filled, self.reach, self.cost, self.bound = taken, filled, reach, cost, bound
         self.proven, self.nodes = proven, nodes
 
+    def within(self, problem: Problem, gap_ppb: int) -> bool:
+        """Whether the bound is within `gap_ppb` of the money that the plan costs."""
+        money = abs(self.cost - problem.expected(self.taken))
+        return (self.cost - self.bound) * 10**9 <= money * gap_ppb
+
 
 class Packed:
-    """The arena of a problem, and how its money reads: `unit` × words + `base` × atoms.
+    """The arena of a problem, and how its money reads: `unit` × words + `base` × atoms, at most when `coarse` > 1.
 
     The search ends after `node_limit` nodes or `PATIENT` steps of work, whichever is first: seconds at the most.
     """
 
-    def __init__(self, problem: Problem, node_limit: int) -> None:
+    def __init__(self, problem: Problem, node_limit: int, coarse: int = 1) -> None:
+        self.coarse = coarse
         self.problem, blocks = problem, problem.blocks
         self.blocks = len(blocks)
         self.base = min((block.slopes[0] for block in blocks), default=0)
         self.unit = gcd(*(block.fixed for block in blocks), *(s - self.base for block in blocks for s in block.slopes))
-        self.unit = self.unit or 1
+        self.unit = (self.unit or 1) * coarse
         self.least = min((abs(s) for block in blocks for s in (block.slopes[0], block.slopes[-1])), default=0)
         levels = [self._levels(block.slopes, block.ends, block.high) for block in blocks]
         segments = sum(len(slopes) for slopes, _, _ in levels)
-        self.wide = not fits(problem, levels, self.unit)
+        self.excess = excess(problem, levels, self.unit)
+        self.wide = self.excess > 0
         self.arena: Array | list[int]
         if self.wide:
             most = sum(costs[-1] + block.fixed for block, (_, _, costs) in zip(blocks, levels, strict=True))
@@ -126,31 +139,47 @@ class Packed:
                 wide.solve(a)
             else:
                 a[TOLERANCE] = min(tolerance, MOST_COST // max(self.problem.quantity, 1))
-                solve(a)
+                solve_at(a.ctypes.data)
             found = self._solution()
-            money = abs(found.cost - self.problem.expected(found.taken))
-            if found.reach > found.filled or (found.cost - found.bound) * 10**9 <= money * gap_ppb:
+            if found.reach > found.filled or found.within(self.problem, gap_ppb):
                 break
         return found
 
     def _solution(self) -> Solution:
         a = self.arena
         filled = int(a[FILLED])
-        return Solution(
-            [int(a[HEADER + v * BLOCK + TAKEN]) for v in range(self.blocks)],
-            filled,
-            int(a[REACH]),
-            int(a[COST]) * self.unit + self.base * filled,
-            int(a[BOUND]) * self.unit + self.base * filled,
-            bool(a[STATUS] == PROVEN),
-            int(a[DONE]),
-        )
+        taken = [int(a[HEADER + v * BLOCK + TAKEN]) for v in range(self.blocks)]
+        cost, bound = (int(a[word]) * self.unit + self.base * filled for word in (COST, BOUND))
+        if self.coarse > 1:
+            _, cost = value(self.problem, taken)
+        proven = bool(a[STATUS] == PROVEN) and cost == bound
+        return Solution(taken, filled, int(a[REACH]), cost, bound, proven, int(a[DONE]))
 
 
-def fits(problem: Problem, levels: list[tuple[list[int], list[int], list[int]]], unit: int) -> bool:
-    """Whether every sum and product of the search stays inside int64."""
+def search(problem: Problem, node_limit: int, gap_ppb: int) -> Solution:
+    """The best plan within `gap_ppb` of its cost that nodes and patience find."""
+    packed = Packed(problem, node_limit)
+    if not packed.wide or packed.excess > LONGEST:
+        return packed.solve(gap_ppb)
+    rough = Packed(problem, node_limit, 1 << packed.excess).solve(gap_ppb)
+    if rough.reach == rough.filled and rough.within(problem, gap_ppb):
+        return rough
+    found = packed.solve(gap_ppb)
+    if found.filled == rough.filled:
+        if rough.cost < found.cost:
+            found.taken, found.cost = rough.taken, rough.cost
+        found.bound, found.reach = max(found.bound, rough.bound), min(found.reach, rough.reach)
+        found.proven = found.bound == found.cost and found.reach == found.filled
+        return found
+    return found if found.filled > rough.filled else rough
+
+
+def excess(problem: Problem, levels: list[tuple[list[int], list[int], list[int]]], unit: int) -> int:
+    """By how many bits the money of the search is too long for int64, 0 when every sum and product fits; more than `LONGEST`
+    when quantities do not."""
     blocks = problem.blocks
     if problem.quantity >= MOST_ATOMS or (len(blocks) + 1) * problem.quantity >= 1 << 61:
-        return False
+        return LONGEST + 1
     dearest = max((slopes[-1] for slopes, _, _ in levels), default=0)
-    return dearest * problem.quantity + sum(block.fixed // unit for block in blocks) < MOST_COST
+    most = dearest * problem.quantity + sum(block.fixed // unit for block in blocks)
+    return 0 if most < MOST_COST else min(LONGEST, (most // MOST_COST).bit_length())

@@ -144,6 +144,9 @@ class Problem:
     def size(self, atoms: int) -> Decimal:
         return _unscaled(atoms, self.quantity_decimals)
 
+    def ticks(self, price: Decimal) -> int:
+        return _scaled(price, self.price_decimals)
+
     def money(self, units: int) -> Decimal:
         return _unscaled(units, self.money_decimals)
 
@@ -157,7 +160,7 @@ class Problem:
             return 0
         amount = start = 0
         for price, end in zip(block.prices, block.ends, strict=True):
-            amount += _scaled(price, self.price_decimals) * (min(end, atoms) - start)
+            amount += self.ticks(price) * (min(end, atoms) - start)
             start = end
             if start >= atoms:
                 break
@@ -189,7 +192,7 @@ class Problem:
             if not self._within(price) or depth >= self.quantity:
                 break
             atoms = self.atoms(size)
-            levels.append((_scaled(price, self.price_decimals), atoms, price))
+            levels.append((self.ticks(price), atoms, price))
             depth += atoms
         if not book.levels:
             return "nothing on this side of its book"
@@ -244,7 +247,7 @@ class Problem:
         if low == high:
             lot = low  # no step is left to take, however long
         loading = self._rate(rejection)
-        slope = _scaled(quote.price, self.price_decimals) * (self.sign * self.one + loading)
+        slope = self.ticks(quote.price) * (self.sign * self.one + loading)
         fixed = _scaled(quote.fixed_cost, self.money_decimals)
         segments = [(slope, high, quote.price)]
         return Block(quote.lp, quote.quote_id, quote.lp, low, high, lot, fixed, loading, segments)

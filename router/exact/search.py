@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from numba import njit
 
+from pricing.pointer import integers
 from router.exact.arena import (
     ACTIVE,
     AMOUNT,
@@ -646,3 +647,9 @@ def _doubt(a: Array, most: int, bound: int) -> None:
     a[REACH] = max(a[REACH], most)
     if most == a[FILLED]:
         a[BOUND] = min(a[BOUND], bound)
+
+
+@njit(cache=True, nogil=True)
+def solve_at(arena_at: int) -> int:
+    """`solve` of the arena at an address, of an array that the caller keeps: a third faster (`pricing.pointer`)."""
+    return solve(integers(arena_at))

@@ -11,7 +11,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from router.exact import floor
-from router.exact.pack import Packed, Solution
+from router.exact.pack import Solution, search
 from router.exact.problem import WIDE, Problem
 from router.exact.request import SplitFault, SplitQuote, SplitRequest
 from router.exact.result import SplitChild, SplitResult
@@ -26,7 +26,7 @@ def split(request: SplitRequest, *, gap_bps: Decimal = DEFAULT_GAP_BPS, node_lim
     """Answer a request. The cost is within `gap_bps` of the least one, or `gap_bps` of the answer says how far it may
     be."""
     problem = Problem(request)
-    return _result(problem, _held(problem, Packed(problem, node_limit).solve(int(gap_bps * 10**5))))
+    return _result(problem, _held(problem, search(problem, node_limit, int(gap_bps * 10**5))))
 
 
 def _held(problem: Problem, found: Solution) -> Solution:

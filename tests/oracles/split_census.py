@@ -4,7 +4,7 @@
 
 prints a progress line and then how often they agree, how often HiGHS ran out of time or was wrong once its plan is whole lots,
 the largest gap of the default mode, and times. It fails if the splitter breaks a rule, is dearer than an allowed plan of HiGHS',
-is not proven in exact mode, or says a gap that is not true.
+leaves more than `ALMOST` open in exact mode, or says a gap that is not true.
 """
 
 from __future__ import annotations
@@ -34,10 +34,17 @@ EQUAL, EQUAL_AT_LIMIT, DEARER_AT_LIMIT, NO_PLAN, WRONG_DEARER, WRONG_BREAKS, OUR
 )
 
 
+ALMOST = Decimal(
+    "0.0001"
+)  # bp: what exact mode may leave open, and must tell, when numbers are too long to be compiled
+
+
 class Judged(NamedTuple):
-    """One request: what became of it, its shape, the default mode's gaps in bps (told, true), and seconds."""
+    """One request: what became of it, whether exact mode proved it, its shape, the default mode's gaps in bps (told, true), and
+    seconds."""
 
     verdict: str
+    proven: bool
     venues: int
     levels: int
     quotes: int
@@ -76,8 +83,10 @@ def judge(seed: int, seconds: float) -> Judged:
     request = drawn(seed)
     exact, best, exact_s = checked(request, Decimal(0))
     rough, cost, default_s = checked(request, DEFAULT_GAP_BPS)
-    assert exact.optimal and exact.gap_bps == 0, f"seed {seed}: not proven"
-    assert rough.filled == exact.filled and rough.gap_bps <= DEFAULT_GAP_BPS, f"seed {seed}: default mode"
+    assert exact.optimal or 0 < exact.gap_bps <= ALMOST, f"seed {seed}: not proven"
+    assert rough.filled == exact.filled and rough.reach is None and rough.gap_bps <= DEFAULT_GAP_BPS, (
+        f"seed {seed}: default mode"
+    )
     slack = cost - rough.cost  # what is expected and not money; the bound is of a plan that carries as much
     assert rough.bound + slack <= best <= cost, f"seed {seed}: untrue bound"
     true = (cost - best) / abs(rough.cost) * 10_000 if cost != best else Decimal(0)
@@ -85,6 +94,7 @@ def judge(seed: int, seconds: float) -> Judged:
     plan, proven = split_milp.attempt(request, seconds)
     highs_s = perf_counter() - start
     return Judged(
+        proven=exact.optimal,
         verdict=_verdict(request, plan, proven, exact.filled, best),
         venues=len(request["venues"]),
         levels=max(len(v["asks"]) for v in request["venues"]),
