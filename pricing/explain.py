@@ -19,14 +19,14 @@ from pricing.waterfall import STEPS
 Counterfactuals = dict[str, OfflineLadder]
 NAMES = {"sell": "bid", "buy": "ask"}
 FORMULAS = {
-    "sweep": "all-in VWAP of the displayed depth and LP rungs − fair",
-    "impact": "VWAP of the real depth − displayed VWAP, + impact_bps × √(size / displayed)",
-    "volatility": "k × σ × √(TTL + hedge time) × fair",
-    "skew": "shift by inventory: linear, GLFT or Barzykin–Bergault–Guéant",
-    "adverse_selection": "(n × own markout + n₀ × tier's) / (n + n₀)",
-    "credit": "credit_bps + tenor × funding + use of the line × utilisation_bps",
-    "markup": "tier × size bucket or tuned, floor to ceiling, + ticket / size, + what the least spread asks",
-    "rounding": "to the tick, against the client",
+    "sweep": "all-in VWAP of the displayed depth and LP rungs − fair; sizes in base, fees in bps of the notional",
+    "impact": "VWAP of the real depth − displayed VWAP, + impact_bps × √(size / displayed) × fair; sizes in base",
+    "volatility": "k × σ × √(TTL + hedge time) × fair; σ in bps per √s, times in s",
+    "skew": "shift by inventory × fair, in bps: linear, GLFT or Barzykin–Bergault–Guéant; inventory in parts of the hard band",
+    "adverse_selection": "(n × own markout + n₀ × tier's) / (n + n₀) × fair, at least 0; markouts as costs, in bps",
+    "credit": "(credit_bps + tenor / 365 d × funding + use of the line × utilisation_bps) × fair",
+    "markup": "tier × size bucket or tuned, floor to ceiling, × fair; + ticket / size; + what the least spread or a smaller size asks",
+    "rounding": "to the tick, in quote currency, against the client",
 }
 
 

@@ -17,6 +17,7 @@ NUMBER = re.compile(r"[+-]?[0-9]{1,18}(\.[0-9]{1,18})?\Z")
 DEFAULT_LOT = "0.00000001"
 MAX_FEE_BPS = Decimal(10_000)
 MAX_LEVELS = 20_000  # a side
+MAX_NAME = 200  # characters
 
 Level = tuple[Decimal, Decimal]  # price, quantity
 
@@ -104,6 +105,15 @@ def number(text: str, where: str, *, positive: bool = False, signed: bool = Fals
     return value
 
 
+def named(name: str, where: str) -> str:
+    """A name as people write them: not empty, printable, of at most `MAX_NAME` characters."""
+    if not name.strip():
+        raise RequestFault(f"{where}: the name is empty")
+    if len(name) > MAX_NAME or not name.isprintable():
+        raise RequestFault(f"{where}: {name[:40]!r} is not a name of at most {MAX_NAME} printable characters")
+    return name
+
+
 def venues(wires: Sequence[VenueJson]) -> tuple[Venue, ...]:
     """Checked venues, in the order given."""
     _distinct((wire.venue for wire in wires), "venues")
@@ -122,8 +132,7 @@ def quotes(wires: Sequence[QuoteJson]) -> tuple[Quote, ...]:
 def _distinct(names: Iterable[str], where: str) -> None:
     seen: set[str] = set()
     for name in names:
-        if not name.strip():
-            raise RequestFault(f"{where}: a name is empty")
+        named(name, where)
         if name in seen:
             raise RequestFault(f"{where}: {name} is there twice")
         seen.add(name)

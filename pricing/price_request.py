@@ -12,7 +12,7 @@ from typing import get_args
 
 import msgspec
 
-from pricing.offers import Quote, QuoteJson, RequestFault, Venue, VenueJson, decode, number, quotes, venues
+from pricing.offers import Quote, QuoteJson, RequestFault, Venue, VenueJson, decode, named, number, quotes, venues
 from pricing.parameters import PricingParameters, SkewModel
 from pricing.volatility import Volatility
 
@@ -98,8 +98,8 @@ class _RequestJson(msgspec.Struct, forbid_unknown_fields=True):
 def parse(text: bytes | str, configured: PricingParameters) -> PriceRequest:
     """Decode and check a request; raises `RequestFault`."""
     wire = decode(text, _RequestJson, "a pricing request")
-    if not wire.instrument.strip():
-        raise RequestFault("instrument: the name is empty")
+    named(wire.instrument, "instrument")
+    named(wire.client.tier, "client.tier")
     if wire.side not in ("buy", "sell", "two_way"):
         raise RequestFault(f"side: {wire.side!r} is neither buy nor sell nor two_way")
     if not 0 < len(wire.quantities) <= MAX_RUNGS:

@@ -6,7 +6,8 @@
     skew               inventory: linear, Guéant–Lehalle–Fernandez-Tapia, Barzykin–Bergault–Guéant         `pricing.skew`
     adverse_selection  expected markout of this client's flow, shrunk to its tier's                        `pricing.adverse`
     credit             fixed + tenor × funding + use of the credit line                                    `pricing.credit`
-    markup             tier × size bucket or tuned, floor and ceiling, ticket/size, what the least spread asks on top
+    markup             tier × size bucket or tuned, floor and ceiling, ticket/size, what the least spread and
+                       smaller sizes of its ladder ask on top                                              `pricing.winning`
     rounding           to the tick, against the client
 
 Identity, exact in decimals: fair + Σ steps = price. Steps are signed as they move the price: costs up for a client's

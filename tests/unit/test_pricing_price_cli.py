@@ -249,6 +249,19 @@ def test_ladders_add_up_stay_monotone_and_never_cross(data: st.DataObject) -> No
         ("{}", "instrument"),
         (b"\xff\xfe", "pricing request"),
         (changed(instrument=" "), "instrument"),
+        (changed(instrument="BTC\n/USDT"), "instrument"),
+        (changed(instrument="B" * 10_000), "instrument"),
+        (changed(client={"tier": ""}), "client.tier"),
+        ("\ufeff" + json.dumps(REQUEST), "pricing request"),
+        (json.dumps(REQUEST) * 2, "pricing request"),
+        ("NaN", "pricing request"),
+        ('{"a":' * 5000, "pricing request"),
+        (changed(quantities=["1\n"]), "quantities[0]"),
+        (changed(quantities=["\u0661"]), "quantities[0]"),
+        (changed(ttl_ms=10**30), "ttl_ms"),
+        (changed(quotes=[{**QUOTE, "quote_id": str(i)} for i in range(65)]), "quotes"),
+        (venue(venue="A\u0000"), "venues"),
+        (venue(asks=[[str(60_001 + i), "1"] for i in range(20_001)]), "venues[0].asks"),
         (changed(tick="0"), "tick"),
         (changed(tick=0.01), "tick"),
         (changed(side="hold"), "side"),
@@ -299,3 +312,45 @@ def test_a_malformed_request_is_one_clear_line(request_: Any, word: str) -> None
     code, out, err = run(request_)
     assert (code, out) == (2, ""), err
     assert word in err and len(err.strip().splitlines()) == 1, err
+
+
+@pytest.mark.parametrize(
+    ("request_", "word"),
+    [
+        ("", "empty"),
+        (changed(quantities=["-1"]), "quantities[0]"),
+        (changed(inventory="NaN"), "inventory"),
+        (venue(bids=[["60000.01", "1"]]), "crossed"),
+        (changed(hurry=True), "hurry"),
+        (venue(taker_fee_bps="1" + "0" * 30), "taker_fee_bps"),
+        (None, "No such file"),
+    ],
+)
+def test_the_installed_command_says_one_line_and_exits_with_2(
+    request_: Any, word: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from desk.cli import main
+
+    file = tmp_path / "request.json"
+    if request_ is not None:
+        file.write_text(request_ if isinstance(request_, str) else json.dumps(request_))
+    monkeypatch.setattr("sys.argv", ["kerb", "price", "--request", str(file), "--explain"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    out, err = capsys.readouterr()
+    assert ended.value.code == 2 and out == "" and len(err.splitlines()) == 1
+    assert err.startswith("kerb: ") and word in err
+
+
+def test_a_held_rung_says_so_and_every_step_tells_its_numbers() -> None:
+    _, _, err = run(changed(quantities=["0.1", "5"], quotes=[QUOTE]), "--explain")
+    blocks = err.split("5 ask: from X")
+    assert "held to the price of a smaller size" in blocks[1] and "held to" not in blocks[0]
+    for told in (
+        "A 0.1 (fee 1 bps)",
+        "√(0.1/20.5 displayed)",
+        "0.4 × σ 0.2 bps/√s × √2.8 s",
+        "−3 bps × +0.32 of the band",
+    ):
+        assert told in blocks[0]
+    assert "0.1 bps + 0 d × 500 bps a year + 0% of the line × 0.5 bps → 0.1 bps" in blocks[0]
