@@ -21,6 +21,7 @@ import msgspec
 
 from adapters.ccxt.binance import BinanceAccountDialect
 from adapters.ccxt.bucket import TokenBucket
+from adapters.ccxt.bybit import BybitAccountDialect
 from adapters.ccxt.config import ExchangeConfig
 from adapters.ccxt.dialect import AccountDialect, OrderRequest
 from adapters.ccxt.events import Balance, FillEvent, OrderEvent, VenueOrderState
@@ -42,7 +43,11 @@ BALANCE_PAUSE_S = 0.5
 SUBSCRIBE_S = 10.0
 REFUSED_PAUSE_S = 60.0  # venues lock out keys that knock too often
 
-DIALECTS: dict[str, type[AccountDialect]] = {"binance": BinanceAccountDialect, "kraken": KrakenAccountDialect}
+DIALECTS: dict[str, type[AccountDialect]] = {
+    "binance": BinanceAccountDialect,
+    "bybit": BybitAccountDialect,
+    "kraken": KrakenAccountDialect,
+}
 
 
 class AccountSink(Protocol):

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 from adapters.ccxt.binance import BinanceMarketDialect
 from adapters.ccxt.books import BinanceBook, VenueBook
+from adapters.ccxt.bybit import BybitMarketDialect
 from adapters.ccxt.config import ExchangeConfig
 from adapters.ccxt.dialect import Decoded, MarketDialect
 from adapters.ccxt.events import BookEvent, BookEventKind, QuoteEvent, Stream, StreamStatus, TradeEvent
@@ -31,7 +32,11 @@ FIRST_MESSAGE_S = 10.0  # a subscription that brings nothing for so long is made
 STUCK_S = 2.0  # the book contradicts the venue's own best prices for so long: one side is stuck
 BACKOFF_S = (0.1, 10.0)
 
-DIALECTS: dict[str, type[MarketDialect]] = {"binance": BinanceMarketDialect, "kraken": KrakenMarketDialect}
+DIALECTS: dict[str, type[MarketDialect]] = {
+    "binance": BinanceMarketDialect,
+    "bybit": BybitMarketDialect,
+    "kraken": KrakenMarketDialect,
+}
 
 
 class MarketSink(Protocol):
