@@ -11,7 +11,7 @@ from nautilus_trader.model.instruments import CurrencyPair
 
 from adapters.ccxt.symbols import market_of
 from desk.config.model import VenueSection
-from desk.market import Market, _Source
+from desk.market import Market, MarketActor
 from desk.tca.sight import decision_of
 from pricing.consolidated import ConsolidatedBook, VenueTerms
 from pricing.scale import Scale
@@ -46,7 +46,7 @@ def test_the_configuration_comes_before_the_list(configured: Decimal | None, tak
     known = market(configured, taker)
     assert known.books[SYMBOL].terms("KRAKEN").resting_fee_bps == (D(taker) if configured is None else configured)
     listed: CurrencyPair = _instrument("KRAKEN")  # 4 bps
-    _Source(SYMBOL, "KRAKEN", known).learn(listed)
+    MarketActor(known, [(SYMBOL, "KRAKEN")])._sources[listed.id].learn(listed)
     assert known.books[SYMBOL].terms("KRAKEN").resting_fee_bps == resting
     assert known.books[SYMBOL].terms("KRAKEN").taker_fee_bps == D(taker)
 
