@@ -25,7 +25,7 @@ from router.exact.arena import ACTIVE
 from router.exact.pack import Packed
 from router.exact.problem import Problem
 from router.exact.relax import select
-from router.exact.search import solve
+from router.exact.search import solve_at
 from router.exact.split import split as split_request
 
 NOW = 1_000_000_000
@@ -55,7 +55,7 @@ def split() -> list[Row]:
         )
         report += rows(f"split.threshold {label}", question, mine, theirs, "peers do the same work")
         exact = [Packed(problem, 20_000) for problem in problems]
-        search = [partial(solve, packed.arena) for packed in exact]
+        search = [partial(solve_at, packed.arena.ctypes.data) for packed in exact]
         slow = [partial(peers.milp_split, problem) for problem in problems[: 4 if depth < 100 else 2]]
         mine, theirs = side_by_side(search, {"python heap": heap, "scipy milp (HiGHS)": slow}, 2)
         question = f"exact split (gap 0) of one order over {venues} books × {depth} levels and {quotes} LP quotes"

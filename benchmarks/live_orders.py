@@ -99,6 +99,7 @@ def live_book(request: SplitRequest, depth: int) -> ConsolidatedBook:
             lot=book.lot,
             min_quantity=book.min_quantity,
             min_notional=book.min_notional,
+            fixed_cost=book.fixed_cost,
             price_decimals=2,
             size_decimals=5,
             max_age_ns=NOW,

@@ -20,7 +20,8 @@ def _pointer(address: Any, to: Any) -> Any:
     def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.inttoptr(arguments[0], context.get_value_type(signature.return_type))
 
-    return types.CPointer(to)(address), code
+    pointer: Any = types.CPointer
+    return pointer(to)(address), code
 
 
 @intrinsic

@@ -33,7 +33,7 @@ from router.exact.arena import (
     TOLERANCE,
 )
 from router.exact.arena import TAKEN as BLOCK_TAKEN
-from router.exact.search import solve
+from router.exact.search import solve_at
 from router.live.fast import TOO_LARGE, prepare
 from router.live.layout import (
     BLOCK_OF,
@@ -243,6 +243,6 @@ def prove(book_at: int, order_at: int, a: Array, unit: int, nodes: int) -> int:
     if pack(book_at, order_at, search_at, unit) != READY:
         return WIDE_NUMBERS
     a[NODES], a[PATIENCE] = nodes, PATIENT
-    status = int(solve(a))
+    status = int(solve_at(search_at))
     unpack(book_at, order_at, search_at)
     return status
