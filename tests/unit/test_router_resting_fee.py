@@ -7,7 +7,6 @@ from typing import Any
 
 import msgspec
 import pytest
-from nautilus_trader.model.instruments import CurrencyPair
 
 from adapters.ccxt.symbols import market_of
 from desk.config.model import VenueSection
@@ -16,7 +15,7 @@ from desk.tca.sight import decision_of
 from pricing.consolidated import ConsolidatedBook, VenueTerms
 from pricing.scale import Scale
 from router.orders import ChildOrder
-from tests.conformance.router_rig import SYMBOL, _instrument
+from tests.conformance.router_rig import SYMBOL, Rig
 
 D = Decimal
 ROW: dict[str, Any] = {
@@ -45,8 +44,10 @@ def market(maker: Decimal | None, taker: str = "10") -> Market:
 def test_the_configuration_comes_before_the_list(configured: Decimal | None, taker: str, resting: Decimal) -> None:
     known = market(configured, taker)
     assert known.books[SYMBOL].terms("KRAKEN").resting_fee_bps == (D(taker) if configured is None else configured)
-    listed: CurrencyPair = _instrument("KRAKEN")  # 4 bps
-    MarketActor(known, [(SYMBOL, "KRAKEN")])._sources[listed.id].learn(listed)
+    rig = Rig({"KRAKEN": ([("59999.00", "1")], [("60000.00", "1")])})  # which lists 4 bps
+    rig.engine.add_actor(MarketActor(known, [(SYMBOL, "KRAKEN")]))
+    rig.run(1_000)
+    assert known.books[SYMBOL].best("KRAKEN") == (D("59999.00"), D("60000.00"))
     assert known.books[SYMBOL].terms("KRAKEN").resting_fee_bps == resting
     assert known.books[SYMBOL].terms("KRAKEN").taker_fee_bps == D(taker)
 
