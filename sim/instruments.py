@@ -1,8 +1,8 @@
 """What the simulated venues list: decimals, minimums, fees and opening balances of each instrument.
 
 Fees are those of an institutional volume tier, not list prices: Binance spot VIP 4-5 (taker about 4 bps), Kraken Pro above
-500 M USD of 30-day volume (taker 5 bps), Bybit spot Supreme VIP (taker about 4.5 bps). Tick and lot are one unit of the decimals
-given here. `DERIVED` are the venues that are a transform of Binance's market (`sim/transform.py`).
+500 M USD of 30-day volume (taker 5 bps), OKX spot of a middle VIP tier (taker 5 bps), Bybit spot Supreme VIP (taker about 4.5 bps).
+Tick and lot are one unit of the decimals given here. `DERIVED` are made from Binance's market (`sim/transform.py`).
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ import msgspec
 
 BINANCE = "BINANCE"
 KRAKEN = "KRAKEN"
+OKX = "OKX"
 BYBIT = "BYBIT"
 
-TAKER_FEE_BPS = {BINANCE: Decimal("4"), KRAKEN: Decimal("5"), BYBIT: Decimal("4.5")}
-MAKER_FEE_BPS = {BINANCE: Decimal("2"), KRAKEN: Decimal("1"), BYBIT: Decimal("3")}
+TAKER_FEE_BPS = {BINANCE: Decimal("4"), KRAKEN: Decimal("5"), OKX: Decimal("5"), BYBIT: Decimal("4.5")}
+MAKER_FEE_BPS = {BINANCE: Decimal("2"), KRAKEN: Decimal("1"), OKX: Decimal("3"), BYBIT: Decimal("3")}
 
 # (price decimals, size decimals) as the venues listed them; unlisted symbols use what the tape shows.
 _BINANCE_DECIMALS = {
@@ -47,6 +48,16 @@ _KRAKEN_MIN_QUANTITY = {
     "SOL": Decimal("0.02"),
     "XRP": Decimal("1.65"),
 }
+_OKX_DECIMALS = {
+    "BTC/USDT": (1, 8),
+    "BTC/USDC": (1, 8),
+    "ETH/USDT": (2, 6),
+    "ETH/USDC": (2, 6),
+    "ETH/BTC": (5, 6),
+    "SOL/USDT": (2, 6),
+    "XRP/USDT": (4, 6),
+}
+_OKX_MIN_QUANTITY = {"BTC": Decimal("0.00001"), "ETH": Decimal("0.0001"), "SOL": Decimal("0.001"), "XRP": Decimal(1)}
 _BYBIT_DECIMALS = {
     "BTC/USDT": (2, 6),
     "BTC/USDC": (2, 6),
@@ -134,6 +145,22 @@ def kraken_instrument(symbol: str, source: VenueInstrument | None = None) -> Ven
     )
 
 
+def okx_instrument(symbol: str, source: VenueInstrument | None = None) -> VenueInstrument:
+    """`symbol` on the simulated OKX, which has no least notional; an unlisted symbol takes the decimals of `source`."""
+    unlisted = (source.price_decimals, source.size_decimals) if source else _UNLISTED_DECIMALS
+    price_decimals, size_decimals = _OKX_DECIMALS.get(symbol, unlisted)
+    return VenueInstrument(
+        venue=OKX,
+        symbol=symbol,
+        price_decimals=price_decimals,
+        size_decimals=size_decimals,
+        min_quantity=_OKX_MIN_QUANTITY.get(symbol.partition("/")[0], Decimal(1).scaleb(-size_decimals)),
+        min_notional=Decimal(0),
+        taker_fee_bps=TAKER_FEE_BPS[OKX],
+        maker_fee_bps=MAKER_FEE_BPS[OKX],
+    )
+
+
 def bybit_instrument(symbol: str, source: VenueInstrument | None = None) -> VenueInstrument:
     """`symbol` on the simulated Bybit; an unlisted symbol takes the decimals of `source`."""
     unlisted = (source.price_decimals, source.size_decimals) if source else _UNLISTED_DECIMALS
@@ -152,6 +179,7 @@ def bybit_instrument(symbol: str, source: VenueInstrument | None = None) -> Venu
 
 DERIVED: dict[str, Callable[[str, VenueInstrument | None], VenueInstrument]] = {
     KRAKEN: kraken_instrument,
+    OKX: okx_instrument,
     BYBIT: bybit_instrument,
 }
 

@@ -28,6 +28,7 @@ from adapters.ccxt.events import Balance, FillEvent, OrderEvent, VenueOrderState
 from adapters.ccxt.hook import Counters, attach
 from adapters.ccxt.kraken import KrakenAccountDialect
 from adapters.ccxt.link import backoff_s
+from adapters.ccxt.okx import OkxAccountDialect
 from adapters.ccxt.orders import Failure, Verdict, classify
 from adapters.ccxt.symbols import Market, market_of
 
@@ -47,6 +48,7 @@ DIALECTS: dict[str, type[AccountDialect]] = {
     "binance": BinanceAccountDialect,
     "bybit": BybitAccountDialect,
     "kraken": KrakenAccountDialect,
+    "okx": OkxAccountDialect,
 }
 
 

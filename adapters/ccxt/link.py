@@ -23,6 +23,7 @@ from adapters.ccxt.dialect import Decoded, MarketDialect
 from adapters.ccxt.events import BookEvent, BookEventKind, QuoteEvent, Stream, StreamStatus, TradeEvent
 from adapters.ccxt.hook import Counters, attach
 from adapters.ccxt.kraken import KrakenMarketDialect
+from adapters.ccxt.okx import OkxMarketDialect
 from adapters.ccxt.symbols import Market, market_of
 
 log = logging.getLogger(__name__)
@@ -36,6 +37,7 @@ DIALECTS: dict[str, type[MarketDialect]] = {
     "binance": BinanceMarketDialect,
     "bybit": BybitMarketDialect,
     "kraken": KrakenMarketDialect,
+    "okx": OkxMarketDialect,
 }
 
 

@@ -128,6 +128,10 @@ _PACKABLE = re.compile(r"^([0-9A-Z_-]{1,24}|[0-9a-z_-]{1,24})$")  # 38 symbols: 
 _ENGINE_ID = re.compile(r"^O-(\d{8})-(\d{6})-([0-9A-Za-z]{1,4})-([0-9A-Za-z]{1,4})-(\d{1,6})$")
 _PLAIN_36 = re.compile(r"^[.A-Z:/a-z0-9_-]{1,36}$")
 _UUID_32 = re.compile(r"^[0-9a-f]{32}$")
+_ALPHANUMERIC = string.digits + string.ascii_uppercase + string.ascii_lowercase
+_ALPHANUMERIC_32 = re.compile(r"^[0-9A-Za-z]{1,32}$")
+_SYMBOLS_67 = _ALPHANUMERIC + "-_.:/"
+_PACKABLE_67 = re.compile(r"^[.A-Z:/a-z0-9_-]{1,30}$")  # 30 of 67 symbols behind a leading 1 fit 31 of 62
 
 
 class ClientIdError(ValueError):
@@ -181,9 +185,47 @@ def kraken_original_id(sent: str) -> str:
     return "".join(_PACKS[number][digit] for digit in reversed(digits)) if number in (1, 2) else sent
 
 
+def okx_client_id(client_order_id: str) -> str:
+    """OKX's `clOrdId` is 1–32 letters and digits, case-sensitive: other ids are packed reversibly.
+
+    Letters and digits go as they are, unless they begin with our mark "X"; up to 30 of `.A-Z:/a-z0-9_-` become "X" and up to 31 letters
+    and digits: the characters as a number of base 67 behind a leading 1, written in base 62.
+    """
+    if _ALPHANUMERIC_32.match(client_order_id) and not client_order_id.startswith("X"):
+        return client_order_id
+    if not _PACKABLE_67.match(client_order_id):
+        raise ClientIdError(
+            f"client order id {client_order_id!r} is neither 32 letters and digits nor 30 of . A-Z : / a-z 0-9 _ -"
+        )
+    number = 1
+    for char in client_order_id:
+        number = number * 67 + _SYMBOLS_67.index(char)
+    return "X" + _digits(number, _ALPHANUMERIC)
+
+
+def okx_original_id(sent: str) -> str:
+    """The client order id that `okx_client_id` was given; ids of others as they are."""
+    if not sent.startswith("X") or not _ALPHANUMERIC_32.match(sent):
+        return sent
+    number, digits = 0, []
+    for char in sent[1:]:
+        number = number * 62 + _ALPHANUMERIC.index(char)
+    while number >= 67:
+        number, digit = divmod(number, 67)
+        digits.append(digit)
+    original = "".join(_SYMBOLS_67[digit] for digit in reversed(digits))
+    ours = number == 1 and _PACKABLE_67.match(original) and okx_client_id(original) == sent
+    return original if ours else sent
+
+
 def _base36(number: int) -> str:
+    return _digits(number, _PACKS[1][:36])
+
+
+def _digits(number: int, symbols: str) -> str:
+    """A positive number in the base that `symbols` are the digits of."""
     digits = []
     while number:
-        number, digit = divmod(number, 36)
-        digits.append(_PACKS[1][digit])
+        number, digit = divmod(number, len(symbols))
+        digits.append(symbols[digit])
     return "".join(reversed(digits))

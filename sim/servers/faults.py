@@ -6,6 +6,7 @@
 {"fault": "disconnect"}                              every WebSocket is torn down now
 {"fault": "garbage_frame", "symbol": "BTC/USDT"}     the next market frame is cut in the middle
 {"fault": "drop_updates", "count": 2}                book updates are not sent although the sequence goes on: a gap
+{"fault": "restart_ids"}                             the ids of a book's messages begin again, as after maintenance (OKX)
 {"fault": "silence", "count": 3}                     for so many seconds nothing is sent on any WebSocket, pongs included
 {"fault": "clear"}                                   forget all pending faults
 """
@@ -27,6 +28,7 @@ class Fault(StrEnum):
     DISCONNECT = "disconnect"
     GARBAGE_FRAME = "garbage_frame"
     DROP_UPDATES = "drop_updates"
+    RESTART_IDS = "restart_ids"
     SILENCE = "silence"
     CLEAR = "clear"
 

@@ -23,12 +23,13 @@ import msgspec
 from sim.events import EventKind, VenueEvent
 from sim.feed import binance_events, binance_instrument_of, derived_events
 from sim.generator import START_PRICES, generated_events
-from sim.instruments import BINANCE, DERIVED, KRAKEN, VenueInstrument, binance_instrument, opening_balances
+from sim.instruments import BINANCE, DERIVED, KRAKEN, OKX, VenueInstrument, binance_instrument, opening_balances
 from sim.lp_model import LpParams
 from sim.servers.base import Credentials, VenueServer
 from sim.servers.binance import BinanceServer
 from sim.servers.kraken import KrakenServer
 from sim.servers.matching import FeeIn, MatchingCore, PostOnly
+from sim.servers.okx import OkxServer
 from sim.servers.pacing import deliver, looped
 from sim.tape import TapeFault, TapeInfo, discover
 from sim.transform import transform
@@ -50,6 +51,7 @@ class Exchange(msgspec.Struct, frozen=True):
 EXCHANGES = {
     BINANCE: Exchange(BinanceServer),
     KRAKEN: Exchange(KrakenServer, fee_in=FeeIn.QUOTE),
+    OKX: Exchange(OkxServer, post_only=PostOnly.CANCEL),
 }
 VENUES = (*EXCHANGES, FALCONX)
 
@@ -291,7 +293,7 @@ def _credentials(venue: str, seed: int, folder: Path | None) -> Credentials:
     made = Credentials(
         key=f"{venue.lower()}-{derive('key').hex()[:24]}",
         secret=base64.b64encode(derive("secret")).decode(),
-        passphrase=derive("passphrase").hex()[:16] if venue == FALCONX else "",
+        passphrase=derive("passphrase").hex()[:16] if venue in (FALCONX, OKX) else "",
     )
     if path is not None:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
