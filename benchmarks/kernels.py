@@ -13,10 +13,10 @@ from benchmarks import peers
 from benchmarks.live_split import live_split
 from benchmarks.orders import order
 from benchmarks.row import Row, rows, side_by_side
-from pricing import sweep
 from pricing.book import apply_levels
 from pricing.charges import Charges, Client
 from pricing.consolidated import ConsolidatedBook, VenueTerms
+from pricing.haircut import displayed
 from pricing.ladder import price_quote
 from pricing.parameters import PricingParameters
 from pricing.rungs import Ladder, ladder_kernel
@@ -110,7 +110,7 @@ def ladder() -> list[Row]:
     for venues, depth in ((3, 20), (5, 50), (10, 100)):
         book = books(venues, depth)
         live = book.live_mask(NOW)
-        shown = sweep.displayed(book.arena, 1, live)
+        shown = displayed(book.arena, 1, live)
         sizes = np.array(
             [max(1, shown * share // 400) for share in (1, 2, 4, 8, 16, 30, 45, 60, 80, 100)], dtype=np.int64
         )

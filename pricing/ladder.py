@@ -20,7 +20,7 @@ from pricing.adverse import UNKNOWN, Estimate
 from pricing.book import Array
 from pricing.charges import FINE, Charges, Client, plain
 from pricing.consolidated import FEE_ONE, ConsolidatedBook
-from pricing.haircut import VENUE_WORK, FillRatios, real_targets
+from pricing.haircut import VENUE_WORK, FillRatios, displayed, real_targets
 from pricing.parameters import PricingParameters
 from pricing.rungs import ROUNDS, set_venues
 from pricing.scale import EXACT
@@ -161,7 +161,7 @@ class _Pricer:
         self.fine = -(book.scale.price_decimals + FINE)
         self.step = Decimal(1).scaleb(self.fine)
         self.book_side = 1 if side == "buy" else 0
-        self.displayed = int(kernels.displayed(book.arena, self.book_side, live))
+        self.displayed = int(displayed(book.arena, self.book_side, live))
         self.work: Array = np.zeros(len(book.venues) * VENUE_WORK, dtype=np.int64)
         self.ratios = set_venues(book, self.work, charges.parameters, self.book_side, learnt)
 

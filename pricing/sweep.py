@@ -28,7 +28,6 @@ from pricing.book import (
 )
 
 NO_KEY = 1 << 62
-MOST_LOTS = 1 << 61  # one level is below half of it (`scale.MAX_LOTS`), so a sum cannot overflow
 
 
 @njit(cache=True, nogil=True)
@@ -104,16 +103,3 @@ def sweep_targets(arena: Array, side: int, live: int, targets: Array, out: Array
             out[t, venue, 0] = arena[head + V_TAKEN]
             out[t, venue, 1] = arena[head + V_NOTIONAL]
     return filled
-
-
-@njit(cache=True, nogil=True)
-def displayed(arena: Array, side: int, live: int) -> int:
-    """Lots shown on one side of the live books, `MOST_LOTS` at most."""
-    depth = arena[H_DEPTH]
-    total = 0
-    for venue in range(arena[H_VENUES]):
-        if (live >> venue) & 1:
-            base = side_base(arena, venue, side) + depth
-            for i in range(base, base + arena[HEADER + venue * VENUE_WORDS + V_COUNT + side]):
-                total = min(total + arena[i], MOST_LOTS)
-    return total

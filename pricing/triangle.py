@@ -22,8 +22,3 @@ def form_of(symbol: str, first: str, second: str) -> Form:
         if (left, right) == (through, quote):
             return Form.MULTIPLY
     raise ValueError(f"{first} and {second} do not make {symbol}: that takes {base}/X and {quote}/X, or X/{quote}")
-
-
-def through_of(first: str) -> str:
-    """The currency X between the legs: the quote currency of the first."""
-    return first.split("/")[1]
