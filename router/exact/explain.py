@@ -10,9 +10,9 @@ import msgspec
 from router.exact.problem import WIDE
 from router.exact.request import SplitRequest
 from router.exact.result import SplitResult
-from router.exact.why import Plain, Why, brief, name
+from router.exact.why import GREEDY, Plain, Why, brief, name
 
-SHOWN = 24  # lines of one list
+SHOWN, PLAINEST = 64, 6  # lines of who is left out, and of simpler choices
 
 
 def text(value: Decimal) -> str:
@@ -56,7 +56,7 @@ def narrate(request: SplitRequest, result: SplitResult) -> Iterator[str]:
         yield f"{verb} {brief(abs(result.cost))}, {brief(average)} a unit with fees and fixed costs"
         if why.expected:
             yield f"expected slippage and rejections of {brief(why.expected)} weigh in the choice and are no cost"
-        yield f"shadow price λ {brief(why.shadow)}: the dearest unit all-in; the next unit anywhere {brief(why.next)}"
+        yield f"shadow price λ {brief(why.shadow)}: what the last unit is all-in; the next unit anywhere is {brief(why.next)}"
     yield from _proof(result)
     if result.filled:
         yield ""
@@ -73,10 +73,11 @@ def narrate(request: SplitRequest, result: SplitResult) -> Iterator[str]:
     if plans:
         yield ""
         yield "simpler choices, the best first"
-        width = max(len(plan.name) for plan in plans[:SHOWN])
-        yield from (f"  {plan.name:<{width}}  {_against(plan, why)}" for plan in plans[:SHOWN])
-        if len(plans) > SHOWN:
-            yield f"  and {len(plans) - SHOWN} more"
+        shown = [plan for i, plan in enumerate(plans) if i < PLAINEST or plan.name == GREEDY]
+        width = max(len(plan.name) for plan in shown)
+        yield from (f"  {plan.name:<{width}}  {_against(plan, why)}" for plan in shown)
+        if len(plans) > len(shown):
+            yield f"  and {len(plans) - len(shown)} more, none better"
 
 
 def _filled(result: SplitResult) -> str:

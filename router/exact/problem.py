@@ -204,13 +204,10 @@ class Problem:
         affordable = self._affordable(book, levels, paid)
         high = _down(min(depth, self.quantity, affordable), lot)
         if high < low:
-            scarce, has = min(
-                (affordable, "its balance affords"),
-                (depth, "its book within the limit price holds"),
-                (self.quantity, "the order is"),
-            )
-            least = f"lot, minimum quantity and minimum notional make {self.size(low):f}"
-            return f"too small: {least} the least, {has} {self.size(scarce):f}"
+            deep = "its book holds" if self.request.limit_price is None else "its book within the limit price holds"
+            scarce, has = min((affordable, "its balance affords"), (depth, deep), (self.quantity, "the order is"))
+            least = f"{_text(self.size(low))} is the least by lot, minimum quantity and minimum notional"
+            return f"too small: {least}, {has} {_text(self.size(scarce))}"
         fixed = _scaled(book.fixed_cost, self.money_decimals)
         segments = [(ticks * (paid + loading), atoms, price) for ticks, atoms, price in levels]
         return Block(book.venue, "", "", low, high, lot, fixed, loading, segments)
@@ -243,7 +240,7 @@ class Problem:
             low = minimum if minimum else lot
             high = low + _down(min(whole, self.quantity) - low, lot)
         if high < low or low > self.quantity:
-            return f"too large: the least it takes is {self.size(low):f}, the order is {self.size(self.quantity):f}"
+            return f"too large: the least it takes is {_text(self.size(low))}, the order is {_text(self.size(self.quantity))}"
         if low == high:
             lot = low  # no step is left to take, however long
         loading = self._rate(rejection)
@@ -267,6 +264,10 @@ def _scaled(value: Decimal, decimals: int, *, up: bool = False) -> int:
 
 def _unscaled(value: int, decimals: int) -> Decimal:
     return WIDE.scaleb(Decimal(value), -decimals)
+
+
+def _text(value: Decimal) -> str:
+    return f"{value.normalize(WIDE):f}"
 
 
 def _up(value: int, step: int) -> int:

@@ -24,6 +24,7 @@ NODES = 2_000  # of each counterfactual
 MANY = 64  # venues and quotes above which nothing is solved again
 
 BRIEF = Context(prec=12)
+GREEDY = "plain greedy"
 
 Target = tuple[str, str]  # venue or LP, quote_id
 
@@ -104,7 +105,7 @@ class Why:
     def plain(self) -> Iterator[Plain]:
         """What needs no search, the best first: each venue or quote alone, and the plain greedy."""
         blocks = self.problem.blocks
-        plans = [("plain greedy", floor.greedy(self.problem))]
+        plans = [(GREEDY, floor.greedy(self.problem))]
         plans += [
             (f"{name(_target(one))} alone", [one.high if one is each else 0 for each in blocks]) for one in blocks
         ]
@@ -114,7 +115,7 @@ class Why:
 
     def _reason(self, block: Block) -> str:
         least = self._priced(block.slopes[0])
-        dear = f"dearer: its best unit is {brief(least)} all-in, λ is {brief(self.shadow)}"
+        dear = f"price: its best unit is {brief(least)} all-in, λ is {brief(self.shadow)}"
         raw = self.problem.sign * self.problem.ticks(block.prices[0]) * self.problem.one
         if self._shadow is None or (raw > self._shadow and not self._bound(block)):
             return dear
@@ -142,8 +143,9 @@ class Why:
             said = f"one quote an LP: {rival.quote_id} is taken; without that"
             yield said, msgspec.structs.replace(request, quotes=others)
         if request.max_children is not None and len(self.result.children) >= request.max_children:
-            said = f"children limit: with {request.max_children + 1} instead of {request.max_children}"
-            yield said, msgspec.structs.replace(request, max_children=request.max_children + 1)
+            for more in (request.max_children + 1, None):
+                said = f"children limit: with {more} instead of" if more else "children limit: without that of"
+                yield f"{said} {request.max_children}", msgspec.structs.replace(request, max_children=more)
         quote = next((q for q in request.quotes if (q.lp, q.quote_id) == (target, quote_id)), None)
         if quote is not None:
             if quote.fixed_cost:
