@@ -189,6 +189,7 @@ class LiveDesk:
                 symbols=self.config.venue_symbols(venue),
                 api_key=secret.key,
                 secret=secret.secret,
+                password=secret.passphrase,
                 taker_fee_bps=venue.taker_fee_bps,
                 depth=venue.depth,
                 max_age_ms=venue.max_age_ms,

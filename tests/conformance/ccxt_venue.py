@@ -7,10 +7,11 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Callable
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 import aiohttp
 import ccxt.pro  # noqa: F401  (loading it takes seconds: not inside a deadline)
+import pytest
 
 from adapters.ccxt.account import AccountLink
 from adapters.ccxt.config import ExchangeConfig
@@ -20,6 +21,21 @@ from adapters.ccxt.link import MarketLink
 from sim.servers.venues import start_venues
 
 SYMBOL = "BTC/USDT"
+
+
+class Expected(NamedTuple):
+    """Where the venues differ in what a card sees."""
+
+    loss: str  # the word in the reason of a CLEAR after a lost update
+    fee_currency: str  # of a buy of BTC/USDT
+
+
+VENUES = {
+    "BINANCE": Expected("sequence gap", "BTC"),
+    "KRAKEN": Expected("checksum", "USDT"),
+    "OKX": Expected("sequence gap", "BTC"),
+}
+every_venue = pytest.mark.parametrize("name", VENUES)
 
 
 class Recorder:
@@ -140,6 +156,7 @@ async def venue(name: str, **settings: Any) -> AsyncIterator[Venue]:
         ws_url=urls.ws,
         api_key=key.key,
         secret=key.secret,
+        password=key.passphrase,
         **{"depth": 100, **settings},
     )
     try:

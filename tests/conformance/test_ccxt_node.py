@@ -1,4 +1,4 @@
-"""Both exchanges inside a live node: data reach strategies, orders become events of the engine, each once."""
+"""Every exchange inside a live node: data reach strategies, orders become events of the engine, each once."""
 
 import asyncio
 from collections import Counter
@@ -21,7 +21,7 @@ from adapters.nautilus import topics
 from adapters.nautilus.book import BookDeltas, BookKind
 from adapters.nautilus.node import EmbeddedNode, NodeConfig
 from adapters.nautilus.outcome import OrderOutcome, OrderState, ResolveOrder
-from tests.conformance.ccxt_venue import SYMBOL, Venue, account, eventually, market_data, venue
+from tests.conformance.ccxt_venue import SYMBOL, Venue, account, eventually, every_venue, market_data, venue
 
 
 class Trader(Strategy):
@@ -173,7 +173,8 @@ async def found_again(node: EmbeddedNode, iid: InstrumentId) -> None:
     await eventually(lambda: order.is_closed, "the engine to hear of it")
 
 
-def run_card(name: str) -> None:
+@every_venue
+def test_a_venue_in_a_live_node(name):
     async def main() -> None:
         async with venue(name, order_timeout_ms=700) as place:
             await leave_open(place)
@@ -199,11 +200,3 @@ def run_card(name: str) -> None:
                 await node.stop()
 
     asyncio.run(main())
-
-
-def test_binance_in_a_live_node():
-    run_card("BINANCE")
-
-
-def test_kraken_in_a_live_node():
-    run_card("KRAKEN")

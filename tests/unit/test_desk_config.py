@@ -74,7 +74,11 @@ def test_broken_toml_is_one_clear_fault(tmp_path: Path, text: str) -> None:
     ("text", "line", "words"),
     [
         ("[pricing]\nttl_ms = -5", 1, "pricing: max_deviation_bps and ttl_ms must be positive"),
-        ('[[venues]]\nvenue="OKX"\nexchange="okx"', 3, "exchange: 'okx' is not supported; there are binance, kraken"),
+        (
+            '[[venues]]\nvenue="BITMEX"\nexchange="bitmex"',
+            3,
+            "exchange: 'bitmex' is not supported; there are binance, ",
+        ),
         ('[[venues]]\nvenue="kraken"\nexchange="kraken"', 2, "venue: 'kraken' must be upper case"),
         ('[[venues]]\nvenue="A"\nexchange="kraken"\ndepth=7', 4, "depth: 7 is not offered; there are 10, 25"),
         ('mode = "papr"', 1, "mode: Invalid enum value 'papr'; valid: paper, live"),
