@@ -5,7 +5,7 @@
 2. **Best prices** are the topic `orderbook.1`: snapshots, again every three seconds when nothing changes. (ccxt keeps this topic and the
    deep one in the same book: ours are apart.) A side taken out by a delta is waited for.
 3. **Placing is asynchronous.** The answer to `/v5/order/create` is the order's id; the stream, or a query, says what became of it: also
-   that it was refused (`Rejected`, such as a post-only order that would take).
+   that it was refused (`Rejected`, such as a post-only order that would take). Codes such as "server timeout" say nothing of it: unknown.
 4. **Spot ends.** `PartiallyFilledCanceled` is spot's word for cancelled after fills; `Rejected` with fills is a cancel too.
 5. **Market buys** name a quantity only because ccxt says `marketUnit` = `baseCoin`, which unified accounts alone can: others are refused.
 6. **Fees** of spot are in the currency received, in the other one for a maker's rebate, or in what `feeCurrency` names.
@@ -18,7 +18,9 @@ September 2026.
 
 from __future__ import annotations
 
+import contextlib
 import re
+from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any, ClassVar
 
@@ -61,6 +63,16 @@ _EXECUTIONS = (
     "MovePosition",
     "FutureSpread",
 )  # not Funding, Delivery, Settle
+_UNKNOWN = (
+    "10000",
+    "10016",
+    "170001",
+    "170007",
+    "170032",
+    "170146",
+    "170147",
+    "170234",
+)  # timeouts and errors of its servers
 _GONE = ("110008", "110010", "170139", "170142", "170190")  # cancelling: it has been filled or cancelled already
 _NO_REASON = ("", "EC_NoError", "UNKNOWN")
 _CLIENT_ID = re.compile(r"^[0-9A-Za-z_-]{1,36}$")
@@ -125,7 +137,7 @@ class BybitMarketDialect:
                 return exchange.watch_bids_asks([symbol])
 
     async def forget(self, exchange: Any, client: Any, symbol: str, stream: Stream, depth: int) -> None:
-        """Unsubscribe at the venue (it refuses a second subscription), then forget."""
+        """Unsubscribe at the venue, so that the next subscription begins with a snapshot; then forget."""
         topics = {
             Stream.BOOK: f"orderbook.{offered_depth(depth)}",
             Stream.TRADES: "publicTrade",
@@ -330,9 +342,10 @@ class BybitAccountDialect:
         params: dict[str, Any] = {"clientOrderId": self.encode_id(request.client_order_id)}
         if request.kind == "limit":
             params |= {"postOnly": True} if request.post_only else {"timeInForce": request.time_in_force}
-        answer = await exchange.create_order(
-            request.symbol, request.kind, request.side, request.quantity, request.price, params
-        )
+        with _meant():
+            answer = await exchange.create_order(
+                request.symbol, request.kind, request.side, request.quantity, request.price, params
+            )
         order = OrderEvent(
             symbol=request.symbol,
             client_order_id=request.client_order_id,
@@ -348,15 +361,8 @@ class BybitAccountDialect:
 
     async def cancel(self, exchange: Any, client_order_id: str, symbol: str) -> None:
         """By `orderLinkId`. Raises `OrderNotFound` as well when the order has ended: what became of it is to be asked."""
-        import ccxt
-
-        try:
+        with _meant():
             await exchange.cancel_order(None, symbol, {"orderLinkId": self.encode_id(client_order_id)})
-        except ccxt.InvalidOrder as error:
-            code = _RET_CODE.search(str(error))
-            if code is None or code[1] not in _GONE or isinstance(error, ccxt.OrderNotFound):
-                raise
-            raise ccxt.OrderNotFound(str(error)) from error
 
     async def order(self, exchange: Any, client_order_id: str, symbol: str) -> OrderEvent | None:
         """Open orders and the last 500 ended ones, then the history, which has all that the first forgot in a restart."""
@@ -414,6 +420,23 @@ async def _pages(ask: Any, query: dict[str, Any], limit: int) -> list[dict[str, 
         if len(result["list"]) < limit or not result.get("nextPageCursor"):
             return rows
         cursor = {"cursor": result["nextPageCursor"]}
+
+
+@contextlib.contextmanager
+def _meant() -> Iterator[None]:
+    """What the venue's code of a refusal says of the order, where ccxt's class for it says another thing."""
+    import ccxt
+
+    try:
+        yield
+    except ccxt.ExchangeError as error:
+        found = _RET_CODE.search(str(error))
+        match found and found[1]:
+            case code if code in _UNKNOWN:
+                raise ccxt.OperationFailed(str(error)) from error
+            case code if code in _GONE:
+                raise ccxt.OrderNotFound(str(error)) from error
+        raise
 
 
 def _by_value(raw: dict[str, Any]) -> bool:

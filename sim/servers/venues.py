@@ -23,10 +23,11 @@ import msgspec
 from sim.events import EventKind, VenueEvent
 from sim.feed import binance_events, binance_instrument_of, derived_events
 from sim.generator import START_PRICES, generated_events
-from sim.instruments import BINANCE, DERIVED, KRAKEN, OKX, VenueInstrument, binance_instrument, opening_balances
+from sim.instruments import BINANCE, BYBIT, DERIVED, KRAKEN, OKX, VenueInstrument, binance_instrument, opening_balances
 from sim.lp_model import LpParams
 from sim.servers.base import Credentials, VenueServer
 from sim.servers.binance import BinanceServer
+from sim.servers.bybit import BybitServer
 from sim.servers.kraken import KrakenServer
 from sim.servers.matching import FeeIn, MatchingCore, PostOnly
 from sim.servers.okx import OkxServer
@@ -51,6 +52,7 @@ class Exchange(msgspec.Struct, frozen=True):
 EXCHANGES = {
     BINANCE: Exchange(BinanceServer),
     KRAKEN: Exchange(KrakenServer, fee_in=FeeIn.QUOTE),
+    BYBIT: Exchange(BybitServer, post_only=PostOnly.CANCEL),
     OKX: Exchange(OkxServer, post_only=PostOnly.CANCEL),
 }
 VENUES = (*EXCHANGES, FALCONX)
