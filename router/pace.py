@@ -14,6 +14,7 @@ import msgspec
 
 from pricing.consolidated import ConsolidatedBook
 from risk.exact import BPS, EXACT, ZERO, add, times
+from risk.state import pair_of
 from router.algos import build
 from router.algos.benchmark import Benchmark
 from router.algos.profile import VolumeProfile
@@ -22,7 +23,7 @@ from router.algos.spec import AlgoSpec, ImplementationShortfall, Sliced, Standin
 from router.algos.step import Offer, Progress, Resting, Step, Top
 from router.algos.volume import Tape
 from router.orders import ChildState, ParentOrder
-from router.plan import Terms
+from router.plan import Terms, floor_to
 from router.run import Run
 
 _CLEAN_UP_NS = 10_000_000_000  # at most so long before its deadline a schedule ends
@@ -45,7 +46,8 @@ class Listings(Protocol):
 
 
 class Pace:
-    """`seed` for every schedule (with the parent's id); `own_shown`: whether venue books hold our own orders."""
+    """`seed` for every schedule (with the parent's id); `own_shown`: whether venue books hold our own orders; `min_clip`: the least
+    value of a child by quote currency."""
 
     def __init__(
         self,
@@ -57,6 +59,7 @@ class Pace:
         profiles: Mapping[str, VolumeProfile],
         volatility: Volatility,
         own_shown: bool,
+        min_clip: Mapping[str, Decimal],
     ) -> None:
         self._books = books
         self._listings = listings
@@ -65,6 +68,7 @@ class Pace:
         self._profiles = profiles
         self._volatility = volatility
         self._own_shown = own_shown
+        self._min_clip = min_clip
 
     # ---- schedules ----------
 
@@ -164,7 +168,7 @@ class Pace:
             reserved=work.reserved,
             limit_price=parent.limit_price,
             arrival=parent.arrival_mid,
-            least=self._least(parent.symbol, fair),
+            least=self._least(parent.symbol, fair, max(ZERO, add(parent.quantity, -work.released))),
             unit=self._unit(parent.symbol),
             resting=tuple(
                 Resting(
@@ -199,8 +203,9 @@ class Pace:
     def _unit(self, symbol: str) -> Decimal:
         return min((terms.lot for terms in self.terms(symbol).values()), default=Decimal("0.00000001"))
 
-    def _least(self, symbol: str, fair: Decimal | None) -> Decimal:
-        """The smallest quantity that some venue or LP takes at fair value, a percent above its least notional."""
+    def _least(self, symbol: str, fair: Decimal | None, left: Decimal) -> Decimal:
+        """The smallest quantity that some venue or LP takes at fair value, a percent above its least notional; and that is worth a
+        child, unless it is all that is left."""
         found = []
         for terms in self.terms(symbol).values():
             least = max(terms.min_quantity, terms.lot)
@@ -209,7 +214,11 @@ class Pace:
                 lots = -EXACT.divide_int(-value, terms.lot)
                 least = max(least, times(lots if times(lots, terms.lot) >= value else lots + 1, terms.lot))
             found.append(least)
-        return min(found, default=ZERO)
+        least, worth = min(found, default=ZERO), self._min_clip.get(pair_of(symbol).quote, ZERO)
+        if not fair or not worth:
+            return least
+        unit = self._unit(symbol)
+        return max(least, min(add(floor_to(EXACT.divide(worth, fair), unit), unit), left))
 
     def _estimate(self, spec: ImplementationShortfall, parent: ParentOrder, now_ns: int) -> str:
         """σ from the desk's volatility, η from the book: a slice of n base that walks a book of slope b costs b·n/2 = η·n/τ."""

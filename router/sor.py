@@ -112,6 +112,7 @@ class SmartOrderRouter(Waves):
             profiles=profiles,
             volatility=volatility,
             own_shown=own_shown,
+            min_clip=self.parameters.min_clip,
         )
         self._bus = Bus(self)
         self._bus.register(topics.ROUTER_PARENT, self.on_parent_request)

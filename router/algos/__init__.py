@@ -59,7 +59,7 @@ def build(
         case Iceberg():
             return Displayed(spec, standing, seed)
         case Pegged():
-            return Following(spec, standing, shown=own_shown)
+            return Following(spec, standing, seed, shown=own_shown)
         case Sniper():
             return Waiting(spec, standing)
         case _:

@@ -43,7 +43,8 @@ class Displayed:
         size, pause = self.part(progress.placed)
         if view.now_ns < progress.ended_ns + pause:
             return Step(wake_ns=progress.ended_ns + pause)
-        quantity = clip(size, max(size, progress.least), progress, join=True)
+        size = max(size, progress.least)
+        quantity = clip(size, size, progress, join=True)
         top = where_to_rest(view.tops(), self.spec.venue, progress.side)
         if top is None or quantity <= 0:
             return Step(wake_ns=view.now_ns + _RETRY_NS)

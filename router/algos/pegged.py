@@ -5,13 +5,15 @@
 
 It moves when it is off by `min_move_bps` (and at least a tick) and has lain `min_interval_ms`: pulled first, and placed anew only when
 its end is proven, so that the two can never fill both. Its own size is left out of the prices it follows (`shown`: whether the venue's
-book holds it), or it would follow itself. Without a live book of its venue it is pulled. Primary and mid never take (post-only).
+book holds it), or it would follow itself. A displayed part is drawn from [display·(1 − j), display·(1 + j)] by the seed. Without a live
+book of its venue it is pulled. Primary and mid never take (post-only).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
+from random import Random
 
 from risk.exact import BPS, EXACT, add, times
 from router.algos.spec import Peg, Pegged, Standing
@@ -24,9 +26,10 @@ _RETRY_NS = 250 * _MS
 class Following:
     """`spec` at work until `standing.until_ns`. `shown`: whether books hold our own orders (they do live, not on a tape)."""
 
-    def __init__(self, spec: Pegged, standing: Standing, *, shown: bool) -> None:
+    def __init__(self, spec: Pegged, standing: Standing, seed: str, *, shown: bool) -> None:
         self.spec = spec
         self.standing = standing
+        self._seed = seed
         self._shown = shown
 
     def step(self, progress: Progress, view: View) -> Step:
@@ -77,10 +80,18 @@ class Following:
             price = min(price, far - top.tick) if buy else max(price, far + top.tick)
         return price if price > 0 else None
 
+    def part(self, progress: Progress) -> Decimal:
+        """What is displayed next: all of it, or a part whose size is drawn from the seed and the number of parts shown so far."""
+        if self.spec.display is None:
+            return progress.free
+        dice = Random(f"{self._seed}:{progress.placed}")
+        spread = Decimal(str(round(self.spec.size_jitter * (2 * dice.random() - 1), 6)))
+        return times(self.spec.display, 1 + spread)
+
     def _place(self, progress: Progress, view: View, top: Top | None) -> Step:
         price = None if top is None else self.price(top, progress, None)
-        size = progress.free if self.spec.display is None else self.spec.display
-        quantity = clip(size, max(size, progress.least), progress, join=True)
+        size = max(self.part(progress), progress.least)
+        quantity = clip(size, size, progress, join=True)
         if top is None or price is None or quantity <= 0:
             return Step(wake_ns=view.now_ns + _RETRY_NS)
         return Step(

@@ -2,7 +2,8 @@
 
 `apportion` gives whole lots by largest remainders (Hamilton's method: each part is its share rounded down or up), in exact fractions.
 `lay` puts a slice into each interval of a grid, jittered in time and size. `Slices` is the algo of every schedule of slices: it sends
-what is due and not yet filled or open, at most `catch_up` average slices an interval, and all of it once the schedule has ended.
+what is due and not yet filled or open, at most `catch_up` average slices an interval (or the least that can be sent), and all of it
+once the schedule has ended.
 """
 
 from __future__ import annotations
@@ -111,7 +112,7 @@ class Slices:
         wake = plan.at_ns[k + 1] if k + 1 < len(plan.at_ns) else self.standing.until_ns
         if k < 0:
             return Step(wake_ns=wake, target=target)
-        allowed = times(self._catch_up, max(self._mean, plan.slice(k)))
+        allowed = max(times(self._catch_up, max(self._mean, plan.slice(k))), progress.least)
         left = max(ZERO, add(allowed, -progress.sent_since(plan.at_ns[k])))
         take = clip(add(target, -progress.released), left, progress, join=True)
         return Step(take=take, wake_ns=wake, target=target)

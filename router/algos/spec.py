@@ -155,6 +155,7 @@ class Pegged(_Spec, frozen=True, kw_only=True, tag="pegged"):
     peg: Peg = Peg.PRIMARY
     offset_bps: Decimal = ZERO  # away from the other side; negative: towards it
     display: Decimal | None = None  # base, None: all of it
+    size_jitter: float = 0.2  # a displayed part is drawn from display × (1 ± this)
     min_move_bps: Decimal = Decimal("0.5")  # it moves when it is off by so much (and by a tick)
     min_interval_ms: int = 500  # and has lain this long
     venue: str = ""
@@ -162,6 +163,8 @@ class Pegged(_Spec, frozen=True, kw_only=True, tag="pegged"):
     def __post_init__(self) -> None:
         super().__post_init__()
         _positive("display", self.display)
+        if not 0 <= self.size_jitter < 1:
+            raise ValueError("size_jitter: must be at least zero and less than one")
         if abs(self.offset_bps) >= 10_000:
             raise ValueError("offset_bps: must be less than the price itself")
 
