@@ -21,8 +21,10 @@ from textual.widgets import ContentSwitcher, Input, Static
 from tui.session import Session
 from tui.style import ACCENT, FAINT, KERB, MUTED, TEXT
 from tui.views.panels import VIEWS, View
+from tui.widgets.build_up import BuildUp
 from tui.widgets.dialogs import Keys, KillSwitch
 from tui.widgets.ladder import Ladder
+from tui.widgets.rfq_blotter import RfqBlotter
 from tui.widgets.status_line import FeedBanner, StatusLine
 
 FLUSH_HZ = 12
@@ -61,6 +63,7 @@ class BlotterApp(App[None]):
         Binding(
             "right_square_bracket", "instrument(1)", "next instrument in the ladder", key_display="]", id="ladder.next"
         ),
+        Binding("w", "build_up", "why this price: the selected request, step by step", id="build.open"),
         Binding("ctrl+k", "kill", "kill switch: halt, or resume (typed)", priority=True, id="kill.open"),
         Binding("question_mark", "keys", "these keys", key_display="?", id="keys.open"),
         Binding("q", "quit", "leave the blotter; the desk goes on", id="app.quit"),
@@ -141,6 +144,7 @@ class BlotterApp(App[None]):
         for key, what in (
             ("/", "filter"),
             ("[ ]", "instrument"),
+            ("w", "why this price"),
             ("ctrl+k", "kill switch"),
             ("?", "keys"),
             ("q", "quit"),
@@ -218,6 +222,15 @@ class BlotterApp(App[None]):
                 self.notify("the desk trades again" if halted else "the desk is halted", severity="warning")
 
         self.push_screen(dialog, told)
+
+    def action_build_up(self) -> None:
+        """How the prices of the selected request were made."""
+        blotter = next(iter(self.view.query(RfqBlotter)), None)
+        if blotter is None or isinstance(self.screen, BuildUp):
+            return
+        chosen = blotter.cursor_key if blotter.cursor_key in blotter.rows else next(iter(blotter.order), None)
+        if chosen is not None:
+            self.push_screen(BuildUp(str(chosen), self.session.waterfall))
 
     def action_keys(self) -> None:
         """The list of keys."""

@@ -12,7 +12,7 @@ from typing import Protocol
 
 import msgspec
 
-from desk.client import ApiFault, DeskState, KerbClient
+from desk.client import ApiFault, DeskState, KerbClient, RfqBuild
 from desk.client.states import DeskStates
 
 LOST_AFTER_S = 2.5  # the desk's heartbeat comes each second
@@ -61,6 +61,9 @@ class Session(Protocol):
 
     async def resume(self, reason: str) -> None:
         """Trade again. Raises `ApiFault`."""
+
+    async def waterfall(self, rfq_id: str) -> RfqBuild:
+        """How the prices of a request were made. Raises `ApiFault`."""
 
 
 class DeskSession:
@@ -120,3 +123,7 @@ class DeskSession:
     async def resume(self, reason: str) -> None:
         """Trade again."""
         await self._client.resume(reason)
+
+    async def waterfall(self, rfq_id: str) -> RfqBuild:
+        """How the prices of a request were made."""
+        return await self._client.waterfall(rfq_id)

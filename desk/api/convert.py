@@ -6,11 +6,25 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from desk.api.messages import DeskOrder, DeskRfq, DeskTrade, Leg, Order, Quote, Rfq, Settlement, Trade
+from desk.api.messages import (
+    DeskOrder,
+    DeskRfq,
+    DeskTrade,
+    Leg,
+    Order,
+    PriceStep,
+    Quote,
+    QuoteBuild,
+    Rfq,
+    RfqBuild,
+    Settlement,
+    Trade,
+)
 from desk.orders.records import OrderRecord
 from desk.rfq.records import QuoteRecord, RfqRecord, TradeRecord
 
 _AVERAGE = Decimal("0.00000001")
+_BPS = Decimal("0.001")  # of a step of a price
 
 
 def text(number: Decimal) -> str:
@@ -65,6 +79,34 @@ def rfq_of(record: RfqRecord) -> Rfq:
 def desk_rfq_of(record: RfqRecord) -> DeskRfq:
     """A request as an operator sees it."""
     return DeskRfq(**_rfq_fields(record), client_id=record.client_id)  # type: ignore[arg-type]
+
+
+def build_of(record: RfqRecord) -> RfqBuild:
+    """How the prices of a request were made, as an operator sees it."""
+    return RfqBuild(
+        rfq_id=record.rfq_id,
+        client_id=record.client_id,
+        instrument=record.symbol,
+        quotes=[
+            QuoteBuild(
+                quote_id=quote.quote_id,
+                side="buy" if quote.side == "buy" else "sell",
+                quantity=text(quote.quantity),
+                fair=text(quote.fair),
+                steps=[
+                    PriceStep(
+                        step=step.step,
+                        amount=text(step.amount),
+                        bps=text((step.amount / quote.fair * 10_000).quantize(_BPS)),
+                        inputs=step.inputs,
+                    )
+                    for step in quote.waterfall
+                ],
+                price=text(quote.price),
+            )
+            for quote in record.quotes
+        ],
+    )
 
 
 def settlement_of(record: TradeRecord) -> Settlement:

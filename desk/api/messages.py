@@ -483,6 +483,35 @@ class BlotterRow(msgspec.Struct, kw_only=True):
     reason: str
 
 
+class PriceStep(msgspec.Struct, frozen=True, kw_only=True):
+    """One step from fair value to price, in quote currency per unit of base and in bps of fair; `inputs`: from what it came."""
+
+    step: str
+    amount: DecimalText
+    bps: DecimalText
+    inputs: str
+
+
+class QuoteBuild(msgspec.Struct, frozen=True, kw_only=True):
+    """How one price was made: fair + Σ steps = price, exactly. `side` is the client's."""
+
+    quote_id: str
+    side: Side
+    quantity: DecimalText
+    fair: DecimalText
+    steps: list[PriceStep]
+    price: DecimalText
+
+
+class RfqBuild(msgspec.Struct, frozen=True, kw_only=True):
+    """How the prices of one request were made: what operators may know and clients may not."""
+
+    rfq_id: str
+    client_id: str
+    instrument: str
+    quotes: list[QuoteBuild]
+
+
 class LadderLevel(msgspec.Struct, kw_only=True):
     """One price of the consolidated book; `price` is the venue's, `all_in` has the taker fee in it."""
 

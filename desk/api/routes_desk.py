@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from desk.api.capabilities import capabilities_of
 from desk.api.context import Api, ask
+from desk.api.convert import build_of
 from desk.api.messages import (
     Capabilities,
     DeskState,
     DeskTime,
     HaltRequest,
     InstrumentPage,
+    RfqBuild,
     TradingState,
 )
 from desk.api.routing import Call, Route
@@ -32,6 +34,10 @@ async def get_capabilities(api: Api, _call: Call) -> Capabilities:
 
 async def get_state(api: Api, _call: Call) -> DeskState:
     return api.service.state()
+
+
+async def get_build(api: Api, call: Call) -> RfqBuild:
+    return build_of(api.service.rfq(call.caller, call.path["rfq_id"]))
 
 
 def _confirmed(body: HaltRequest, word: str) -> None:
@@ -68,6 +74,16 @@ ROUTES = (
     Route("GET", "/v1/time", "getTime", "The desk's clock and epoch.", DeskTime, get_time),
     Route(
         "GET", "/v1/desk/state", "getDeskState", "Everything an operator sees.", DeskState, get_state, scopes=_OPERATE
+    ),
+    Route(
+        "GET",
+        "/v1/desk/rfqs/{rfq_id}/waterfall",
+        "getWaterfall",
+        "How each price of a request was made, step by step.",
+        RfqBuild,
+        get_build,
+        scopes=_OPERATE,
+        errors=(404,),
     ),
     Route(
         "POST",

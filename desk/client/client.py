@@ -31,6 +31,7 @@ from desk.api.messages import (
     OrderPage,
     OrderRequest,
     Rfq,
+    RfqBuild,
     RfqPage,
     RfqRequest,
     Trade,
@@ -283,6 +284,10 @@ class KerbClient:
     async def desk_state(self) -> DeskState:
         """The desk's state once, over REST."""
         return await self.rest.call("GET", "/v1/desk/state", DeskState)
+
+    async def waterfall(self, rfq_id: str) -> RfqBuild:
+        """How each price of a request was made, step by step; for operators."""
+        return await self.rest.call("GET", f"/v1/desk/rfqs/{rfq_id}/waterfall", RfqBuild)
 
     async def halt(self, reason: str) -> TradingState:
         """Stop quoting and sending. Cancels and reconciliation go on; the halt survives a restart."""

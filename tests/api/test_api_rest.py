@@ -399,3 +399,23 @@ def test_stopping_twice_is_stopping_once(tmp_path: Path) -> None:
             await house.server.stop()
 
     asyncio.run(run())
+
+
+def test_operators_and_nobody_else_see_how_a_price_was_made(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with House(tmp_path) as house:
+            client, operator = house.wire(), house.operator()
+            _, rfq, _ = await client.call("POST", "/v1/rfqs", RFQ)
+            path = f"/v1/desk/rfqs/{rfq['rfq_id']}/waterfall"
+            status, build, _ = await operator.call("GET", path)
+            assert status == 200 and (build["rfq_id"], build["instrument"]) == (rfq["rfq_id"], SYMBOL)
+            (quote,) = build["quotes"]
+            assert quote["price"] == rfq["quotes"][0]["price"]
+            assert Decimal(quote["fair"]) + sum(Decimal(step["amount"]) for step in quote["steps"]) == Decimal(
+                quote["price"]
+            )
+            assert quote["steps"] == [{"step": "markup", "amount": "12.34", "bps": "2.057", "inputs": ""}]
+            assert (await client.call("GET", path))[0] == 403
+            assert (await operator.call("GET", "/v1/desk/rfqs/nothing/waterfall"))[0] == 404
+
+    asyncio.run(run())

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from decimal import Decimal
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -13,10 +15,13 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from adapters.clickhouse.rows import quote_row
 from adapters.nautilus.lp import LpLadder, LpRung
+from desk.api.convert import build_of
 from desk.compose import _market
 from desk.config.model import Band, DeskConfig, HedgingSection, InstrumentSection, VenueSection
 from desk.ids import IdSource
+from desk.ledger import Ledger
 from desk.rfq.pricer import CreditUse, Pricer
 from pricing.cli import price
 from pricing.ladder import NoPrice, Priced
@@ -24,8 +29,10 @@ from pricing.parameters import PricingParameters, SizeBucket
 from pricing.waterfall import STEPS
 from risk.limits import RiskLimits
 from risk.state import RiskState
+from tests.oracles import ledger_records as make
 
 NOW = 5_000_000_000
+D = Decimal
 ITEM = InstrumentSection(symbol="BTC/USDT")
 TTL_MS = 1_500
 
@@ -127,6 +134,32 @@ class Desk:
             now_ns=NOW,
             bound=bound,
         )
+
+
+def test_the_steps_are_kept_and_shown_wherever_a_quote_goes(tmp_path: Path) -> None:
+    """Ledger, archive and the operator's view: all eight, in the contract's order, to the last digit, with their inputs."""
+    contract = Path(__file__).parents[2] / "docs" / "contract.md"
+    listed = re.search(r"zero when it does not apply: `([^`]*)`", contract.read_text())
+    assert listed is not None and tuple(listed[1].split(", ")) == STEPS
+    desk = Desk(Random(11))
+    quotes = desk.pricer.ladder(ITEM, [D("0.3"), D(2)], client_id="c", ttl_ms=TTL_MS, tier="gold", now_ns=NOW)
+    assert quotes
+    ledger = Ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
+    request = msgspec.structs.replace(make.rfq(1, quotes=tuple(quotes)), symbol=ITEM.symbol)
+    ledger.save_quotes(request, quotes)
+    ledger.save_rfq(request)
+    assert ledger.flush()
+    kept = ledger.rfq(request.rfq_id)
+    assert kept is not None and ledger.close()
+    build = build_of(kept)
+    for quote, again, told in zip(quotes, kept.quotes, build.quotes, strict=True):
+        assert again.waterfall == quote.waterfall and [step.step for step in again.waterfall] == list(STEPS)
+        assert [(step.step, D(step.amount), step.inputs) for step in told.steps] == [
+            (step.step, step.amount, step.inputs) for step in quote.waterfall
+        ]
+        assert D(told.fair) + sum(D(step.amount) for step in told.steps) == D(told.price) == quote.price
+        row = quote_row(quote)
+        assert row[9] == list(STEPS) and D(row[8]) + sum(D(amount) for amount in row[10]) == D(row[5])
 
 
 def drawn(r: Random) -> list[Decimal]:

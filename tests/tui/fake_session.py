@@ -25,6 +25,9 @@ from desk.client import (
     LpView,
     ParentView,
     PnlView,
+    PriceStep,
+    QuoteBuild,
+    RfqBuild,
     RfqCounts,
     RiskView,
     VenueHedges,
@@ -75,6 +78,25 @@ class FakeSession:
 
     async def resume(self, reason: str) -> None:
         await self._ask("resume", reason)
+
+    async def waterfall(self, rfq_id: str) -> RfqBuild:
+        await self._ask("waterfall", rfq_id)
+        steps = [("sweep", "6.5", "1.083", "BINANCE 1 (fee 1 bps)"), ("markup", "9", "1.5", "gold 1.5 bps")]
+        return RfqBuild(
+            rfq_id=rfq_id,
+            client_id="atlas",
+            instrument="BTC/USDT",
+            quotes=[
+                QuoteBuild(
+                    quote_id="q1",
+                    side="buy",
+                    quantity="1",
+                    fair="60000",
+                    steps=[PriceStep(step=step, amount=n, bps=bps, inputs=why) for step, n, bps, why in steps],
+                    price="60015.5",
+                )
+            ],
+        )
 
     async def _ask(self, what: str, reason: str) -> None:
         self.asked.append((what, reason))

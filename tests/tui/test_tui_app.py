@@ -15,6 +15,7 @@ from tests.tui.fake_session import FakeDesk, FakeSession
 from tui.app import FLUSH_HZ, BlotterApp
 from tui.style import STALE
 from tui.views.panels import VIEWS
+from tui.widgets.build_up import BuildUp
 from tui.widgets.dialogs import Keys, KillSwitch
 from tui.widgets.hedges import Hedges, lines, slippage_bps
 from tui.widgets.ladder import Ladder, rungs
@@ -304,7 +305,9 @@ def test_the_keys_are_listed_from_the_bindings() -> None:
 
 
 def test_every_binding_has_an_id_of_its_own_so_that_keys_can_be_remapped() -> None:
-    ids = [binding.id for binding in (*BlotterApp.BINDINGS, *LiveTable.BINDINGS, *KillSwitch.BINDINGS)]
+    ids = [
+        binding.id for binding in (*BlotterApp.BINDINGS, *LiveTable.BINDINGS, *KillSwitch.BINDINGS, *BuildUp.BINDINGS)
+    ]
     assert all(ids)
     assert len(set(ids)) == len(ids)
 
@@ -384,3 +387,26 @@ def test_ctrl_c_leaves_at_once_from_any_dialog() -> None:
         assert app.return_code == 0
 
     asyncio.run(run())
+
+
+def test_w_tells_how_the_price_of_the_selected_request_was_made() -> None:
+    async def scene(app: BlotterApp, session: FakeSession, pilot: Pilot[None]) -> None:
+        blotter = app.view.query_one(RfqBlotter)
+        await pilot.press("j", "j", "w")
+        await eventually(pilot, lambda: isinstance(app.screen, BuildUp) and "60015.5" in built(app))
+        assert session.asked == [("waterfall", blotter.order[1])]
+        for told in ("our ask for 1", "sweep", "6.5", "1.083", "BINANCE 1 (fee 1 bps)", "markup", "gold 1.5 bps"):
+            assert told in built(app)
+        await pilot.press("escape")
+        await eventually(pilot, lambda: not isinstance(app.screen, BuildUp))
+        session.fault = Failed("unavailable", "the ledger is away")
+        await pilot.press("w")
+        await eventually(pilot, lambda: isinstance(app.screen, BuildUp) and "the ledger is away" in built(app))
+
+    play(scene)
+
+
+def built(app: BlotterApp) -> str:
+    """What the dialog shows, as text."""
+    shown = app.screen.query_one("#build", Static)
+    return "\n".join(strip.text for strip in shown.render_lines(shown.region.reset_offset))
