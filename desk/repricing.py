@@ -8,7 +8,7 @@ from decimal import Decimal
 from desk.config.model import DeskConfig, InstrumentSection
 from desk.hedging.exposure import pair_inventory
 from desk.market import Market
-from desk.rfq.pricer import Filled, depth_known
+from desk.rfq.pricer import Filled, depth_known, win_model
 from pricing.charges import Charges, Client
 from pricing.rungs import Ladder
 
@@ -35,6 +35,7 @@ class Repricer:
         self._instruments = {item.symbol: item for item in config.instruments}
         self._ladders = {symbol: Ladder(book, sorted(sizes.get(symbol, ()))) for symbol, book in market.books.items()}
         self.filled: Filled | None = None
+        self._win = win_model(config)
         self._charged: dict[
             str, tuple[Decimal, Decimal, float]
         ] = {}  # inventories and volatility that the charges stand for
@@ -71,6 +72,7 @@ class Repricer:
             client=HEADLINE,
             parameters=self._config.pricing,
             tick=item.price_tick,
+            win=self._win,
         )
 
     def headline(self, symbol: str) -> list[tuple[Decimal, Decimal | None, Decimal | None]]:

@@ -69,7 +69,7 @@ class Pricer:
         self._ids = ids
         self._position = position
         self._credit = credit
-        self._win = _win_model(config)
+        self._win = win_model(config)
         self.markouts: Markouts | None = None
         self.filled: Filled | None = None
 
@@ -200,7 +200,7 @@ def depth_known(market: Market, symbol: str, side: int, filled: Filled | None) -
     }
 
 
-def _win_model(config: DeskConfig) -> WinModel | None:
+def win_model(config: DeskConfig) -> WinModel | None:
     """The fitted win probabilities that the configuration names; `ConfigFault` when they cannot be used."""
     if not config.pricing.win_model:
         return None

@@ -7,6 +7,7 @@ import re
 from decimal import Decimal
 from pathlib import Path
 from random import Random
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import msgspec
@@ -22,11 +23,13 @@ from desk.compose import _market
 from desk.config.model import Band, DeskConfig, HedgingSection, InstrumentSection, VenueSection
 from desk.ids import IdSource
 from desk.ledger import Ledger
+from desk.repricing import Repricer
 from desk.rfq.pricer import CreditUse, Pricer
 from pricing.cli import price
 from pricing.ladder import NoPrice, Priced
 from pricing.parameters import PricingParameters, SizeBucket
 from pricing.waterfall import STEPS
+from pricing.winning import WinCurve, WinModel
 from risk.limits import RiskLimits
 from risk.state import RiskState
 from tests.oracles import ledger_records as make
@@ -95,9 +98,9 @@ class Desk:
         for i in range(r.choice((0, 80))):  # a market that moved, or one just opened
             self.market.volatility[ITEM.symbol].update(NOW + i * 10**8, 60_000 + r.uniform(-9, 9))
         credit = CreditUse(RiskLimits(), RiskState())
-        self.pricer = Pricer(self.config, self.market, IdSource("e"), self._held, credit)
+        self.pricer = Pricer(self.config, self.market, IdSource("e"), self.held, credit)
 
-    def _held(self, currency: str) -> Decimal:
+    def held(self, currency: str) -> Decimal:
         return self.position if currency == "BTC" else Decimal(0)
 
     def told(self, sizes: list[Decimal], currency: str) -> dict[str, Any]:
@@ -122,7 +125,9 @@ class Desk:
         assert result.exit_code == 0, result.stderr
         return dict(json.loads(result.stdout))
 
-    def asked(self, side: str, size: Decimal, currency: str, bound: Decimal | None) -> Priced | NoPrice:
+    def asked(
+        self, side: str, size: Decimal, currency: str, bound: Decimal | None, room: Decimal | None = None
+    ) -> Priced | NoPrice:
         """What the desk's pricer answers."""
         return self.pricer.price(
             ITEM,
@@ -133,6 +138,7 @@ class Desk:
             tier=self.tier,
             now_ns=NOW,
             bound=bound,
+            room=room,
         )
 
 
@@ -160,6 +166,33 @@ def test_the_steps_are_kept_and_shown_wherever_a_quote_goes(tmp_path: Path) -> N
         assert D(told.fair) + sum(D(step.amount) for step in told.steps) == D(told.price) == quote.price
         row = quote_row(quote)
         assert row[9] == list(STEPS) and D(row[8]) + sum(D(amount) for amount in row[10]) == D(row[5])
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 2**32))
+def test_the_headline_is_what_a_standard_client_would_be_quoted_on_books_alone(seed: int) -> None:
+    r = Random(seed)
+    with TemporaryDirectory() as folder:
+        curve = WinCurve(tier="standard", intercept=1.0, distance=-r.uniform(0.05, 2), size=-0.1, n=90, won=40)
+        file = Path(folder) / "win.json"
+        file.write_bytes(msgspec.json.encode(WinModel(curves=(curve,))))
+        desk = Desk(r)
+        desk.market.ladders.clear()
+        pricing = {"tune_markup": r.random() < 0.7, "win_model": str(file), "ttl_ms": TTL_MS}
+        desk.config = msgspec.structs.replace(
+            desk.config, pricing=msgspec.structs.replace(desk.config.pricing, **pricing)
+        )
+        sizes = drawn(r)
+        repricer = Repricer(desk.config, desk.market, desk.held, {ITEM.symbol: sizes})
+        desk.pricer, desk.tier = Pricer(desk.config, desk.market, IdSource("e"), desk.held), "standard"
+    repricer.reprice(ITEM.symbol, NOW)
+    most = desk.config.risk.max_position["BTC"]
+    for side, at, room in (("sell", 1, most - desk.position), ("buy", 2, most + desk.position)):
+        bound = None
+        for size, row in zip(sizes, repricer.headline(ITEM.symbol), strict=True):
+            priced = desk.asked(side, size, "BTC", bound, max(room, D(0)))
+            assert row[at] == (priced.price if isinstance(priced, Priced) else None), (side, size)
+            bound = priced.bare if isinstance(priced, Priced) else bound
 
 
 def drawn(r: Random) -> list[Decimal]:
@@ -198,7 +231,7 @@ def test_what_the_desk_streams_is_a_ladder_and_adds_up(seed: int) -> None:
     desk.config = msgspec.structs.replace(
         desk.config, pricing=msgspec.structs.replace(desk.config.pricing, min_ticket=Decimal(0))
     )
-    desk.pricer = Pricer(desk.config, desk.market, IdSource("e"), desk._held, CreditUse(RiskLimits(), RiskState()))
+    desk.pricer = Pricer(desk.config, desk.market, IdSource("e"), desk.held, CreditUse(RiskLimits(), RiskState()))
     sizes = drawn(r)
     r.shuffle(sizes)
     quotes = desk.pricer.ladder(ITEM, sizes, client_id="c", ttl_ms=TTL_MS, tier=desk.tier, now_ns=NOW)
