@@ -104,11 +104,15 @@ def plan_children(
         else:
             price = price_of(quote, side)
             assert price is not None
+            price = _onto(price, known.tick, outward=True, side=side)
+            if limit_price is not None and (price > limit_price if side == "buy" else price < limit_price):
+                dropped.append(Dropped(where, piece.quantity, "on a tick its price is beyond the limit"))
+                continue
             children.append(
                 PlannedChild(
                     venue=where,
                     quantity=quantity,
-                    limit_price=_onto(price, known.tick, outward=True, side=side),
+                    limit_price=price,
                     quote_id=piece.quote_id,
                     valid_until_ns=quote.valid_until_ns,
                 )

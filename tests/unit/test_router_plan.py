@@ -91,13 +91,13 @@ def test_quantities_are_floored_to_the_lot_and_small_ones_dropped() -> None:
 
 
 def test_a_quote_is_taken_as_it_is_or_not_at_all() -> None:
-    def planned(quantity: str, quotes: dict[str, LpQuote]) -> tuple[list[str], list[str]]:
+    def planned(quantity: str, quotes: dict[str, LpQuote], limit: Decimal | None = None) -> tuple[list[str], list[str]]:
         plan = plan_children(
             [SplitChild(lp="LPX", quote_id="q", limit_price=D("100.05"), quantity=D(quantity))],
             side="buy",
             terms={"LPX": TERMS},
             quotes=quotes,
-            limit_price=None,
+            limit_price=limit,
             guard_bps=D(50),
         )
         return [f"{c.venue} {c.quantity} {c.limit_price} {c.quote_id}" for c in plan.children], [
@@ -107,6 +107,8 @@ def test_a_quote_is_taken_as_it_is_or_not_at_all() -> None:
     assert planned("2", {"q": quote_of()}) == (["LPX 2 100.1 q"], [])
     assert planned("2.0001", {"q": quote_of()}) == ([], ["LPX"])
     assert planned("2", {}) == ([], ["LPX"])
+    assert planned("2", {"q": quote_of()}, D("100.1")) == (["LPX 2 100.1 q"], [])
+    assert planned("2", {"q": quote_of()}, D("100.07")) == ([], ["LPX"])  # 100.05 is within, 100.1 is not
 
 
 def test_only_quotes_of_our_side_that_outlive_the_margin_are_used() -> None:
