@@ -48,6 +48,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
     fade: bool
     alone: bool
+    algos: tuple[str, ...]
 
 
 def study(
@@ -57,12 +58,14 @@ def study(
     seconds: float,
     fade: bool,
     alone: bool,
+    algos: Sequence[str] = (),
     workers: int,
     say: Callable[[str], None],
 ) -> Study:
-    """Run it. The first arm is the sweep that the desk makes without an algorithm."""
+    """Run it. The first arm is the sweep that the desk makes without an algorithm; `algos`: which of `ALGOS`, all when empty."""
+    named = tuple(algos) or tuple(ALGOS)
     jobs = [
-        Run(window=windows[n % len(windows)], seed=seed, seconds=seconds, fade=fade, alone=alone)
+        Run(window=windows[n % len(windows)], seed=seed, seconds=seconds, fade=fade, alone=alone, algos=named)
         for n, seed in enumerate(seeds)
     ]
     results = spread(_run, jobs, workers=workers, what="seeds", say=say)
@@ -82,8 +85,7 @@ def study(
             else "two exchanges, the second derived from the tape: patience finds the cheaper of the two, by construction",
             "resting orders wait in the queue of their level; what was not filled is swept from the books at the end, fees in",
             "no volume curve is known for so short a time: vwap works a flat one, as twap does",
-            "own benchmark: "
-            + ", ".join(f"{name} {figure.removesuffix('_bps')}" for name, (_, figure) in ALGOS.items()),
+            "own benchmark: " + ", ".join(f"{name} {ALGOS[name][1].removesuffix('_bps')}" for name in named),
         ],
         seeds,
         MEASURES,
@@ -113,7 +115,8 @@ def _run(job: Run) -> dict[str, dict[str, float]]:
     deadline_ms = int(job.seconds * 1_000)
     parents = script_parents(job.seed, sizes, duration_s=duration_s, every_s=EVERY_S, deadline_ms=deadline_ms)
     found = {}
-    for name, (algo, figure) in {SWEEP: (None, ""), **ALGOS}.items():
+    for name in (SWEEP, *job.algos):
+        algo, figure = ALGOS.get(name, (None, ""))
         outcomes, _ = run_parents(
             replay.data,
             config,

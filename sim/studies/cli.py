@@ -245,6 +245,7 @@ def fair(tape: Path, perpetuals: tuple[Path, ...], seed: int, as_json: bool) -> 
     "--for", "duration", type=DURATION, default=30.0, show_default=True, help="What an algorithm may take at most."
 )
 @click.option("--fade/--no-fade", default=True, show_default=True, help="Let the market answer our orders (a model).")
+@click.option("--algo", "chosen", multiple=True, help="One of the algorithms only; may be repeated.")
 @click.option("--alone", is_flag=True, help="Only the recorded exchange, without the one derived from it.")
 def algos(
     tape: Path,
@@ -256,20 +257,25 @@ def algos(
     markdown: bool,
     duration: float,
     fade: bool,
+    chosen: tuple[str, ...],
     alone: bool,
 ) -> None:
     """Every execution algorithm against a sweep, and against its own benchmark."""
+    from sim.studies.algos import ALGOS
     from sim.studies.algos import study as run
     from sim.studies.windows import windows_of
 
     if window < duration + 10.0:
         raise click.BadParameter("at least ten seconds longer than --for", param_hint="--window")
+    if not set(chosen) <= set(ALGOS):
+        raise click.BadParameter(f"one of {', '.join(ALGOS)}", param_hint="--algo")
     found = run(
         windows_of(tape, window),
         range(seed, seed + seeds),
         seconds=duration,
         fade=fade,
         alone=alone,
+        algos=chosen,
         workers=workers,
         say=_say,
     )
@@ -280,6 +286,9 @@ def algos(
 @_common(seeds=24, window=55.0)
 @click.option(
     "--rate", type=click.FloatRange(0, min_open=True), default=1.2, show_default=True, help="Requests a second."
+)
+@click.option(
+    "--learning-runs", type=click.IntRange(4, 1_000), default=16, show_default=True, help="Runs to learn from."
 )
 @click.option(
     "--at-bps", type=float, default=5.5, show_default=True, help="Half of the clients trade this far from fair value."
@@ -294,6 +303,7 @@ def markup(
     markdown: bool,
     rate: float,
     at_bps: float,
+    learning_runs: int,
 ) -> None:
     """A markup tuned by the fitted win probability against the flat one: learnt on earlier windows, compared on later ones."""
     from sim.studies.clients import Demand
@@ -301,7 +311,14 @@ def markup(
     from sim.studies.windows import windows_of
 
     demand = Demand(rate_per_s=rate, at_bps=at_bps)
-    found = run(windows_of(tape, window), range(seed, seed + seeds), demand=demand, workers=workers, say=_say)
+    found = run(
+        windows_of(tape, window),
+        range(seed, seed + seeds),
+        demand=demand,
+        learning_runs=learning_runs,
+        workers=workers,
+        say=_say,
+    )
     _tell(found, json_file, markdown)
 
 

@@ -27,7 +27,6 @@ from sim.studies.windows import Window
 
 LEARNT = 1_000_000  # seeds of the learning runs begin here: never those that are compared
 TRIED = tuple(Decimal(factor) for factor in ("0.25", "1", "2", "4"))  # × the configured markups, while learning
-LEARNING_RUNS = 8
 MEASURES = (
     Measure(name="pnl", unit="quote currency", better=Better.HIGHER, spread=True),
     Measure(name="trades", unit="per run", better=Better.NEITHER),
@@ -47,7 +46,13 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def study(
-    windows: Sequence[Window], seeds: Sequence[int], *, demand: Demand, workers: int, say: Callable[[str], None]
+    windows: Sequence[Window],
+    seeds: Sequence[int],
+    *,
+    demand: Demand,
+    learning_runs: int,
+    workers: int,
+    say: Callable[[str], None],
 ) -> Study:
     """Run it. Raises ConfigFault when there is nothing earlier to learn from, or the answers say nothing."""
     half = len(windows) // 2
@@ -56,7 +61,7 @@ def study(
     ordered = sorted(windows, key=lambda window: (Decimal(window.start.lstrip("+")), window.tape))
     learning = [
         Run(window=ordered[n % half], seed=LEARNT + n, demand=demand, factor=TRIED[n % len(TRIED)])
-        for n in range(LEARNING_RUNS)
+        for n in range(learning_runs)
     ]
     seen = [
         one

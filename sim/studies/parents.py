@@ -245,13 +245,15 @@ def run_parents(
     watch: Callable[[Market], Actor] | None = None,
     deadline_ms: int = DEADLINE_MS,
     algo: Algo | None = None,
+    queue: bool = True,
 ) -> tuple[list[Outcome], Actor | None]:
-    """Run the script over the tape. `watch` makes one more actor that sees the market and every topic; it is returned with the outcomes."""
+    """Run the script over the tape. `watch` makes one more actor that sees the market and every topic; it is returned with the outcomes.
+    `queue`: what rests waits its turn."""
     warm()
     if not lps:
         config = msgspec.structs.replace(config, lps=())
     venues = venues_of(config, (listing.symbol for listing in data.listings))
-    venues = msgspec.structs.replace(venues, fade=fade, queue=True)
+    venues = msgspec.structs.replace(venues, fade=fade, queue=queue)
     engine, models = build_engine(data, seed, venues)
     try:
         parts = build_desk(

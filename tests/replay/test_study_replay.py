@@ -17,6 +17,7 @@ from nautilus_trader.model.objects import FIXED_PRECISION
 
 from adapters.nautilus.book import BookDeltas, levels_of
 from desk.market import Market
+from router.algos.spec import Peg, Pegged
 from router.orders import ChildOrder, ChildState
 from router.slippage.features import FEATURES
 from router.slippage.trees import load
@@ -26,7 +27,8 @@ from sim.learn.relive import Listing, Lived, Message, Top, relive
 from sim.replay.command import Replay, prepare
 from sim.replay.fade import FadeParams
 from sim.studies.cli import study
-from sim.studies.parents import Outcome, ScriptedParent, run_parents, script_parents, sizes_of, wide
+from sim.studies.parents import Algo, Outcome, ScriptedParent, run_parents, script_parents, sizes_of, wide
+from sim.studies.windows import recorded_alone
 from tests.replay.tape_maker import tape_lines, write_tape
 
 REAL = Path(os.environ.get("KERB_REAL_DATA", Path(__file__).resolve().parents[3] / "shared" / "data"))
@@ -168,6 +170,89 @@ def test_commands_from_outside(tape: Path, tmp_path: Path) -> None:
     assert refused.exit_code == 2 and "between 0 and 1" in refused.output
     refused = runner.invoke(learn, ["slippage", "--out", str(tmp_path / "m.json")])
     assert refused.exit_code == 2 and "one of --tape, --state and --dsn" in refused.output
+
+
+def test_algorithms_and_the_tuned_markup_are_compared_by_command(tmp_path: Path) -> None:
+    runner, out = CliRunner(), tmp_path / "study.json"
+    tape = write_tape(tmp_path / "tape.gz", tape_lines(seconds=31))
+    options = ["--tape", str(tape), "--seeds", "2", "--workers", "1", "--json", str(out), "--markdown"]
+    chosen = ["--algo", "twap", "--algo", "pegged", "--alone"]
+    told = runner.invoke(study, ["algos", *options, "--window", "15s", "--for", "5s", *chosen], catch_exceptions=False)
+    assert told.exit_code == 0 and "one exchange: only what was recorded" in told.output
+    figures = json.loads(out.read_text())
+    arms = {arm["name"]: arm["values"] for arm in figures["arms"]}
+    assert set(arms) == {"sweep", "twap", "pegged"} and "own benchmark" not in arms["sweep"]
+    assert min(arms["sweep"]["filled"] + arms["twap"]["filled"]) > 99.9
+    assert min(arms["twap"]["orders"]) > max(arms["sweep"]["orders"])
+    against = {(one["ours"], one["against"]) for one in figures["differences"]}
+    assert {("twap", "sweep"), ("pegged", "sweep"), ("twap", "zero")} <= against
+    learning = ["--window", "15s", "--rate", "12", "--learning-runs", "4"]
+    told = runner.invoke(study, ["markup", *options, *learning], catch_exceptions=False)
+    assert told.exit_code == 0 and "answers" in told.output
+    arms = {arm["name"]: arm["values"] for arm in json.loads(out.read_text())["arms"]}
+    assert set(arms) == {"tuned", "flat"} and arms["tuned"]["pnl"] != arms["flat"]["pnl"]
+    short = runner.invoke(study, ["markup", *options, "--window", "40s"])
+    assert short.exit_code != 0 and "shorter --window" in str(short.output) + str(short.exception)
+    for wrong in (["--window", "36s", "--for", "30s"], ["--algo", "clairvoyance"]):
+        assert runner.invoke(study, ["algos", *options, *wrong]).exit_code == 2
+
+
+def test_only_what_was_recorded_is_left_of_a_replay(job: Replay) -> None:
+    alone = recorded_alone(job)
+    assert (
+        [one.venue for one in alone.data.listings] == [section.venue for section in alone.config.venues] == ["BINANCE"]
+    )
+    seen = {event.instrument_id.venue.value for event in (*alone.data.first, *alone.data.events)}
+    assert seen == {"BINANCE"} and not alone.config.lps
+    kept = sum(event.instrument_id.venue.value == "BINANCE" for event in job.data.events)
+    assert len(alone.data.events) == kept < len(job.data.events)
+
+
+def still_tape(path: Path) -> Path:
+    """A market that does not move: 1 BTC at the best bid, of which somebody sells 0.3 every second."""
+    start, step = 1_723_161_254_000_000_000, 100_000_000
+    book = {"bids": [["59999.00", "1.00000000"]], "asks": [["60001.00", "1.00000000"]]}
+    lines = [f"{start} {json.dumps({'lastUpdateId': 1_000, **book})}"]
+    for n in range(1, 300):
+        ts_ns, ms = start + n * step, (start + n * step) // 1_000_000 - 5
+        far = [[f"{59_000 - n % 2}.00", "1.00000000"]]  # something far away changes, so that the feed is alive
+        depth = {"e": "depthUpdate", "E": ms, "s": "BTCUSDT", "U": 1_000 + n, "u": 1_000 + n, "b": far, "a": []}
+        lines.append(f"{ts_ns} {json.dumps({'stream': 'btcusdt@depth@100ms', 'data': depth})}")
+        if n % 10 == 0:
+            print_ = {"p": "59999.00", "q": "0.30000000", "T": ms, "m": True, "M": True}
+            trade = {"e": "trade", "E": ms, "s": "BTCUSDT", "t": n, **print_}
+            lines.append(f"{ts_ns + 1_000} {json.dumps({'stream': 'btcusdt@trade', 'data': trade})}")
+    return write_tape(path, lines)
+
+
+def test_an_order_that_rests_waits_until_what_lay_before_it_has_traded(tmp_path: Path) -> None:
+    alone = recorded_alone(prepare(still_tape(tmp_path / "still.gz"), seed=3))
+    parents = [ScriptedParent(at_ns=5 * SECOND_NS, symbol="BTC/USDT", side="buy", quantity=Decimal("0.2"))]
+    algo = Algo(spec=Pegged(peg=Peg.PRIMARY))
+    (waited,), (jumped,) = (
+        run_parents(
+            alone.data, wide(alone.config), parents, 3, fade=None, lps=False, deadline_ms=20_000, algo=algo, queue=queue
+        )[0]
+        for queue in (True, False)
+    )
+    assert waited.filled == jumped.filled == Decimal("0.2")
+    assert jumped.took_ms < 1_100 and 2_900 < waited.took_ms < 4_100  # 1 BTC before it goes in four prints of 0.3
+    assert waited.fee_bps == pytest.approx(2.0, abs=0.01)  # the maker's
+
+
+def test_fair_value_as_a_forecast_on_a_tape_and_its_perpetual(tmp_path: Path) -> None:
+    tape = write_tape(tmp_path / "spot.gz", tape_lines(seconds=60))
+    runner = CliRunner()
+    options = ["--tape", str(tape), "--perpetual", str(tape)]
+    told = runner.invoke(study, ["fair", *options], catch_exceptions=False)
+    assert told.exit_code == 0 and "| recorded and perpetual, weighted | 10 s |" in told.output
+    (found,) = json.loads(runner.invoke(study, ["fair", *options, "--json"], catch_exceptions=False).output)
+    rows = {(row["venues"], row["horizon_ms"]): row for row in found["rows"]}
+    # a random walk: nothing foretells it, the derived exchange's basis only disturbs
+    assert all(row["told"] < 0.1 for key, row in rows.items() if key[1] <= 1_000)
+    assert rows["recorded and derived, weighted", 100]["r2"] < rows["recorded, microprice", 100]["r2"]
+    short = runner.invoke(study, ["fair", "--tape", str(write_tape(tmp_path / "short.gz", tape_lines(seconds=20)))])
+    assert short.exit_code == 1 and "too short" in short.output
 
 
 @pytest.mark.skipif(not RECORDED.exists(), reason="no recorded tapes")

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import itertools
 import math
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
 import pytest
 
 from desk.errors import ConfigFault
+from pricing.consolidated import ConsolidatedBook, VenueTerms
+from pricing.scale import Scale
 from sim.studies.clients import Demand, requests_of
-from sim.studies.parents import script_parents
+from sim.studies.fair import Venues, judged
+from sim.studies.parents import completion, script_parents
 from sim.studies.pool import spread
-from sim.studies.study import Arm, Better, Difference, Measure, Study, compare, jsonable, sd
-from sim.studies.tables import lines
+from sim.studies.study import Arm, Better, Difference, Measure, Study, against_zero, compare, jsonable, sd
+from sim.studies.tables import lines, markdown
 from sim.studies.windows import windows_of
 from tests.replay.tape_maker import tape_lines, write_tape
 
@@ -75,6 +79,87 @@ def test_arms_of_other_seeds_are_refused_and_the_rest_is_json() -> None:
         study_of(COST, ours=NOISE, theirs=NOISE[:-1])
     told = jsonable(study_of(COST, ours=NOISE, theirs=NOISE))
     assert told["seeds"] == list(SEEDS) and len(told["arms"]) == 2
+
+
+def test_seeds_that_share_a_market_are_not_counted_as_so_many_markets() -> None:
+    """Four windows with a difference of their own each: forty seeds of them say hardly more than four."""
+    of = [f"window {n % 4}" for n in SEEDS]
+    by_window = np.array([-1.5, 1.0, -1.0, 0.7])
+    mine = by_window[np.arange(len(SEEDS)) % 4] + LITTLE - 0.1
+    arms = [
+        Arm(name="ours", values={"cost": mine.tolist()}),
+        Arm(name="theirs", values={"cost": [0.0] * len(SEEDS)}),
+    ]
+    alone = found(compare("made up", "?", [], list(SEEDS), [COST], arms))
+    shared = found(compare("made up", "?", [], list(SEEDS), [COST], arms, windows=of))
+    assert (shared.windows, shared.windows_won) == (4, 2) and alone.windows == len(SEEDS)
+    width = [one.interval[1] - one.interval[0] for one in (alone, shared)]
+    theory = 2 * 1.96 * by_window.std() / math.sqrt(4)
+    assert width[1] == pytest.approx(theory, rel=0.2) and width[0] < 0.5 * width[1]
+    assert shared.verdict == "no difference shown"
+
+
+def test_a_baseline_is_what_the_others_are_held_against_and_what_is_only_shown_may_be_missing() -> None:
+    shown = Measure(name="tracking", unit="%", better=Better.NEITHER)
+    arms = [
+        Arm(name="sweep", values={"cost": [2.0] * 40}),
+        Arm(name="twap", values={"cost": [1.0] * 40, "tracking": [3.0] * 40}),
+        Arm(name="pov", values={"cost": [4.0] * 40, "tracking": [5.0] * 40}),
+    ]
+    made = compare("made up", "?", ["by hand"], list(SEEDS), [COST, shown], arms, baseline=True)
+    assert [(one.ours, one.against, one.mean, one.verdict) for one in made.differences] == [
+        ("twap", "sweep", -1.0, "better"),
+        ("pov", "sweep", 2.0, "worse"),
+    ]
+    zero = against_zero("tracking", arms[1], made.windows, lower=True)
+    assert (zero.ours, zero.against, zero.mean, zero.losses) == ("twap", "zero", 3.0, 40)
+    body = markdown(made)
+    assert "* by hand" in body and "| sweep | 2.000 ± 0.000 | – |" in body
+    assert any("pov less sweep" in row and row.endswith("| **worse** |") for row in body)
+    with pytest.raises(ValueError, match="for every seed"):
+        compare("made up", "?", [], list(SEEDS), [COST], [arms[0], Arm(name="none", values={})])
+
+
+def test_what_was_not_filled_is_swept_from_the_books_with_fees() -> None:
+    terms = VenueTerms(
+        venue="X",
+        taker_fee_bps=Decimal(10),
+        tick=Decimal("0.01"),
+        lot=Decimal("0.01"),
+        price_decimals=2,
+        size_decimals=2,
+        max_age_ns=10**9,
+    )
+    book = ConsolidatedBook("A/B", Scale("A/B", 2, 2), [terms])
+    empty = completion(book, "buy", Decimal(3), 1, Decimal(99))
+    assert empty == 297  # no book: fair
+    rows = [(1, 9_900, 100), (1, 9_800, 100), (-1, 10_000, 100), (-1, 10_100, 100)]
+    book.apply("X", np.array(rows, dtype=np.int64), True, 1)
+    fair = Decimal("99.5")
+    assert completion(book, "buy", Decimal(0), 1, fair) == 0
+    assert completion(book, "buy", Decimal("1.5"), 1, fair) == (100 + Decimal("50.5")) * Decimal("1.001")
+    assert completion(book, "sell", Decimal("1.5"), 1, fair) == (99 + 49) * Decimal("0.999")
+    assert completion(book, "buy", Decimal(5), 1, fair) == (100 + 4 * 101) * Decimal("1.001")  # the last price shown
+
+
+def test_a_forecast_is_judged_by_what_came() -> None:
+    dice = np.random.default_rng(3)
+    mid = 60_000 * np.exp(np.cumsum(dice.normal(0, 1e-5, 3_000)))
+    ahead = np.append(mid[1:], np.nan)
+    knows = judged(Venues.RECORDED, mid, ahead, 100)
+    assert (
+        knows.r2 == pytest.approx(1)
+        and knows.error_bps == pytest.approx(0, abs=1e-9)
+        and knows.told == pytest.approx(1)
+    )
+    assert knows.mid_error_bps == pytest.approx(0.1, rel=0.1) and knows.moments == 2_999
+    timid = judged(Venues.RECORDED, mid, mid + (ahead - mid) / 4, 100)  # says a quarter of what comes
+    assert timid.slope == pytest.approx(4) and timid.told == pytest.approx(1)
+    assert timid.r2 == pytest.approx(1 - 0.75**2) and timid.interval[0] < timid.r2 < timid.interval[1]
+    noise = judged(Venues.DERIVED, mid, mid * (1 + dice.normal(0, 1e-5, 3_000)), 1_000)
+    assert noise.r2 == pytest.approx(-0.1, abs=0.05) and abs(noise.slope) < 0.3 and noise.told < 0.01
+    same = judged(Venues.RECORDED, mid, mid.copy(), 100)
+    assert (same.r2, same.slope, same.told) == (0, 0, 0)
 
 
 def _square(number: int) -> int:
