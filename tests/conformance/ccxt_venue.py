@@ -32,6 +32,7 @@ class Expected(NamedTuple):
 
 VENUES = {
     "BINANCE": Expected("sequence gap", "BTC"),
+    "BYBIT": Expected("sequence gap", "BTC"),
     "KRAKEN": Expected("checksum", "USDT"),
     "OKX": Expected("sequence gap", "BTC"),
 }
