@@ -294,6 +294,7 @@ class BybitServer(VenueServer):
         }
         private: dict[tuple[str, str], Handler] = {
             ("GET", "user/query-api"): lambda query: wire.api_key_info(self.credentials.key),
+            ("GET", "asset/coin/query-info"): lambda query: wire.coins(self.core),
             ("GET", "account/info"): lambda query: wire.account_info(),
             ("GET", "account/wallet-balance"): account.wallet,
             ("GET", "account/fee-rate"): self._of_spot(account.fee_rates),

@@ -312,6 +312,14 @@ def _coin(currency: str, total: Decimal, locked: Decimal) -> dict:
     }
 
 
+def coins(core: MatchingCore) -> dict:
+    """`result` of `/v5/asset/coin/query-info`; chains are not simulated."""
+    rows = [
+        {"name": currency, "coin": currency, "remainAmount": "0", "chains": []} for currency in sorted(core.balances)
+    ]
+    return {"rows": rows}
+
+
 def api_key_info(key: str) -> dict:
     """`result` of `/v5/user/query-api`: a key that may trade spot, of a unified account."""
     permissions = {

@@ -1,4 +1,4 @@
-"""An unmodified ccxt.pro against both loopback exchanges: everything a desk does with them, over real sockets."""
+"""An unmodified ccxt.pro against the loopback exchanges: everything a desk does with them, over real sockets."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ from sim.servers.venues import Venues
 from tests.conformance.venue_probe import eventually, make_tape, running
 
 SYMBOL = "BTC/USDT"
+SPOT = {"defaultType": "spot", "fetchMarkets": {"types": ["spot"]}}
+OPTIONS = {"BINANCE": SPOT, "BYBIT": SPOT | {"fetchOrder": {"acknowledged": True}}, "KRAKEN": {}}
 
 
 def client(venue: str, venues: Venues) -> ccxt.pro.Exchange:
     """A ccxt exchange whose hosts are the loopback server, and its own throttle is off."""
     key, urls = venues.credentials[venue], venues.urls[venue]
-    options = {"defaultType": "spot", "fetchMarkets": {"types": ["spot"]}} if venue == "BINANCE" else {}
     exchange = getattr(ccxt.pro, venue.lower())(
-        {"apiKey": key.key, "secret": key.secret, "options": options, "enableRateLimit": False}
+        {"apiKey": key.key, "secret": key.secret, "options": OPTIONS[venue], "enableRateLimit": False}
     )
 
     def moved(value: object) -> object:
@@ -38,7 +39,7 @@ def client(venue: str, venues: Venues) -> ccxt.pro.Exchange:
     return exchange
 
 
-@pytest.mark.parametrize("venue", ["BINANCE", "KRAKEN"])
+@pytest.mark.parametrize("venue", OPTIONS)
 def test_unmodified_ccxt_trades_on_the_loopback_venue(venue: str, tmp_path: Path) -> None:
     async def scenario() -> None:
         async with running(venue, tape=make_tape(tmp_path)) as (venues, _):
@@ -65,7 +66,7 @@ def test_unmodified_ccxt_trades_on_the_loopback_venue(venue: str, tmp_path: Path
                 fills = asyncio.create_task(exchange.watch_my_trades())
                 orders = asyncio.create_task(exchange.watch_orders())
                 await eventually(
-                    lambda: any({"user", "executions"} & peer.topics for peer in venues.servers[venue].peers)
+                    lambda: any({"user", "executions", "order"} & peer.topics for peer in venues.servers[venue].peers)
                 )
                 params = {"timeInForce": "IOC", "clientOrderId": "Kone"}
                 placed = await exchange.create_order(SYMBOL, "limit", "buy", "0.1", "70000", params)
