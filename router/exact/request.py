@@ -66,6 +66,8 @@ def parse(text: bytes | str) -> SplitRequest:
         raise SplitFault(f"side: {wire.side!r} is neither buy nor sell")
     if not wire.venues and not wire.quotes:
         raise SplitFault("venues: there is neither a venue nor a quote")
+    if not wire.quotes and not any(venue.asks or venue.bids for venue in wire.venues):
+        raise SplitFault("venues: every book is empty, and there is no quote")
     if len(wire.venues) + len(wire.quotes) > MAX_BLOCKS:
         raise SplitFault(f"venues: more than {MAX_BLOCKS} venues and quotes")
     if wire.max_children is not None and wire.max_children < 1:

@@ -56,11 +56,11 @@ class Judged(NamedTuple):
     highs_s: float
 
 
-def drawn(seed: int) -> dict[str, Any]:
-    """A request of 2–20 venues, 1–400 levels (every order of size as often) and 0–8 quotes, a third of them hard."""
+def drawn(seed: int, deepest: int = 400) -> dict[str, Any]:
+    """A request of 2–20 venues, 1–`deepest` levels (every order of size as often), 0–8 quotes; a third of them hard."""
     r = Random(seed)
     venues, quotes = r.randint(2, 20), r.randint(0, 8)
-    depth = round(exp(r.uniform(0, log(400))))
+    depth = round(exp(r.uniform(0, log(deepest))))
     return split_requests.request(seed, venues=venues, depth=depth, quotes=quotes, hard=r.random() < 1 / 3)
 
 
@@ -78,9 +78,9 @@ def checked(request: dict[str, Any], gap: Decimal) -> tuple[SplitResult, Decimal
     return result, cost + split_check.expected(request, body["children"]), took
 
 
-def judge(seed: int, seconds: float) -> Judged:
+def judge(seed: int, seconds: float, deepest: int = 400) -> Judged:
     """Answer one request both ways and compare; AssertionError when the splitter is wrong in itself."""
-    request = drawn(seed)
+    request = drawn(seed, deepest)
     exact, best, exact_s = checked(request, Decimal(0))
     rough, cost, default_s = checked(request, DEFAULT_GAP_BPS)
     assert exact.optimal or 0 < exact.gap_bps <= ALMOST, f"seed {seed}: not proven"

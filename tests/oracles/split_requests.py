@@ -178,6 +178,7 @@ def adversarial(seed: int, kind: str, *, blocks: int = 30, depth: int = 8) -> di
                 "venue": f"V{i}",
                 "taker_fee_bps": text(Decimal(r.randint(10, 12)).scaleb(-1)),
                 "lot": text(lot),
+                "min_notional": "0",
                 "min_quantity": text(Decimal(r.randint(5_000, 40_000)).scaleb(-4))
                 if kind == "high minimums" or every
                 else "0",

@@ -4,6 +4,7 @@ ordinary ones."""
 from __future__ import annotations
 
 import json
+import os
 from decimal import Decimal
 from random import Random
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from router.exact import wide
+from router.exact import floor, wide
 from router.exact.arena import ACTIVE, AMOUNT, BLOCK, FREE, HEADER, ITEM, ITEMS, LEAST, MOST, PATIENCE, REACH, STATE
 from router.exact.chain import classify
 from router.exact.explain import answer
@@ -20,13 +21,19 @@ from router.exact.pack import Packed
 from router.exact.problem import Problem
 from router.exact.relax import build, item_cost, select
 from router.exact.request import parse
-from router.exact.split import SplitResult, split
-from tests.oracles import split_check, split_milp, split_plain, split_requests
+from router.exact.split import NODE_LIMIT, SplitResult, split
+from router.exact.why import GREEDY, Why
+from tests.oracles import split_census, split_check, split_milp, split_plain, split_requests
+
+LONG = bool(os.environ.get("KERB_LONG_TESTS"))
+PLAIN = {"taker_fee_bps": "0", "lot": "0.1", "min_quantity": "0", "min_notional": "0"}
 
 
-def solve(request: dict[str, Any], gap: str = "0") -> tuple[SplitResult, list[dict[str, Any]], Decimal]:
+def solve(
+    request: dict[str, Any], gap: str = "0", node_limit: int = NODE_LIMIT
+) -> tuple[SplitResult, list[dict[str, Any]], Decimal]:
     """The router's answer, its children as JSON, and its choice cost; checked against the rules on the way."""
-    result = split(parse(json.dumps(request)), gap_bps=Decimal(gap))
+    result = split(parse(json.dumps(request)), gap_bps=Decimal(gap), node_limit=node_limit)
     body = json.loads(answer(result))
     filled, cost = split_check.evaluate(request, body["children"])
     assert Decimal(body["filled"]) == filled and Decimal(body["cost"]) == cost
@@ -93,7 +100,7 @@ def test_split_equals_brute_force(block: int) -> None:
         assert (result.filled, cost) == split_check.brute_force(request, Decimal("0.1")), seed
 
 
-@pytest.mark.parametrize("block", range(10))
+@pytest.mark.parametrize("block", range(4))
 def test_split_is_never_worse_than_milp(block: int) -> None:
     judged = 0
     for seed in range(block * 24, block * 24 + 24):
@@ -111,6 +118,16 @@ def test_split_is_never_worse_than_milp(block: int) -> None:
         judged += 1
         assert (-result.filled, cost) <= (-filled, theirs + split_check.expected(request, plan)), seed
     assert judged >= 16
+
+
+@pytest.mark.timeout(0 if LONG else 120)
+def test_split_equals_the_proven_milp_over_all_shapes() -> None:
+    """2–20 venues, 0–8 quotes; 2,000 requests of up to 400 levels when asked for long tests (half an hour and more)."""
+    count, seconds, deepest = (2_000, 4.0, 400) if LONG else (40, 0.3, 30)
+    found = [split_census.judge(seed, seconds, deepest) for seed in range(count)]
+    assert not [each for each in found if each.verdict == split_census.OURS_WORSE]
+    equal = sum(each.verdict in (split_census.EQUAL, split_census.EQUAL_AT_LIMIT) for each in found)
+    assert equal >= (count // 2 if LONG else 4), split_census.report(found)
 
 
 @settings(max_examples=100, deadline=None)
@@ -172,6 +189,120 @@ def test_a_search_ended_early_still_bounds_the_truth(seed: int, patience: int) -
         assert early.bound <= proven.cost <= early.cost
     if early.proven:
         assert (early.filled, early.cost) == (proven.filled, proven.cost)
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    seed=st.integers(0, 10**9),
+    kind=st.sampled_from(split_requests.KINDS),
+    blocks=st.integers(3, 24),
+    patience=st.integers(1, 50_000),
+    nodes=st.integers(1, 400),
+)
+def test_a_hard_search_ended_early_tells_its_true_gap(
+    seed: int, kind: str, blocks: int, patience: int, nodes: int
+) -> None:
+    problem = Problem(parse(json.dumps(split_requests.adversarial(seed, kind, blocks=blocks))))
+    best = Packed(problem, 20_000).solve(0)
+    packed = Packed(problem, nodes)
+    packed.arena[PATIENCE] = patience
+    early = packed.solve(0)
+    assert early.filled <= best.reach and best.filled <= early.reach
+    if early.filled == early.reach == best.filled:  # how much is certain, so the bound is of the best plan too
+        assert early.bound <= best.cost
+    if best.proven:
+        assert (-early.filled, early.cost) >= (-best.filled, best.cost)
+    if early.proven and best.proven:
+        assert (early.filled, early.cost) == (best.filled, best.cost)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 10**9),
+    kind=st.sampled_from((*split_requests.KINDS, "drawn")),
+    blocks=st.integers(2, 20),
+    nodes=st.integers(1, 60),
+)
+def test_no_answer_is_worse_than_a_choice_without_search(seed: int, kind: str, blocks: int, nodes: int) -> None:
+    if kind == "drawn":
+        request = split_requests.request(seed, venues=blocks, depth=6, hard=True)
+    else:
+        request = split_requests.adversarial(seed, kind, blocks=blocks)
+    read = parse(json.dumps(request))
+    result = split(read, node_limit=nodes)
+    children = json.loads(answer(result))["children"]
+    filled, cost = split_check.evaluate(request, children)
+    assert (filled, cost) == (result.filled, result.cost) and result.bound <= cost
+    mine = (-filled, cost + split_check.expected(request, children))
+    why = Why(read, result)
+    simpler = list(why.plain())
+    assert all(mine <= (-each.filled, each.cost) for each in simpler)
+    assert why.cost == mine[1] and why.expected == split_check.expected(request, children)
+    names = {each.name for each in simpler}
+    assert (GREEDY in names and len(names) == len(simpler)) or not why.problem.blocks
+    taken = [row.target for row in why.taken()]
+    out = [target for target, _ in why.left_out()]
+    assert len({*taken, *out}) == len(taken) + len(out) == len(read.books) + len(read.quotes)
+
+
+@settings(max_examples=100, deadline=None)
+@given(seed=st.integers(0, 10**9), gap=st.sampled_from(("0", "0.01", "7", "9" * 18 + "." + "9" * 18)))
+@example(seed=2215, gap="0")  # every number has 18 decimals
+def test_numbers_of_any_length_are_answered_exactly(seed: int, gap: str) -> None:
+    request = split_requests.wild(seed)
+    result, _, cost = solve(request, gap, 100)
+    if result.reach is None and not result.optimal:
+        assert result.gap_bps > 0
+        assert result.gap_bps <= Decimal(gap) or gap == "0"
+    alone = [{**request, "venues": [venue], "quotes": []} for venue in request["venues"]]
+    alone += [{**request, "venues": [], "quotes": [quote]} for quote in request["quotes"]]
+    for each in alone:
+        single, _, dearer = solve(each, gap, 100)
+        slack = abs(cost) * Decimal(gap) / 10_000
+        assert -result.filled < -single.filled or (result.filled == single.filled and cost - slack <= dearer)
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        {"venues": [{**PLAIN, "venue": "A", "asks": [["123456.123456789012345678", "3"]]}]},
+        {"quotes": [{"price": "9", "quantity": "3", "all_or_none": False, "lot": "9" * 18, "min_quantity": "0.00001"}]},
+    ],
+)
+def test_long_decimals_do_not_overflow_the_arena(request_: dict[str, Any]) -> None:
+    quotes = [{"lp": "X", "quote_id": "q", **quote} for quote in request_.get("quotes", [])]
+    result, _, _ = solve({"side": "buy", "quantity": "1", "venues": [], **request_, "quotes": quotes}, "0.01")
+    assert result.optimal and result.filled in (Decimal(1), Decimal("0.00001"))
+
+
+def test_money_too_long_for_int64_is_solved_in_coarser_units() -> None:
+    request = split_census.drawn(1297)
+    request["venues"] = [
+        {**venue, "asks": venue["asks"][:40], "bids": venue["bids"][:40]} for venue in request["venues"]
+    ]
+    problem = Problem(parse(json.dumps(request)))
+    packed = Packed(problem, 2_000)
+    assert packed.wide and packed.excess > 0
+    coarse = Packed(problem, 2_000, 1 << packed.excess)
+    found = coarse.solve(1_000)
+    assert not coarse.wide and found.bound <= found.cost
+    assert floor.value(problem, found.taken) == (-found.filled, found.cost)
+    rough, _, cost = solve(request, "0.01")
+    exact, _, best = solve(request, "0", 20)
+    assert rough.gap_bps <= Decimal("0.01") and exact.gap_bps < Decimal("0.0001") and rough.filled == exact.filled
+    assert rough.bound - rough.cost + cost <= best and exact.bound - exact.cost + best <= cost
+
+
+def test_a_slipping_venue_waits_for_a_dearer_one() -> None:
+    books = [
+        {**PLAIN, "venue": "A", "asks": [["100", "1"]], "slippage_bps": "20"},
+        {**PLAIN, "venue": "B", "asks": [["100.1", "1"]]},
+    ]
+    result, _, _ = solve({"side": "buy", "quantity": "1", "venues": books})
+    assert [child.venue for child in result.children] == ["B"]
+    assert (result.cost, result.bound, result.optimal) == (Decimal("100.1"), Decimal("100.1"), True)
+    both, _, expected = solve({"side": "buy", "quantity": "2", "venues": books})
+    assert (both.cost, expected) == (Decimal("200.1"), Decimal("200.3"))
 
 
 def test_huge_numbers_are_answered_exactly() -> None:
