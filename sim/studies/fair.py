@@ -217,23 +217,22 @@ def _rms(values: Floats) -> float:
 
 
 def told(found: Found) -> Iterator[str]:
-    """The rows as a Markdown table under a line that says of what."""
-    off = ", ".join(f"{name} {bps:.3f}" for name, bps in found.off_bps.items())
-    yield f"{found.tape} ({found.symbol}), {found.seconds:.0f} s; root mean square of fair value − mid, bps: {off}"
+    """A Markdown table, a line for each venue set: R² with its interval, and in parentheses what it would tell who knew the slope."""
+    horizons = sorted({row.horizon_ms for row in found.rows})
+    rows = {(row.venues, row.horizon_ms): row for row in found.rows}
+    first = next(iter(found.off_bps))
+    mid = ["the mid: error, bps", "0", *(f"{rows[first, h].mid_error_bps:.3f}" for h in horizons)]
+    yield f"{found.tape} ({found.symbol}), {found.seconds:.0f} s. R², its 95 % interval, and what it would tell who knew the slope:"
     yield ""
     yield from table(
-        ["fair value of", "horizon", "error of the mid, bps", "error, bps", "R²", "95 %", "slope", "told"],
-        [
-            [
-                row.venues.value,
-                f"{row.horizon_ms / 1_000:g} s",
-                f"{row.mid_error_bps:.3f}",
-                f"{row.error_bps:.3f}",
-                f"{row.r2:+.3f}",
-                f"{row.interval[0]:+.3f} … {row.interval[1]:+.3f}",
-                f"{row.slope:+.2f}",
-                f"{row.told:.1%}",
-            ]
-            for row in found.rows
+        ["fair value of", "rms off mid, bps", *(f"{h / 1_000:g} s" for h in horizons)],
+        [mid]
+        + [
+            [venues.value, f"{off:.3f}", *(_told(rows[venues, h]) for h in horizons)]
+            for venues, off in found.off_bps.items()
         ],
     )
+
+
+def _told(row: Row) -> str:
+    return f"{row.r2:+.3f} [{row.interval[0]:+.3f}, {row.interval[1]:+.3f}] ({row.told:.1%})"
