@@ -87,7 +87,7 @@ def test_a_child_is_explained_by_its_margin_and_by_the_order_without_it() -> Non
     assert lines[0] == "buy 12.5, at most 8 children: fills it whole"
     assert lines[2].startswith("shadow price λ 60007.20012")  # 60001.20 and 1 bp
     rows = {line[:15].strip(): line.split() for line in lines if line.startswith(("venue A  ", "quote q1 of X  "))}
-    assert rows["venue A"][2:] == ["7.5", "60001.20", "60007.12078", "60007.20012", "60003.5", "fills", "5", "only"]
+    assert rows["venue A"][2:] == ["7.5", "60001.20", "60007.1207787", "60007.20012", "none", "fills", "5", "only"]
     assert rows["quote q1 of X"][4:9] == ["5", "60003.5", "60003.5", "60003.5", "60007.20012"]
     assert rows["quote q1 of X"][9:] == ["costs", "18.5006", "more"]
 
