@@ -63,3 +63,8 @@ fix:
 [group('bench')]
 bench *ARGS:
     @uv run --quiet kerb bench {{ARGS}}
+
+# docs/benchmarks.md from a run of every suite on this machine
+[group('bench')]
+bench-page:
+    @uv run --quiet kerb bench --page docs/benchmarks.md

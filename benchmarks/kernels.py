@@ -13,13 +13,14 @@ from benchmarks import peers
 from benchmarks.live_split import live_split
 from benchmarks.orders import order
 from benchmarks.row import Row, rows, side_by_side
-from pricing.book import apply_levels
+from pricing.book import APPLY, apply_levels
 from pricing.charges import Charges, Client
 from pricing.consolidated import ConsolidatedBook, VenueTerms
+from pricing.entry import entry
 from pricing.haircut import displayed
 from pricing.ladder import price_quote
 from pricing.parameters import PricingParameters
-from pricing.rungs import Ladder, ladder_kernel
+from pricing.rungs import LADDER, Ladder, ladder_kernel
 from pricing.scale import Scale
 from router.exact.arena import ACTIVE
 from router.exact.pack import Packed
@@ -117,7 +118,7 @@ def ladder() -> list[Row]:
         rungs = Ladder(book, [book.scale.size(size) for size in sizes.tolist()])
         fair = book.fair(NOW) or Decimal(60_000)
         rungs.set_charges(Charges(book.scale, fair=fair, client=Client("gold"), **_TERMS))
-        ours = partial(ladder_kernel, book.arena, live, rungs.work)
+        ours = partial(entry(ladder_kernel, LADDER), book.arena, live, rungs.work)
         slopes, lots, fees = [], [], []
         for v, name in enumerate(book.venues):
             for ticks, size in book.side_levels(name, 1):
@@ -174,7 +175,7 @@ def book_update() -> list[Row]:
             for side, price, size in batch:
                 sides[side].set(price, size)
 
-        kernel = [partial(apply_levels, book.arena, 0, batch, 0) for batch in batches]
+        kernel = [partial(entry(apply_levels, APPLY), book.arena, 0, batch, 0) for batch in batches]
         mine, theirs = side_by_side(kernel, {"dict + sorted list": [partial(by_dict, batch) for batch in plain]}, 10)
         question = f"one level update of a {depth}-level book, kernel from Python in a batch of 20"
         report += rows(f"book.update {depth}", question, mine, theirs, per=20)

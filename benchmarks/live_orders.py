@@ -20,8 +20,8 @@ from pricing.consolidated import ConsolidatedBook, VenueTerms
 from pricing.scale import Scale
 from router.exact.request import SplitRequest
 from router.exact.result import SplitResult
-from router.live import fast, layout
-from router.live.splitter import LiveSplitter
+from router.live import fast, layout, prove
+from router.live.splitter import NODE_LIMIT, LiveSplitter, Verdict
 
 NOW = 1_000_000_000
 GAP = Decimal("0.01")
@@ -29,7 +29,7 @@ GAP = Decimal("0.01")
 
 class LiveOrders:
     """`count` orders over `sets` sets of books. `books`: a row a set; `rows`: the input words of each order; `which`: its set;
-    `verdicts`: how often the kernel certified, and why not."""
+    `units`: what divides its money, for the search; `certified`, `verdicts`: how often the kernel certified, and why not."""
 
     def __init__(
         self, venues: int, depth: int, quotes: int, *, count: int, sets: int, lots: tuple[str, ...] = LOTS
@@ -40,7 +40,7 @@ class LiveOrders:
         self.splitters: list[LiveSplitter] = []
         self.results: list[SplitResult | None] = []
         self.verdicts: Counter[str] = Counter()
-        rows, which = [], []
+        rows, which, units, certified = [], [], [], []
         words = int(layout.HEAD) + venues * int(layout.VENUE)
         for each in range(sets):
             wanted = orders(each, venues, depth, quotes, count // sets, lots)
@@ -51,6 +51,8 @@ class LiveOrders:
             for request in wanted:
                 found = one.solve(book, **arguments(request))
                 self.verdicts[one.verdict.name.lower()] += 1
+                certified.append(one.verdict is Verdict.CERTIFIED)
+                units.append(one.unit)
                 rows.append(one.order[:words].copy())
                 which.append(each)
                 self.results.append(found)
@@ -59,8 +61,9 @@ class LiveOrders:
         self.rows, self.which = np.array(rows), np.array(which, dtype=np.int64)
         for v in range(venues):  # the kernel clears it where nothing can be had; every book of these is live
             self.rows[:, int(layout.HEAD) + v * int(layout.VENUE) + int(layout.USED)] = 1
-        self.certified = np.array([result is not None for result in self.results])
+        self.units, self.certified = np.array(units, dtype=np.int64), np.array(certified)
         self.work = layout.new_order(venues, depth)
+        self.search = prove.new_search(venues, depth, layout.MAX_QUOTES, NODE_LIMIT)
 
     def lay(self, index: int, work: Array) -> Array:
         """Order `index` in `work`; the arena of its books."""
@@ -69,22 +72,26 @@ class LiveOrders:
         return self.made[int(self.which[index])].arena
 
     def timed(self) -> tuple[Array, Array]:
-        """Ticks of each order in the kernel, and its verdict."""
+        """Ticks of each order, with the search where the certified kernel leaves it open, and its verdict."""
         cycles, verdicts = np.zeros(len(self.rows), dtype=np.int64), np.zeros(len(self.rows), dtype=np.int64)
-        timed(self.books, self.which, self.rows, self.work, cycles, verdicts)
+        timed(self.books, self.which, self.rows, self.units, self.work, self.search, cycles, verdicts)
         return cycles, verdicts
 
 
 @njit(nogil=True)  # not cached: numba would not notice that what it calls has changed
-def timed(books: Array, which: Array, rows: Array, work: Array, cycles: Array, verdicts: Array) -> None:
+def timed(
+    books: Array, which: Array, rows: Array, units: Array, work: Array, search: Array, cycles: Array, verdicts: Array
+) -> None:
     """Each order laid into `work`, then solved; ticks of the processor's clock for the second alone."""
-    order_at = work.ctypes.data
+    order_at, search_at = work.ctypes.data, search.ctypes.data
     for i in range(rows.shape[0]):
         for word in range(rows.shape[1]):
             work[word] = rows[i, word]
         book_at = books[which[i]].ctypes.data
         began = ticks()
         verdict = fast.certify(book_at, order_at)
+        if verdict != fast.CERTIFIED:
+            prove.prove(book_at, order_at, search_at, units[i], NODE_LIMIT)
         cycles[i] = ticks() - began
         verdicts[i] = verdict
 

@@ -7,10 +7,12 @@ import importlib.util
 import os
 import platform
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from benchmarks.row import Row
+from benchmarks.targets import duration
 
 
 def machine() -> dict[str, str]:
@@ -43,21 +45,60 @@ def present(target: str) -> bool:
     return importlib.util.find_spec(target.split(":")[0]) is not None
 
 
-def _duration(ns: int) -> str:
-    for unit, size in (("s", 10**9), ("ms", 10**6), ("µs", 10**3)):
-        if ns >= size:
-            return f"{ns / size:.3g} {unit}"
-    return f"{ns} ns"
-
-
 def table(rows: Sequence[Row]) -> Iterator[str]:
     """Lines for a terminal: the question, our times, then each peer's and how many times ours they are."""
     asked = ""
     for row in rows:
+        note = f"; {row.note}" if row.note else ""
         if row.name != asked:
             asked = row.name
             yield f"{row.name}: {row.question}"
-            yield f"    p50 {_duration(row.p50_ns)}, p99 {_duration(row.p99_ns)}, n {row.n}"
+            yield f"    {_times(row)}, n {row.n}{note}{'' if row.peer else _target(row)}"
         if row.peer:
-            note = f"; {row.note}" if row.note else ""
-            yield f"    {row.peer}: p50 {_duration(row.peer_p50_ns)}, {row.ratio:g} × ours{note}"
+            yield f"    {row.peer}: p50 {duration(row.peer_p50_ns)}, {row.ratio:g} × ours{_target(row)}"
+
+
+def _times(row: Row) -> str:
+    worst = f", worst {duration(row.worst_ns)}" if row.worst_ns else ""
+    return f"p50 {duration(row.p50_ns)}, p99 {duration(row.p99_ns)}{worst}"
+
+
+def _target(row: Row) -> str:
+    return f" [target {row.target}: {_met(row)}]" if row.target else ""
+
+
+def _met(row: Row) -> str:
+    return "met" if row.met else "NOT met"
+
+
+def markdown(where: dict[str, str], rows: Sequence[Row]) -> Iterator[str]:
+    """The page `docs/benchmarks.md`: the machine and the day, the targets, then every row."""
+    yield "# Benchmarks"
+    yield ""
+    yield "A whole run of `kerb bench`; made by `just bench-page`, do not edit. Absolute times belong to the machine; read the ratios."
+    yield "Candidates and peers take turns in one run; the timer (about 50 ns) is in what is timed from Python."
+    yield ""
+    yield f"{datetime.now(UTC):%Y-%m-%d}: " + ", ".join(f"{key} {value}" for key, value in where.items()) + "."
+    yield ""
+    yield "## Targets"
+    yield ""
+    yield "| row | target | measured | |"
+    yield "|---|---|---|---|"
+    for row in rows:
+        if row.target:
+            beside = f"; {row.peer}: {row.ratio:,.4g} × ours" if row.peer else ""
+            yield f"| {row.name} | {row.target} | {_times(row)}{beside} | {_met(row)} |"
+    yield ""
+    yield "## Every row"
+    yield ""
+    yield "| question | ours | peer | × ours |"
+    yield "|---|---|---|---|"
+    asked = ""
+    for row in rows:
+        first = row.name != asked
+        asked = row.name
+        note = f" ({row.note})" if row.note and first else ""
+        ours = f"{_times(row)}, n {row.n}" if first else ""
+        peer = f"{row.peer}: p50 {duration(row.peer_p50_ns)}" if row.peer else ""
+        question = f"**{row.name}** {row.question}{note}" if first else ""
+        yield f"| {question} | {ours} | {peer} | {f'{row.ratio:,.4g}' if row.peer else ''} |"

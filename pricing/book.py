@@ -43,6 +43,7 @@ from pricing.arena import (
     words,
 )
 from pricing.merged import drop_row, set_row, spoil
+from pricing.pointer import integers
 from pricing.scale import MAX_LOTS, MAX_TICKS
 
 __all__ = [
@@ -83,6 +84,7 @@ __all__ = [
     "words",
 ]
 
+APPLY = "(int64[::1], int64, int64[:,::1], int64)"  # signature of `apply_levels`
 MALFORMED = -1  # a level with a side other than ±1, a price ≤ 0, a negative size, or a number too large for the scale
 U = np.uint64
 ONE = U(1)
@@ -171,18 +173,19 @@ def apply_levels(arena: Array, venue: int, levels: Array, snapshot: int) -> int:
     price_factor, size_factor = arena[head + V_PRICE_FACTOR], arena[head + V_SIZE_FACTOR]
     price_bound = MAX_TICKS // price_factor
     size_bound = MAX_LOTS // size_factor if size_factor > 0 else MAX_LOTS
+    book = integers(arena.ctypes.data)
     for row in range(levels.shape[0]):
         side, price, size = levels[row, 0], levels[row, 1], levels[row, 2]
         if side * side != 1 or price <= 0 or price >= price_bound or size < 0 or size >= size_bound:
             return MALFORMED
         scaled = size * size_factor if size_factor > 0 else size // -size_factor
-        set_level(arena, venue, (1 - side) >> 1, side * price * price_factor, scaled)
-    if arena[H_VIEW] != DIRTY or arena[H_VIEW + 1] != DIRTY:
+        set_level(book, venue, (1 - side) >> 1, side * price * price_factor, scaled)
+    if book[H_VIEW] != DIRTY or book[H_VIEW + 1] != DIRTY:
         for row in range(levels.shape[0]):
             side, size = levels[row, 0], levels[row, 2]
             scaled = size * size_factor if size_factor > 0 else size // -size_factor
-            set_row(arena, venue, (1 - side) >> 1, side * levels[row, 1] * price_factor, scaled)
-    return condition(arena, venue)
+            set_row(book, venue, (1 - side) >> 1, side * levels[row, 1] * price_factor, scaled)
+    return condition(book, venue)
 
 
 @njit(cache=True, nogil=True, forceinline=True)

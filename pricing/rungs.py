@@ -25,6 +25,7 @@ from numba import njit
 from pricing.arena import H_ROWS, H_VENUES, H_VIEW, ROWS, WHOLE, Array, view_base
 from pricing.charges import FINE, FINE_ONE, MOST_SLOPE, RATIO_ONE, SLACK, Charges
 from pricing.consolidated import FEE_ONE, ConsolidatedBook
+from pricing.entry import entry
 from pricing.haircut import (
     MOST_LOTS,
     MOST_MONEY,
@@ -45,6 +46,7 @@ from pricing.haircut import (
 )
 from pricing.merged import LAST_VENUE, TICK_BITS, TICK_MASK, refill
 from pricing.parameters import PricingParameters
+from pricing.pointer import integers
 from pricing.winning import MOST_ODDS, ODDS_ONE, SLOPE_ONE, tuned_markup
 
 Floats = npt.NDArray[np.float64]
@@ -60,6 +62,7 @@ RUNG = 8  # words a size; R_MARKUP of a tuned markup: the log odds at fair
 B_FIXED, B_IMPACT, B_HALF, B_COLLAR, B_SLOPE, B_FLOOR, B_CEILING = 0, 3, 4, 5, 6, 7, 8  # `Charges.bps`, then
 B_CENTRE, B_RUNGS = 9, 10  # the centre, and 3 words a size
 ROUNDS = 12  # of the fixed point price ↔ quantity for sizes in quote currency
+LADDER = "(int64[::1], int64, int64[::1])"  # signature of `ladder_kernel`
 U = np.uint64  # an index that cannot be negative needs no check
 MOST_PRICE = 1 << 49  # fine ticks, of a price that sizes in quote currency are divided by
 
@@ -175,69 +178,70 @@ def ladder_kernel(arena: Array, live: int, work: Array) -> int:
     Walks along the merged view (`pricing.merged`), whose rows are all venues' levels in all-in order; where the view ends
     before the books do, and for sizes in quote currency, the books are merged here.
     """
+    books, words = integers(arena.ctypes.data), integers(work.ctypes.data)
     priced = 0
-    first = HEAD + arena[H_VENUES] * VENUE_WORK
+    first = HEAD + books[H_VENUES] * VENUE_WORK
     for side in range(2):
-        total = displayed(arena, side, live)
+        total = displayed(books, side, live)
         per_lot = 1.0 / max(total, 1)
-        end, end_ticks, peak = worst(arena, side, live)
-        deep = work[L_MONEY] == 1
+        end, end_ticks, peak = worst(books, side, live)
+        deep = words[L_MONEY] == 1
         if not deep:
-            refill(arena, side)
-            _open(arena, live, work, side)
-        view = view_base(arena, side)
-        at = arena[H_ROWS + side] - 1  # row of the view, its real lots still there, and what was taken so far
+            refill(books, side)
+            _open(books, live, words, side)
+        view = view_base(books, side)
+        at = books[H_ROWS + side] - 1  # row of the view, its real lots still there, and what was taken so far
         left, used, exact, rough = -1, 0, 0, 0.0
         bound = 0
-        for rung in range(work[L_RUNGS]):
+        for rung in range(words[L_RUNGS]):
             row = first + rung * RUNG
-            work[row + R_PRICE + side] = 0
-            work[row + R_LOTS + side] = 0
-            lots = work[row + R_SIZE]
-            if work[L_MONEY] == 1:
-                lots = _lots_of(arena, live, work, side, row, bound, total, end, end_ticks, peak)
-                start(arena, work, HEAD, side, live)
+            words[row + R_PRICE + side] = 0
+            words[row + R_LOTS + side] = 0
+            lots = words[row + R_SIZE]
+            if words[L_MONEY] == 1:
+                lots = _lots_of(books, live, words, side, row, bound, total, end, end_ticks, peak)
+                start(books, words, HEAD, side, live)
                 used = 0
             if lots <= 0 or lots > total or lots > MOST_LOTS or float(lots) * peak >= MOST_MONEY:
                 continue
             while used < lots and at >= 0 and not deep:
-                ref = arena[U(view + ROWS + at)]
+                ref = books[U(view + ROWS + at)]
                 w = U(HEAD + (LAST_VENUE - (ref >> TICK_BITS)) * VENUE_WORK)
                 if left < 0:
-                    left = real(arena[U(view + 2 * ROWS + at)], work[w + U(W_USED_RATIO)])
+                    left = real(books[U(view + 2 * ROWS + at)], words[w + U(W_USED_RATIO)])
                 here = min(left, lots - used)
                 used += here
                 left -= here
-                money, factor = here * (ref & TICK_MASK), work[w + U(W_FACTOR)]
+                money, factor = here * (ref & TICK_MASK), words[w + U(W_FACTOR)]
                 exact += money * factor
                 rough += float(money) * float(factor)
                 if left == 0:
                     at -= 1
                     left = -1
-            if not deep and used < lots and arena[H_VIEW + side] != WHOLE:
+            if not deep and used < lots and books[H_VIEW + side] != WHOLE:
                 deep, used = True, 0
-                start(arena, work, HEAD, side, live)
+                start(books, words, HEAD, side, live)
             if deep:
-                used = take(arena, work, HEAD, side, used, lots)
-                swept = average(arena, work, HEAD, side, lots, lots - used, end, end_ticks)
+                used = take(books, words, HEAD, side, used, lots)
+                swept = average(books, words, HEAD, side, lots, lots - used, end, end_ticks)
             elif used < lots:  # beyond what is real: at the worst displayed price
-                factor, rest = work[HEAD + end * VENUE_WORK + W_FACTOR], lots - used
+                factor, rest = words[HEAD + end * VENUE_WORK + W_FACTOR], lots - used
                 most = rough + float(rest) * float(end_ticks) * float(factor)
                 swept = divided(exact + rest * end_ticks * factor, most, lots, side)
             else:
                 swept = divided(exact, rough, lots, side)
             if swept < 0:
                 continue
-            price = _charged(work, side, row, swept, lots, per_lot)
+            price = _charged(words, side, row, swept, lots, per_lot)
             if bound != 0:
                 price = max(price, bound) if side == 1 else min(price, bound)
             bare = price
-            price = _shown(work, side, price, lots)
-            if work[L_MONEY] == 1 and work[L_LIMIT] != 0:
-                price = work[L_LIMIT]
-            if price > 0 and abs(price - work[L_FAIR]) <= work[L_COLLAR] and lots <= work[L_ROOM + side]:
-                work[row + R_PRICE + side] = price
-                work[row + R_LOTS + side] = lots
+            price = _shown(words, side, price, lots)
+            if words[L_MONEY] == 1 and words[L_LIMIT] != 0:
+                price = words[L_LIMIT]
+            if price > 0 and abs(price - words[L_FAIR]) <= words[L_COLLAR] and lots <= words[L_ROOM + side]:
+                words[row + R_PRICE + side] = price
+                words[row + R_LOTS + side] = lots
                 bound = bare
                 priced += 1
     return priced
@@ -284,6 +288,7 @@ class Ladder:
         self.book, self.sizes, self.money = book, tuple(sizes), money
         self._first = HEAD + len(book.venues) * VENUE_WORK
         self.work = np.zeros(self._first + len(sizes) * RUNG, dtype=np.int64)
+        self._kernel = entry(ladder_kernel, LADDER)
         self.work[L_RUNGS], self.work[L_MONEY] = len(sizes), int(money)
         self.work[L_ROOM : L_ROOM + 2] = MOST_LOTS
         self._bps = np.zeros(B_RUNGS + 3 * len(sizes))
@@ -323,7 +328,7 @@ class Ladder:
 
     def price(self, now_ns: int) -> int:
         """Price all sizes from the books as they are; returns how many prices there are."""
-        return int(ladder_kernel(self.book.arena, self.book.live_mask(now_ns), self.work))
+        return int(self._kernel(self.book.arena, self.book.live_mask(now_ns), self.work))
 
     def clear(self) -> None:
         """There is nothing to price from."""

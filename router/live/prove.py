@@ -33,7 +33,7 @@ from router.exact.arena import (
     TOLERANCE,
 )
 from router.exact.arena import TAKEN as BLOCK_TAKEN
-from router.exact.search import solve_at
+from router.exact.search import solve
 from router.live.fast import TOO_LARGE, prepare
 from router.live.layout import (
     BLOCK_OF,
@@ -73,6 +73,7 @@ from router.live.layout import LOT as VENUE_LOT
 from router.live.layout import LOW as VENUE_LOW
 from router.live.merge import shown
 
+PROVE = "(int64, int64, int64, int64, int64)"  # signature of `prove`
 READY, WIDE_NUMBERS = 0, -1  # beyond int64: nothing was solved
 PATIENT = 180_000  # steps of the search, 5 to 6 ns each: below 1.2 ms with all that is around them
 
@@ -235,14 +236,15 @@ def pack(book_at: int, order_at: int, search_at: int, unit: int) -> int:
     return READY
 
 
-def prove(book_at: int, order_at: int, a: Array, unit: int, nodes: int) -> int:
+@njit(cache=True, nogil=True)
+def prove(book_at: int, order_at: int, search_at: int, unit: int, nodes: int) -> int:
     """Search the order for at most `nodes` nodes and `PATIENT` steps; the search's status, or `WIDE_NUMBERS`. `unit` divides all
-    money of the order; COST and BOUND of the arena are relative: × unit + least slope × FILLED. The plan is in the OUT words and
-    Q_TAKEN."""
-    search_at = a.ctypes.data
+    money of the order; COST and BOUND of the arena at `search_at` are relative: × unit + least slope × FILLED. The plan is in the
+    OUT words and Q_TAKEN."""
     if pack(book_at, order_at, search_at, unit) != READY:
         return WIDE_NUMBERS
+    a = integers(search_at)
     a[NODES], a[PATIENCE] = nodes, PATIENT
-    status = int(solve_at(search_at))
+    status = solve(a)
     unpack(book_at, order_at, search_at)
     return status

@@ -92,7 +92,8 @@ class LiveSplitter:
         self.order = layout.new_order(len(book.venues), book.depth)
         self._books = book.arena  # kept alive: kernels are given addresses
         self._book_at, self._order_at = book.arena.ctypes.data, self.order.ctypes.data
-        self._certify = entry(fast.certify, fast.CERTIFY)
+        self._certify, self._prove = entry(fast.certify, fast.CERTIFY), entry(prove.prove, prove.PROVE)
+        self.unit = 1  # divides all money of the last order that was searched
         self.verdict = Verdict.CERTIFIED
         self._words = memoryview(self.order).cast("B")  # the same memory, which structs fill faster than indices do
         self._venues = [_Venue(name, index) for index, name in enumerate(book.venues)]
@@ -172,14 +173,15 @@ class LiveSplitter:
         unit = gcd(*(int(order[venue.first + int(layout.CHOICE)]) for venue in used), *(v.charge for v in used))
         for _, _, slope, _, charge in quotes:
             unit = gcd(unit, slope, charge)
+        self.unit = max(unit, 1)
         order[layout.W_TOTAL] = total
         for tolerance in (int(gap_bps * 10**8), 0):  # fixed costs of a sell lower its value: the first may be too wide
             order[layout.W_TOLERANCE] = tolerance
-            status = prove.prove(self._book_at, self._order_at, found, max(unit, 1), node_limit)
+            status = self._prove(self._book_at, self._order_at, found.ctypes.data, self.unit, node_limit)
             if status == prove.WIDE_NUMBERS:
                 self.verdict = Verdict.OFF_GRID
                 return None
-            gap = (int(found[arena.COST]) - int(found[arena.BOUND])) * unit
+            gap = (int(found[arena.COST]) - int(found[arena.BOUND])) * self.unit
             result = self._result(side, quantity, quotes, gap, status == arena.PROVEN, int(found[arena.DONE]))
             if status != arena.WITHIN or result.gap_bps <= gap_bps:
                 break

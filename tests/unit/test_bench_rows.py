@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from click.testing import CliRunner
 
 from benchmarks import peers
 from benchmarks.cli import SUITES, bench
 from benchmarks.orders import order
-from benchmarks.report import table
-from benchmarks.row import at, rows, side_by_side
+from benchmarks.report import markdown, table
+from benchmarks.row import Row, at, rows, side_by_side
+from benchmarks.targets import GCC, judged
 from router.exact.arena import ACTIVE, AMOUNT, ITEM, ITEMS
 from router.exact.problem import Problem
 from router.exact.relax import select
@@ -29,7 +31,31 @@ def test_candidates_take_turns() -> None:
         [lambda: turns.append("a"), lambda: turns.append("b")], {"p": [lambda: turns.append("p")]}, 2
     )
     assert len(mine) == 4 and len(theirs["p"]) == 1
-    assert turns[2:] == ["a", "p", "b", "a", "b"]
+    assert turns[2:] == ["a", "b", "p", "a", "b"]
+
+
+def test_what_comes_before_a_case_is_not_timed() -> None:
+    turns: list[str] = []
+    ours = [lambda: turns.append("a"), lambda: turns.append("b")]
+    mine, _ = side_by_side(ours, {}, 1, [lambda: turns.append("0"), lambda: turns.append("1")])
+    assert len(mine) == 2 and turns == ["0", "a", "0", "a", "1", "b"]
+
+
+def test_a_row_is_judged_by_its_promise() -> None:
+    slow = Row(name="split.kernel 5x50+6", question="", p50_ns=1_400, p99_ns=11_000, n=1)
+    assert [(row.target, row.met) for row in judged([slow])] == [("p50 ≤ 1.5 µs, p99 ≤ 10 µs", False)]
+    kept = msgspec.structs.replace(slow, p99_ns=10_000)
+    assert judged([kept])[0].met
+    beside = Row(name="split.fast 5x50", question="", p50_ns=100, p99_ns=1, n=1, peer=GCC, peer_p50_ns=66, ratio=0.66)
+    assert judged([beside])[0].met is False
+    assert judged([msgspec.structs.replace(beside, ratio=0.67)])[0].met
+    plain = Row(name="fair 5x50", question="", p50_ns=1, p99_ns=1, n=1)
+    assert judged([plain]) == [plain]
+    assert "NOT met" in "".join(table(judged([slow]))) and "NOT met" not in "".join(table(judged([kept])))
+    worst = Row(name="split.adversarial 5x50", question="", p50_ns=1, p99_ns=1, n=1, worst_ns=1_300_000)
+    assert judged([worst])[0].met is False
+    page = "\n".join(markdown({"cpu": "x"}, judged([slow, worst])))
+    assert page.count("NOT met") == 2 and "worst 1.3 ms" in page
 
 
 def test_the_peers_of_the_splitter_find_the_same_cost() -> None:
