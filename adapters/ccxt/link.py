@@ -67,6 +67,7 @@ class StreamState:
         self.reason = ""
         self.resyncs = 0
         self.client: Any = None  # the ccxt client its messages come through
+        self.subscribed = False  # the venue has answered, if only with what we drop (Kraken's snapshot of old trades)
         self.last_s = monotonic()
         self.began_s = monotonic()
         self.contradicted_s: float | None = None
@@ -204,14 +205,14 @@ class MarketLink:
         attempt = 0
         while True:
             state.wake.clear()
-            state.hard = False
+            state.hard = state.subscribed = False
             state.began_s = state.last_s = monotonic()
             watch = asyncio.ensure_future(self._subscribe(state))
             wake = asyncio.create_task(state.wake.wait())
             try:
                 await asyncio.wait((watch, wake), return_when=asyncio.FIRST_COMPLETED)
                 if watch.done() and not watch.cancelled() and watch.exception() is None:
-                    attempt = 0
+                    attempt, state.subscribed = 0, True
                     await wake
                 elif watch.done():
                     error = asyncio.CancelledError() if watch.cancelled() else watch.exception()
@@ -362,7 +363,8 @@ class MarketLink:
 
     def _on_down(self, client: Any, reason: str) -> None:
         """A socket is gone, and every stream on it."""
-        lost = [state for state in self._states.values() if state.client is client and not self._stopping]
+        states = () if self._stopping else self._states.values()
+        lost = [state for state in states if state.client is client or (state.client is None and state.subscribed)]
         if lost:
             self.counters.reconnects += 1
         for state in lost:

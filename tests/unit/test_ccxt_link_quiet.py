@@ -1,0 +1,53 @@
+"""A stream whose subscription the venue answered without data: it is lost with the socket like any other."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from adapters.ccxt import link as under_test
+from adapters.ccxt.config import ExchangeConfig
+from adapters.ccxt.events import Stream
+from adapters.ccxt.link import MarketLink
+from tests.unit.test_ccxt_link_stuck import MARKET, SYMBOL, Dialect
+
+
+class Answering(Dialect):
+    """Subscriptions are answered at once with something that is no event (Kraken's old trades)."""
+
+    def __init__(self) -> None:
+        self.subscribed: list[Stream] = []
+
+    async def subscribe(self, exchange: Any, symbol: str, stream: Stream, depth: int) -> None:
+        self.subscribed.append(stream)
+
+
+class Sink:
+    def on_markets(self, markets: list[Any]) -> None: ...
+
+    def on_book(self, event: Any) -> None: ...
+
+    def on_trade(self, event: Any) -> None: ...
+
+    def on_quote(self, event: Any) -> None: ...
+
+
+def test_trades_that_were_silent_before_a_disconnect_are_subscribed_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(under_test.DIALECTS, "kraken", Answering)
+
+    async def main() -> None:
+        link = MarketLink(ExchangeConfig(venue="KRAKEN", exchange="kraken", symbols=(SYMBOL,)), Sink())
+        link.prepare({SYMBOL: MARKET})
+        state = link._states[SYMBOL, Stream.TRADES]
+        driver = asyncio.create_task(link._drive(state))
+        while not state.subscribed:
+            await asyncio.sleep(0)
+        link._on_down(object(), "closed by the venue, code 1006")
+        while len(link._dialect.subscribed) < 2:
+            await asyncio.sleep(0.01)
+        assert link._dialect.subscribed == [Stream.TRADES, Stream.TRADES]
+        driver.cancel()
+
+    asyncio.run(asyncio.wait_for(main(), 10))
