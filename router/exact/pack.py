@@ -66,8 +66,11 @@ class Solution:
 
     def within(self, problem: Problem, gap_ppb: int) -> bool:
         """Whether the bound is within `gap_ppb` of the money that the plan costs."""
-        money = abs(self.cost - problem.expected(self.taken))
-        return (self.cost - self.bound) * 10**9 <= money * gap_ppb
+        return (self.cost - self.bound) * 10**9 <= self.money(problem) * gap_ppb
+
+    def money(self, problem: Problem) -> int:
+        """What the plan costs or brings, without what is only expected."""
+        return abs(self.cost - problem.expected(self.taken))
 
 
 class Packed:
@@ -161,9 +164,13 @@ def search(problem: Problem, node_limit: int, gap_ppb: int) -> Solution:
     packed = Packed(problem, node_limit)
     if not packed.wide or packed.excess > LONGEST:
         return packed.solve(gap_ppb)
-    rough = Packed(problem, node_limit, 1 << packed.excess).solve(gap_ppb)
-    if rough.reach == rough.filled and rough.within(problem, gap_ppb):
-        return rough
+    coarse = Packed(problem, node_limit, 1 << packed.excess)
+    rough = coarse.solve(gap_ppb)
+    lost = (rough.filled + coarse.blocks) * coarse.unit  # by rounding, at the most
+    if lost * 10**9 <= rough.money(problem) * gap_ppb or (
+        rough.reach == rough.filled and rough.within(problem, gap_ppb)
+    ):
+        return rough  # the same lines interpreted would not find more in as many nodes
     found = packed.solve(gap_ppb)
     if found.filled == rough.filled:
         if rough.cost < found.cost:
