@@ -28,7 +28,7 @@ from desk.hedging.internaliser import Internaliser
 from desk.ids import IdSource
 from desk.ledger import Ledger
 from desk.ledger.records import LedgerCounts
-from desk.market import Market, MarketActor
+from desk.market import BookChanged, Market, MarketActor
 from desk.orders.actor import OrderDesk
 from desk.references import BookReferences
 from desk.repricing import Repricer
@@ -158,7 +158,9 @@ def build_desk(
         crossing=internaliser if config.orders.internalise else None,
         slippage=_slippage(config, market, alerts),
         experience=Experience(
-            tca.scorecards, lambda symbol: market.volatility[symbol].sigma, config.router.slippage_latency_ms * 1_000_000
+            tca.scorecards,
+            lambda symbol: market.volatility[symbol].sigma,
+            config.router.slippage_latency_ms * 1_000_000,
         ),
     )
     alerts.listeners.append(events.alert)
@@ -237,7 +239,7 @@ class Bookkeeper(Safe, Actor):
         self._bus.subscribe(topics.CHILD, self._board.on_child)
         self._bus.subscribe(topics.FILL, self._board.on_fill)
         self._bus.subscribe(topics.FAULT, self.on_fault)
-        self._market.on_book.append(self.on_book)
+        self._market.on_lost.append(self.on_lost)
 
     def on_stop(self) -> None:
         """Leave the bus."""
@@ -253,10 +255,9 @@ class Bookkeeper(Safe, Actor):
         """A handler raised: a bug, contained."""
         self._alerts.raise_("critical", f"{fault.component}.{fault.handler}: {fault.error}", "fault")
 
-    def on_book(self, change: Any) -> None:
+    def on_lost(self, change: BookChanged) -> None:
         """A venue book was lost: say so, and why."""
-        if change.reason:
-            self._alerts.raise_("warning", f"{change.venue} {change.symbol} out of pricing: {change.reason}", "book")
+        self._alerts.raise_("warning", f"{change.venue} {change.symbol} out of pricing: {change.reason}", "book")
 
 
 def _market(config: DeskConfig) -> Market:

@@ -20,19 +20,24 @@ from nautilus_trader.model.objects import FIXED_PRECISION
 from adapters.nautilus import topics
 from adapters.nautilus.book import BookDeltas, BookKind, levels_of
 from adapters.nautilus.bus import Bus
+from adapters.nautilus.feed import Feed
 from adapters.nautilus.lp import LpLadder
 from adapters.nautilus.safe import LoopSafe, Safe
 from desk.latency import Histogram
+from desk.tca.tape import TradedVolume
+from pricing.arrivals import TAKE_TOP, take_top
 from pricing.concentration import Concentration
 from pricing.consolidated import ConsolidatedBook
 from pricing.cross import CrossBook
 from pricing.day_profile import DayProfile
+from pricing.entry import entry
 from pricing.rates import Rates
 from pricing.signals import Signals
 from pricing.volatility import Volatility
 
 SAMPLE_NS = 100_000_000  # of the fair value, for the volatility: its slow scale is 25 of them
 MAX_RATE_AGE_NS = 5_000_000_000
+NO_AGGRESSOR, BUYER = int(AggressorSide.NO_AGGRESSOR), int(AggressorSide.BUYER)  # the engine's ticks say it as a number
 
 
 class BookChanged(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,8 +54,9 @@ class Market:
     """Books, last quotes and LP ladders by instrument, and who wants to hear of changes.
 
     `books[symbol]`: the consolidated book. `volatility[symbol]`: σ per √s of its fair value. `concentration[symbol]`: walls and flicker
-    in its venues' depth. `signals[(symbol, venue)]`: order flow. `last_quote[(symbol, venue)]`,
-    `ladders[(symbol, lp)]`: the latest of each. Listeners are called synchronously after the change; they must be quick.
+    in its venues' depth. `signals[(symbol, venue)]`: order flow. `traded`: public volume. `last_quote[(symbol, venue)]`,
+    `ladders[(symbol, lp)]`: the latest of each. Listeners are called synchronously after the change; they must be quick; `on_lost` only
+    when a book was cleared.
     """
 
     def __init__(
@@ -70,10 +76,12 @@ class Market:
         self.volatility: dict[str, Volatility] = {symbol: Volatility(profile=DayProfile()) for symbol in self.books}
         self.concentration = {symbol: Concentration(book.arena, book.venues) for symbol, book in self.books.items()}
         self.signals = {(symbol, venue): Signals() for symbol, book in self.books.items() for venue in book.venues}
+        self.traded = TradedVolume()
         self._next_sample_ns = dict.fromkeys(self.books, 0)
         self.last_quote: dict[tuple[str, str], QuoteTick] = {}
         self.ladders: dict[tuple[str, str], LpLadder] = {}
         self.on_book: list[Callable[[BookChanged], None]] = []
+        self.on_lost: list[Callable[[BookChanged], None]] = []
         self.on_trade: list[Callable[[TradeTick], None]] = []
         self.on_quote: list[Callable[[QuoteTick], None]] = []
         self.on_ladder: list[Callable[[LpLadder], None]] = []
@@ -90,9 +98,7 @@ class Market:
             return
         self._next_sample_ns[symbol] = now_ns + SAMPLE_NS
         for sampled in (symbol, *self.crosses.get(symbol, ())):
-            fair = self.fair(sampled, now_ns)
-            if fair is not None:
-                self.volatility[sampled].update(now_ns, float(fair))
+            self.volatility[sampled].update(now_ns, self.books[sampled].mid(now_ns))
 
     def venues(self, symbol: str) -> list[str]:
         """Venues that list the symbol; what is only priced through others has none."""
@@ -123,24 +129,48 @@ class Market:
 
 
 class _Source:
-    """One venue's stream of one instrument: its book, and the units its numbers come in once the instrument is known."""
+    """One venue's stream of one instrument: hears its messages and gives them to its book, its signals and whoever listens.
 
-    __slots__ = ("book", "known", "pair", "price_precision", "price_unit", "signals", "size_precision", "size_unit")
+    `reprice` is called after each book message, with the time from its arrival to the call's return into `tick_to_price`.
+    Numbers come in the venue's units, which are known once the instrument is.
+    """
 
-    def __init__(self, symbol: str, venue: str, market: Market) -> None:
-        self.pair = (symbol, venue)
-        self.book = market.books[symbol]
-        self.signals = market.signals[self.pair]
-        self.known = False
-        self.price_precision = self.size_precision = 0
-        self.price_unit = self.size_unit = 1
+    __slots__ = (
+        "_actor",
+        "_arena",
+        "_index",
+        "_known",
+        "_pair",
+        "_price_precision",
+        "_price_unit",
+        "_signals",
+        "_size_precision",
+        "_size_unit",
+        "_take_top",
+        "_traded",
+        "book",
+        "market",
+    )
 
-    def learn(self, instrument: Instrument) -> None:
+    def __init__(self, symbol: str, venue: str, actor: MarketActor) -> None:
+        self._actor, self.market = actor, actor.market
+        self._pair = (symbol, venue)
+        self.book = self.market.books[symbol]
+        self._arena, self._index = self.book.arena, self.book.index(venue)
+        self._signals = self.market.signals[self._pair]
+        self._traded = self.market.traded.of(symbol)
+        self._take_top = entry(take_top, TAKE_TOP)
+        self._known = False
+        self._price_precision = self._size_precision = 0
+        self._price_unit = self._size_unit = 1
+
+    def _learn(self, instrument_id: InstrumentId) -> None:
         """The venue's own increments and limits replace what the configuration assumed."""
-        self.price_precision, self.size_precision = instrument.price_precision, instrument.size_precision
-        self.price_unit = 10 ** (FIXED_PRECISION - self.price_precision)
-        self.size_unit = 10 ** (FIXED_PRECISION - self.size_precision)
-        terms = self.book.terms(self.pair[1])
+        instrument: Instrument = self._actor.cache.instrument(instrument_id)
+        self._price_precision, self._size_precision = instrument.price_precision, instrument.size_precision
+        self._price_unit = 10 ** (FIXED_PRECISION - self._price_precision)
+        self._size_unit = 10 ** (FIXED_PRECISION - self._size_precision)
+        terms = self.book.terms(self._pair[1])
         maker = terms.maker_fee_bps
         if maker is None:  # a list price: whoever takes for less does not rest for more
             maker = min(terms.taker_fee_bps, instrument.maker_fee * 10_000)
@@ -151,12 +181,76 @@ class _Source:
                 lot=instrument.size_increment.as_decimal(),
                 min_quantity=instrument.min_quantity.as_decimal() if instrument.min_quantity else Decimal(0),
                 min_notional=instrument.min_notional.as_decimal() if instrument.min_notional else Decimal(0),
-                price_decimals=self.price_precision,
-                size_decimals=self.size_precision,
+                price_decimals=self._price_precision,
+                size_decimals=self._size_precision,
                 maker_fee_bps=maker,
             )
         )
-        self.known = True
+        self._known = True
+
+    def on_order_book_deltas(self, deltas: OrderBookDeltas) -> None:
+        """Apply one book message in place; a CLEAR takes the venue out of pricing at once."""
+        if not self._known:
+            self._learn(deltas.instrument_id)
+        symbol, venue = self._pair
+        market = self.market
+        if isinstance(deltas, BookDeltas):
+            levels, kind, reason = deltas.levels, deltas.kind, deltas.reason
+        else:
+            levels, kind = levels_of(deltas, self._price_precision, self._size_precision)
+            reason = "cleared by the venue client"
+        ts_init = deltas.ts_init
+        if kind is BookKind.CLEAR:
+            self.book.clear(venue, reason, ts_init)
+            market.concentration[symbol].forget(venue)
+        else:
+            self.book.apply(venue, levels, kind is BookKind.SNAPSHOT, ts_init)
+            reason = ""
+            market.concentration[symbol].scan(venue, ts_init)
+            market.sample(symbol, ts_init)
+        actor = self._actor
+        if actor.reprice is not None:
+            actor.reprice(symbol, ts_init)
+            actor.tick_to_price.record(actor.clock.timestamp_ns() - ts_init)
+        if market.on_book or reason:
+            change = BookChanged(
+                symbol=symbol, venue=venue, reason=reason, ts_event_ns=deltas.ts_event, ts_init_ns=ts_init
+            )
+            for listener in (*market.on_book, *market.on_lost) if reason else market.on_book:
+                listener(change)
+
+    def on_quote_tick(self, tick: QuoteTick) -> None:
+        """A top of book: trims levels the depth stream has not removed yet."""
+        if not self._known:
+            self._learn(tick.instrument_id)
+        market = self.market
+        market.last_quote[self._pair] = tick
+        price_unit, size_unit = self._price_unit, self._size_unit
+        self._take_top(
+            self._arena,
+            self._index,
+            tick.bid_price.raw // price_unit,
+            tick.bid_size.raw // size_unit,
+            tick.ask_price.raw // price_unit,
+            tick.ask_size.raw // size_unit,
+            tick.ts_init,
+            self._signals.state,
+        )
+        for listener in market.on_quote:
+            listener(tick)
+
+    def on_trade_tick(self, tick: TradeTick) -> None:
+        """A public trade: for the volume, the signals and the feeds."""
+        if not self._known:
+            self._learn(tick.instrument_id)
+        size = tick.size.raw
+        self._traded.add(tick.price.raw, size)
+        aggressor = tick.aggressor_side
+        if aggressor != NO_AGGRESSOR:
+            side = 1 if aggressor == BUYER else -1
+            self._signals.trade(tick.ts_init, side, size // self._size_unit)
+        for listener in self.market.on_trade:
+            listener(tick)
 
 
 class MarketActor(Safe, LoopSafe, Actor):
@@ -171,82 +265,32 @@ class MarketActor(Safe, LoopSafe, Actor):
         super().__init__()
         self.market = market
         self.tick_to_price = Histogram()
-        self._reprice = reprice
+        self.reprice = reprice
         self._sources = {
-            InstrumentId.from_str(f"{symbol}.{venue}"): _Source(symbol, venue, market) for symbol, venue in sources
+            InstrumentId.from_str(f"{symbol}.{venue}"): _Source(symbol, venue, self) for symbol, venue in sources
         }
 
     def on_start(self) -> None:
         """Subscribe to every venue book, trade and quote stream, and to the LP ladders."""
         self.bind_loop()
-        for instrument_id in self._sources:
-            self.subscribe_order_book_deltas(instrument_id, managed=False)
-            self.subscribe_trade_ticks(instrument_id)
-            self.subscribe_quote_ticks(instrument_id)
+        self._feed = Feed(self)
+        for instrument_id, source in self._sources.items():
+            self._feed.open(
+                instrument_id,
+                book=source.on_order_book_deltas,
+                quote=source.on_quote_tick,
+                trade=source.on_trade_tick,
+            )
         self._bus = Bus(self)
         self._bus.subscribe(topics.LP_LADDER, self.on_lp_ladder)
 
     def on_stop(self) -> None:
         """Leave the bus."""
+        self._feed.close()
         self._bus.close()
-
-    def on_order_book_deltas(self, deltas: OrderBookDeltas) -> None:
-        """Apply one book message in place; a CLEAR takes the venue out of pricing at once."""
-        source = self._source(deltas.instrument_id)
-        symbol, venue = source.pair
-        if isinstance(deltas, BookDeltas):
-            levels, kind, reason = deltas.levels, deltas.kind, deltas.reason
-        else:
-            levels, kind = levels_of(deltas, source.price_precision, source.size_precision)
-            reason = "cleared by the venue client"
-        ts_init = deltas.ts_init
-        if kind is BookKind.CLEAR:
-            source.book.clear(venue, reason, ts_init)
-            self.market.concentration[symbol].forget(venue)
-        else:
-            source.book.apply(venue, levels, kind is BookKind.SNAPSHOT, ts_init)
-            reason = ""
-            self.market.concentration[symbol].scan(venue, ts_init)
-            self.market.sample(symbol, ts_init)
-        if self._reprice is not None:
-            self._reprice(symbol, ts_init)
-            self.tick_to_price.record(self.clock.timestamp_ns() - ts_init)
-        if self.market.on_book:
-            change = BookChanged(
-                symbol=symbol, venue=venue, reason=reason, ts_event_ns=deltas.ts_event, ts_init_ns=ts_init
-            )
-            for listener in self.market.on_book:
-                listener(change)
-
-    def on_quote_tick(self, tick: QuoteTick) -> None:
-        """A top of book: trims levels the depth stream has not removed yet."""
-        source = self._source(tick.instrument_id)
-        self.market.last_quote[source.pair] = tick
-        price_unit, size_unit = source.price_unit, source.size_unit
-        bid, bid_size = tick.bid_price.raw // price_unit, tick.bid_size.raw // size_unit
-        ask, ask_size = tick.ask_price.raw // price_unit, tick.ask_size.raw // size_unit
-        source.book.mark_top(source.pair[1], bid, bid_size, ask, ask_size, tick.ts_init)
-        source.signals.quote(tick.ts_init, bid, bid_size, ask, ask_size)
-        for listener in self.market.on_quote:
-            listener(tick)
-
-    def on_trade_tick(self, tick: TradeTick) -> None:
-        """A public trade: for the signals and the feeds."""
-        source = self._source(tick.instrument_id)
-        if tick.aggressor_side != AggressorSide.NO_AGGRESSOR:
-            side = 1 if tick.aggressor_side == AggressorSide.BUYER else -1
-            source.signals.trade(tick.ts_init, side, tick.size.raw // source.size_unit)
-        for listener in self.market.on_trade:
-            listener(tick)
 
     def on_lp_ladder(self, ladder: LpLadder) -> None:
         """A streamed LP ladder; empty rungs take the LP out of pricing."""
         self.market.ladders[(ladder.symbol, ladder.lp)] = ladder
         for listener in self.market.on_ladder:
             listener(ladder)
-
-    def _source(self, instrument_id: InstrumentId) -> _Source:
-        source = self._sources[instrument_id]
-        if not source.known:
-            source.learn(self.cache.instrument(instrument_id))
-        return source

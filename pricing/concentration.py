@@ -30,6 +30,7 @@ import numpy.typing as npt
 from numba import njit
 
 from pricing.arena import H_DEPTH, HEADER, V_COUNT, VENUE_WORDS, Array, side_base
+from pricing.entry import entry
 
 Floats = npt.NDArray[np.float64]
 
@@ -232,6 +233,7 @@ class Concentration:
         self._every_ns = every_ns
         self.state = np.zeros(2 * len(venues) * ROW, dtype=np.float64)
         self._words = memoryview(self.state)
+        self._scan = entry(scan, "(int64[::1], int64, float64, float64[::1])")
         self._next_ns = [0] * len(venues)
         self._first_ns = 0
 
@@ -242,7 +244,7 @@ class Concentration:
             return
         self._next_ns[index] = now_ns + self._every_ns
         self._first_ns = self._first_ns or now_ns
-        scan(self._arena, index, (now_ns - self._first_ns) * 1e-9, self.state)
+        self._scan(self._arena, index, (now_ns - self._first_ns) * 1e-9, self.state)
 
     def forget(self, venue: str) -> None:
         """The book was cleared: what is gone was not cancelled."""

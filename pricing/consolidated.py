@@ -18,6 +18,8 @@ from pricing import book as kernels
 from pricing import fair as values
 from pricing import merged
 from pricing.arena import ROWS, view_base
+from pricing.arrivals import IGNORED, STALE, TAKE_LEVELS, take_levels
+from pricing.entry import entry
 from pricing.fair import FairValue, VenueFair, Verdict
 from pricing.scale import EXACT, Scale
 from pricing.signals import depth_imbalance
@@ -58,6 +60,14 @@ class BookStatus(StrEnum):
     CROSSED = "crossed"  # best bid ≥ best ask inside one venue
 
 
+_STATUSES = {  # of what `take_levels` returns; a book with an empty side is EMPTY whatever else it is
+    0: BookStatus.LIVE,
+    STALE: BookStatus.STALE,
+    kernels.CROSSED: BookStatus.CROSSED,
+    kernels.CROSSED | STALE: BookStatus.CROSSED,
+}
+
+
 class LadderRow(msgspec.Struct, frozen=True):
     """One level of the merged view. `all_in` includes the taker fee; `cumulative` is base from the best row on."""
 
@@ -69,13 +79,14 @@ class LadderRow(msgspec.Struct, frozen=True):
 
 
 class _Venue:
-    """What the arena does not hold of a venue. `head`: its first word there."""
+    """What the arena does not hold of a venue. `head`: its first word there; `sides`: where its bids and asks begin."""
 
-    __slots__ = ("fee", "gapped", "head", "index", "reason", "resyncs", "terms", "updates")
+    __slots__ = ("fee", "gapped", "head", "index", "reason", "resyncs", "sides", "terms", "updates")
 
-    def __init__(self, index: int, terms: VenueTerms) -> None:
+    def __init__(self, index: int, terms: VenueTerms, arena: kernels.Array) -> None:
         self.index = index
         self.head = kernels.HEADER + index * kernels.VENUE_WORDS
+        self.sides = tuple(int(kernels.side_base(arena, index, side)) for side in (0, 1))
         self.terms = terms
         self.fee = 0
         self.gapped = False  # cleared after it had been whole, or by a fault
@@ -96,19 +107,26 @@ class ConsolidatedBook:
         self.depth = depth
         self.arena = kernels.new_arena(len(venues), depth)
         self._words = memoryview(self.arena)  # the same memory; single words are read and written faster this way
-        self._tops = np.zeros((len(venues), 4), dtype=np.int64)
         self._fair = values.new_out(len(venues))
+        self._take_levels = entry(take_levels, TAKE_LEVELS)
+        self._live_mask = entry(kernels.live_mask, "(int64[::1], int64)")
+        self._fair_kernel = entry(values.fair_kernel, "(int64[::1], int64, float64[::1])")
+        self._fair_unit = 10 ** (scale.price_decimals + 2)
         self._venues: dict[str, _Venue] = {}
         for index, terms in enumerate(venues):
             if terms.venue in self._venues:
                 raise ValueError(f"{symbol}: venue {terms.venue} twice")
-            self._venues[terms.venue] = _Venue(index, terms)
+            self._venues[terms.venue] = _Venue(index, terms, self.arena)
             self.set_terms(terms)
 
     @property
     def venues(self) -> list[str]:
         """Every venue, in the order given."""
         return list(self._venues)
+
+    def index(self, venue: str) -> int:
+        """The number of a venue in the arena."""
+        return self._venues[venue].index
 
     def terms(self, venue: str) -> VenueTerms:
         """The terms in force."""
@@ -147,21 +165,21 @@ class ConsolidatedBook:
 
         A malformed level clears the book until the next snapshot.
         """
-        state, words = self._venues[venue], self._words
-        if not snapshot and words[state.head + kernels.V_AWAIT]:
-            return self._status(state, ts_ns)
+        state = self._venues[venue]
         flags = levels.flags
         if levels.dtype != np.int64 or not (flags.c_contiguous and flags.writeable):
             levels = np.array(levels, dtype=np.int64, order="C")
-        if kernels.apply_levels(self.arena, state.index, levels, int(snapshot)) == kernels.MALFORMED:
+        found = self._take_levels(self.arena, state.index, levels, int(snapshot), ts_ns)
+        if found == IGNORED:
+            return self._status(state, ts_ns)
+        if found == kernels.MALFORMED:
             self.clear(venue, "malformed level", ts_ns)
             return BookStatus.GAPPED
         state.updates += 1
         if snapshot:
             state.resyncs += 1
             state.gapped, state.reason = False, ""
-        self._heard(state, ts_ns)
-        return self._status(state, ts_ns)
+        return _STATUSES.get(found, BookStatus.EMPTY)
 
     def clear(self, venue: str, reason: str, ts_ns: int) -> None:
         """The book cannot be trusted (gap, checksum, disconnect): out until the next snapshot."""
@@ -217,7 +235,7 @@ class ConsolidatedBook:
 
     def live_mask(self, now_ns: int) -> int:
         """The same as a bit per venue, for kernels."""
-        return int(kernels.live_mask(self.arena, now_ns))
+        return int(self._live_mask(self.arena, now_ns))
 
     def fees(self) -> list[int]:
         """Taker fee of each venue, in 1e-8 of the notional (`FEE_ONE`)."""
@@ -239,16 +257,17 @@ class ConsolidatedBook:
 
     def best(self, venue: str) -> tuple[Decimal, Decimal] | None:
         """Best bid and ask of a venue, whatever its status; None when a side is empty."""
-        kernels.tops(self.arena, self._tops)
-        bid, _, ask, _ = self._tops[self._venues[venue].index].tolist()
-        return (self.scale.price(bid), self.scale.price(ask)) if bid and ask else None
+        state, words = self._venues[venue], self._words
+        bids, asks = words[state.head + kernels.V_COUNT], words[state.head + kernels.V_COUNT + 1]
+        if not bids or not asks:
+            return None
+        bid, ask = words[state.sides[0] + bids - 1], -words[state.sides[1] + asks - 1]
+        return self.scale.price(bid), self.scale.price(ask)
 
     def side_levels(self, venue: str, side: int, depth: int | None = None) -> list[tuple[int, int]]:
         """(ticks, lots) of one side (0 bids, 1 asks), best first, whatever the status."""
-        index = self._venues[venue].index
-        head = kernels.HEADER + index * kernels.VENUE_WORDS
-        n = int(self.arena[head + kernels.V_COUNT + side])
-        base = int(kernels.side_base(self.arena, index, side))
+        state = self._venues[venue]
+        n, base = self._words[state.head + kernels.V_COUNT + side], state.sides[side]
         first = base + max(0, n - depth) if depth is not None else base
         keys = np.abs(self.arena[first : base + n])[::-1].tolist()
         sizes = self.arena[first + self.depth : base + self.depth + n][::-1].tolist()
@@ -317,12 +336,17 @@ class ConsolidatedBook:
 
     def fair(self, now_ns: int) -> Decimal | None:
         """Fair value of the live venues (`pricing.fair`), None when there is none. Two decimals finer than the scale."""
-        return self._price(values.fair_kernel(self.arena, now_ns, self._fair))
+        return self._price(self._fair_kernel(self.arena, now_ns, self._fair))
+
+    def mid(self, now_ns: int) -> float:
+        """`fair` as the nearest float, for statistics; 0.0 when there is none."""
+        ticks = self._fair_kernel(self.arena, now_ns, self._fair)
+        return round(ticks * 100) / self._fair_unit if ticks > 0.0 else 0.0
 
     def explain_fair(self, now_ns: int) -> FairValue:
         """The same with each venue's microprice, its share of the weight, and why it was left out."""
         value = self.fair(now_ns)
-        values.fair_kernel(self.arena, now_ns, self._fair)
+        self._fair_kernel(self.arena, now_ns, self._fair)
         rows = self._fair[values.O_VENUES :].reshape(-1, values.COLUMNS).tolist()
         verdicts = [Verdict(int(row[values.C_VERDICT])) for row in rows]
         weights = [row[values.C_WEIGHT] if v is Verdict.USED else 0.0 for row, v in zip(rows, verdicts, strict=True)]

@@ -149,6 +149,11 @@ class CrossBook(ConsolidatedBook):
             return direct
         return None if abs(direct - cross) > Decimal(DISAGREEMENT_BPS) * _BPS * cross else cross
 
+    def mid(self, now_ns: int) -> float:
+        """`fair` as the nearest float, for statistics; 0.0 when there is none."""
+        fair = self.fair(now_ns)
+        return 0.0 if fair is None else float(fair)
+
     def explain_fair(self, now_ns: int) -> FairValue:
         """The fair value, and what it is made of: the legs, or the instrument's own live venues alike."""
         live = set(self.live(now_ns)) & ({self.route} if self.cross_fair(now_ns) is not None else set(self.direct))

@@ -107,6 +107,7 @@ class Rates:
         self._max_age_ns = max_age_ns
         self._max_legs = max_legs
         self._pegs = dict(pegs or {})
+        self._forked = _forked(self._books)
         for symbol in self._pegs:
             if symbol not in self._books:
                 raise ValueError(f"pegs: there is no book of {symbol}")
@@ -155,7 +156,7 @@ class Rates:
 
     def marks(self, quote: str, now_ns: int) -> dict[str, Decimal]:
         """What one unit of each currency is worth in `quote`, where that is known. Marks ignore pegs: a loss is a loss."""
-        edges = self._edges(RateSide.FAIR, now_ns)
+        edges = self._edges(RateSide.FAIR, now_ns, weighed=self._forked)
         found = {quote: _ONE}
         for currency in self.currencies:
             ways = [
@@ -169,20 +170,29 @@ class Rates:
                 found[currency] = value
         return found
 
-    def _edges(self, side: RateSide, now_ns: int) -> dict[str, list[_Edge]]:
+    def _edges(self, side: RateSide, now_ns: int, *, weighed: bool = True) -> dict[str, list[_Edge]]:
+        """What each currency becomes by one book. Fair values not `weighed` cost nothing: where there is one way at most,
+        nobody asks what it costs."""
         edges: dict[str, list[_Edge]] = {}
         for symbol, book in self._books.items():
             base, quote = symbol.split("/")
-            tops = [top for top in _tops(book, now_ns) if top.age_ns <= self._max_age_ns]
-            if not tops:
+            ages = {
+                venue: age for venue in book.live(now_ns) if (age := book.age_ns(venue, now_ns)) <= self._max_age_ns
+            }
+            if not ages:
                 continue
-            sold, bought = max(tops, key=lambda top: top.net_bid), min(tops, key=lambda top: top.all_in_ask)
-            loss = (bought.all_in_ask - sold.net_bid) / (bought.all_in_ask + sold.net_bid) / _BPS
+            loss = Decimal(0)
+            if weighed:
+                tops = _tops(book, ages)
+                if not tops:
+                    continue
+                sold, bought = max(tops, key=lambda top: top.net_bid), min(tops, key=lambda top: top.all_in_ask)
+                loss = (bought.all_in_ask - sold.net_bid) / (bought.all_in_ask + sold.net_bid) / _BPS
             if side is RateSide.FAIR:
                 fair = book.fair(now_ns)
                 if fair is None or fair <= 0:
                     continue
-                age = min(top.age_ns for top in tops)
+                age = min(ages.values())
                 there = RateLeg(symbol=symbol, venue="", side="fair", value=fair, age_ns=age)
                 back = RateLeg(symbol=symbol, venue="", side="fair", value=_ONE / fair, age_ns=age)
             else:
@@ -202,7 +212,7 @@ class Rates:
         stale = [
             symbol
             for symbol, book in self._books.items()
-            if (tops := _tops(book, now_ns)) and all(top.age_ns > self._max_age_ns for top in tops)
+            if (live := book.live(now_ns)) and all(book.age_ns(venue, now_ns) > self._max_age_ns for venue in live)
         ]
         if stale:
             return NoRate(
@@ -218,15 +228,32 @@ class _Top(msgspec.Struct, frozen=True):
     age_ns: int
 
 
-def _tops(book: ConsolidatedBook, now_ns: int) -> list[_Top]:
-    """Best bid and ask of each live venue, fees taken."""
+def _tops(book: ConsolidatedBook, ages: Mapping[str, int]) -> list[_Top]:
+    """Best bid and ask of these live venues, fees taken."""
     found = []
-    for venue in book.live(now_ns):
+    for venue, age_ns in ages.items():
         best, fee = book.best(venue), book.terms(venue).taker_fee_bps * _BPS
         if best is not None:
             bid, ask = EXACT.multiply(best[0], 1 - fee), EXACT.multiply(best[1], 1 + fee)
-            found.append(_Top(venue, bid, ask, book.age_ns(venue, now_ns)))
+            found.append(_Top(venue, bid, ask, age_ns))
     return found
+
+
+def _forked(symbols: Iterable[str]) -> bool:
+    """Whether some currency can be reached from another in two ways: a cycle among the books."""
+    group: dict[str, str] = {}  # currency -> one that is nearer to the name of its group
+
+    def name(currency: str) -> str:
+        while (nearer := group.setdefault(currency, currency)) != currency:
+            currency = nearer
+        return currency
+
+    for symbol in symbols:
+        one, other = (name(currency) for currency in symbol.split("/"))
+        if one == other:
+            return True
+        group[one] = other
+    return False
 
 
 def _leg(symbol: str, top: _Top, side: str, value: Decimal) -> RateLeg:

@@ -25,6 +25,7 @@ import numpy.typing as npt
 from numba import njit
 
 from pricing.arena import H_DEPTH, HEADER, V_COUNT, VENUE_WORDS, Array, side_base
+from pricing.entry import entry
 
 Floats = npt.NDArray[np.float64]
 
@@ -140,21 +141,22 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
 class Signals:
     """The signals of one stream; `tau_s`: memory of all of them. Sizes in any one unit, prices in any other."""
 
-    __slots__ = ("state",)
+    __slots__ = ("_observe", "state")
 
     def __init__(self, tau_s: float = 10.0) -> None:
         if not tau_s > 0:
             raise ValueError("signals: tau_s must be positive")
         self.state = np.zeros(WORDS, dtype=np.float64)
         self.state[S_RATE] = 1e-9 / tau_s
+        self._observe = entry(observe, "(float64[::1], int64, int64, int64, int64, int64, int64)")
 
     def quote(self, ts_ns: int, bid: int, bid_size: int, ask: int, ask_size: int) -> None:
         """A best bid and ask."""
-        observe(self.state, ts_ns, QUOTE, bid, bid_size, ask, ask_size)
+        self._observe(self.state, ts_ns, QUOTE, bid, bid_size, ask, ask_size)
 
     def trade(self, ts_ns: int, side: int, size: int) -> None:
         """A print; `side` +1 when the buyer was the aggressor, −1 the seller."""
-        observe(self.state, ts_ns, TRADE, side, size, 0, 0)
+        self._observe(self.state, ts_ns, TRADE, side, size, 0, 0)
 
     def read(self, now_ns: int) -> Reading:
         """What it comes to at `now_ns`."""

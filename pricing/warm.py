@@ -14,10 +14,12 @@ from math import exp, pi
 import numpy as np
 
 from pricing import kernel_cache
+from pricing.arrivals import TAKE_TOP, take_top
 from pricing.charges import Charges, Client
 from pricing.concentration import Concentration
 from pricing.consolidated import BookStatus, ConsolidatedBook, VenueTerms
 from pricing.cross import CrossBook
+from pricing.entry import entry
 from pricing.haircut import Depth
 from pricing.inventory import solve
 from pricing.ladder import Priced, price_quote
@@ -169,6 +171,8 @@ def _warm_market(say: Progress) -> None:
     events = [[NOW, 0, 999, 10, 1001, 10], [2 * NOW, 0, 1000, 30, 1001, 10], [2 * NOW, 1, -1, 5, 0, 0]]
     for ts, kind, a, b, c, d in events:
         observe(signals.state, ts, kind, a, b, c, d)
+    entry(take_top, TAKE_TOP)(book.arena, 0, 990, 5, 1001, 5, 2 * NOW, Signals(1e9).state)
+    check("top", book.best("A"), (Decimal("99.0"), Decimal("100.1")))
     told = signals.read(2 * NOW)
     check("signals", (told.order_flow, told.queue_imbalance, told.trade_flow), (1.0, 0.75, -1.0))
     volatility = Volatility(1e12, 0.0, grid_s=1.0, short_s=1e12)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from nautilus_trader.model.data import OrderBookDelta, OrderBookDeltas
 from nautilus_trader.model.enums import BookAction, OrderSide
+from nautilus_trader.model.objects import FIXED_PRECISION
 
 if TYPE_CHECKING:
     from nautilus_trader.model.identifiers import InstrumentId
@@ -52,15 +53,16 @@ def levels_of(deltas: OrderBookDeltas, price_precision: int, size_precision: int
     if isinstance(deltas, BookDeltas):
         return deltas.levels, deltas.kind
     kind = BookKind.UPDATE
+    price_unit, size_unit = 10 ** (FIXED_PRECISION - price_precision), 10 ** (FIXED_PRECISION - size_precision)
     rows: list[tuple[int, int, int]] = []
     for delta in deltas.deltas:
         if delta.action == BookAction.CLEAR:
             kind, rows = BookKind.SNAPSHOT, []
             continue
         order = delta.order
-        size = 0 if delta.action == BookAction.DELETE else int(order.size.as_decimal().scaleb(size_precision))
+        size = 0 if delta.action == BookAction.DELETE else order.size.raw // size_unit
         side = 1 if order.side == OrderSide.BUY else -1
-        rows.append((side, int(order.price.as_decimal().scaleb(price_precision)), size))
+        rows.append((side, order.price.raw // price_unit, size))
     if kind is BookKind.SNAPSHOT and not rows:
         kind = BookKind.CLEAR
     return np.array(rows, dtype=np.int64).reshape(-1, 3), kind

@@ -51,9 +51,9 @@ def guarded(owner: Safe, handler: Callable[..., Any], name: str = "") -> Callabl
     label = name or getattr(handler, "__name__", repr(handler))
 
     @functools.wraps(handler)
-    def call(*args: Any, **kwargs: Any) -> Any:
+    def call(*args: Any) -> Any:
         try:
-            return handler(*args, **kwargs)
+            return handler(*args)
         except Exception as error:
             owner.report_fault(label, error)
             return None
@@ -145,7 +145,8 @@ class LoopSafe:
         if self._live():
             self._arm(name, ts_ns, callback, interval_ns=0)
         else:
-            self.clock.set_time_alert_ns(name, ts_ns, lambda _: self._ring(name, ts_ns, callback))  # type: ignore[attr-defined]
+            self._alerts.add(name)
+            self.clock.set_time_alert_ns(name, ts_ns, lambda _: self._once(name, ts_ns, callback))  # type: ignore[attr-defined]
 
     def every_ns(self, name: str, interval_ns: int, callback: Callable[[Alarm], None]) -> None:
         """Call back every `interval_ns` from now on, without drift; beats missed by a busy loop are skipped."""
@@ -155,6 +156,7 @@ class LoopSafe:
         if self._live():
             self._arm(name, self.clock.timestamp_ns() + interval_ns, callback, interval_ns)  # type: ignore[attr-defined]
         else:
+            self._alerts.add(name)
             self.clock.set_timer_ns(  # type: ignore[attr-defined]
                 name, interval_ns, 0, 0, lambda event: self._ring(name, event.ts_event, callback)
             )
@@ -166,10 +168,13 @@ class LoopSafe:
             if handle is not None:
                 handle.cancel()
             return handle is not None
-        if name in self.clock.timer_names:  # type: ignore[attr-defined]
-            self.clock.cancel_timer(name)  # type: ignore[attr-defined]
-            return True
-        return False
+        if name not in self._alerts:
+            return False
+        self._alerts.discard(name)
+        if name not in self.clock.timer_names:  # type: ignore[attr-defined]
+            return False  # the engine ends all of a component's timers when it stops
+        self.clock.cancel_timer(name)  # type: ignore[attr-defined]
+        return True
 
     def cancel_all(self) -> None:
         """Forget every timer."""
@@ -178,6 +183,7 @@ class LoopSafe:
                 handle.cancel()
             self._timers.clear()
         else:
+            self._alerts.clear()
             self.clock.cancel_timers()  # type: ignore[attr-defined]
 
     def hop(self, callback: Callable[[], None]) -> None:
@@ -197,6 +203,15 @@ class LoopSafe:
     @property
     def _timers(self) -> dict[str, asyncio.TimerHandle]:
         return self.__dict__.setdefault("_loop_timers", {})
+
+    @property
+    def _alerts(self) -> set[str]:
+        """Names set on a backtest's clock: asking it makes a list of all of them."""
+        return self.__dict__.setdefault("_clock_alerts", set())
+
+    def _once(self, name: str, ts_ns: int, callback: Callable[[Alarm], None]) -> None:
+        self._alerts.discard(name)
+        self._ring(name, ts_ns, callback)
 
     def _arm(self, name: str, ts_ns: int, callback: Callable[[Alarm], None], interval_ns: int) -> None:
         assert self._loop is not None

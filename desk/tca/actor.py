@@ -22,7 +22,6 @@ from desk.market import Market
 from desk.rfq.records import TradeRecord
 from desk.tca.memory import TcaMemory
 from desk.tca.sight import best_all_in, decision_of
-from desk.tca.tape import TradedVolume
 from desk.tca.trail import KEPT, Trail
 from router.costs.markouts import MarkoutQueue, Traced, look
 from router.costs.scorecards import NOT_SENT
@@ -53,8 +52,7 @@ class TcaActor(Safe, LoopSafe, Actor):
         self._memory = memory
         self._market = market
         self._records = records
-        self._tape = TradedVolume()
-        self._trail = Trail(self, self._tape)
+        self._trail = Trail(self, market.traded)
         self._queue = MarkoutQueue(memory.parameters.markouts_open)
         self._armed_ns = 0  # 0: no timer
         self._quoted: dict[str, Decimal] = {}  # price of our side, by quote id
@@ -74,11 +72,9 @@ class TcaActor(Safe, LoopSafe, Actor):
         self._bus.subscribe(topics.FILL, self.on_fill)
         self._bus.subscribe(topics.CLIENT_TRADE, self.on_client_trade)
         self._bus.subscribe(topics.LP_ROUND, self.on_lp_round)
-        self._market.on_trade.append(self._tape.trade)
 
     def on_stop(self) -> None:
         """Leave the bus; markouts that are not due yet are never taken."""
-        self._market.on_trade.remove(self._tape.trade)
         self.cancel_all()
         self._bus.close()
 

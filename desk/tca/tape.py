@@ -7,35 +7,42 @@ own prints there among them (no venue says which are ours).
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any
 
 from nautilus_trader.model.objects import FIXED_PRECISION
 
 from risk.exact import EXACT
 
 Mark = tuple[int, int]  # Σ price·size, Σ size, as raw integers
-_START: Mark = (0, 0)
+
+
+class Traded:
+    """The sums of one symbol. `add` is called for every public trade of it."""
+
+    __slots__ = ("money", "size")
+
+    def __init__(self) -> None:
+        self.money = self.size = 0
+
+    def add(self, price: int, size: int) -> None:
+        """Count a trade, in the engine's raw integers."""
+        self.money += price * size
+        self.size += size
 
 
 class TradedVolume:
-    """`trade(tick)` for every public trade, `mark(symbol)` at the ends of an interval, `between` for what lies in it."""
+    """`of(symbol)` counts trades, `mark(symbol)` at the ends of an interval, `between` for what lies in it."""
 
     def __init__(self) -> None:
-        self._sums: dict[str, Mark] = {}
-        self._symbols: dict[Any, str] = {}
+        self._sums: dict[str, Traded] = {}
 
-    def trade(self, tick: Any) -> None:
-        """Count a `TradeTick`."""
-        symbol = self._symbols.get(tick.instrument_id)
-        if symbol is None:
-            symbol = self._symbols[tick.instrument_id] = tick.instrument_id.symbol.value
-        money, size = self._sums.get(symbol, _START)
-        raw = tick.size.raw
-        self._sums[symbol] = (money + tick.price.raw * raw, size + raw)
+    def of(self, symbol: str) -> Traded:
+        """The sums of a symbol: one object for as long as the desk runs."""
+        return self._sums.setdefault(symbol, Traded())
 
     def mark(self, symbol: str) -> Mark:
         """Where the sums stand."""
-        return self._sums.get(symbol, _START)
+        traded = self.of(symbol)
+        return traded.money, traded.size
 
     def between(self, start: Mark, end: Mark) -> tuple[Decimal, Decimal]:
         """(quantity, notional) traded between two marks of one symbol."""

@@ -246,7 +246,10 @@ class Scorecards:
         return self._cards.get(name) or Scorecard(name, self._parameters)
 
     def _card(self, name: str) -> Scorecard:
-        return self._cards.setdefault(name, Scorecard(name, self._parameters))
+        known = self._cards.get(name)
+        if known is None:
+            known = self._cards[name] = Scorecard(name, self._parameters)
+        return known
 
 
 def real_share(line: CostLine) -> float:

@@ -131,10 +131,15 @@ def test_fair_is_the_weighted_microprice_without_outliers() -> None:
 
 def test_volatility_of_a_known_walk_and_of_nothing() -> None:
     quiet = Volatility(60.0, 1e-6)
-    assert quiet.update(0, 100.0) == 1e-6
+    quiet.update(0, 100.0)
+    assert quiet.sigma == 1e-6
     for i in range(200):
         quiet.update(i * SECOND, 100.0)
-    assert quiet.sigma == 1e-6 and quiet.update(1, float("nan")) == 1e-6 and quiet.update(1, -1.0) == 1e-6
+    assert quiet.sigma == 1e-6
+    before = quiet.state.copy()
+    for ts_ns, mid in ((1, float("nan")), (1, -1.0), (300 * SECOND, 0.0)):
+        quiet.update(ts_ns, mid)
+    assert quiet.sigma == 1e-6 and (quiet.state == before).all()
     r, mid, sigma = Random(3), 60_000.0, 4e-5
     seen = Volatility(3_000.0, 0.0, grid_s=1.0, short_s=3_000.0)
     for i in range(20_000):

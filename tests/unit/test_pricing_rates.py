@@ -107,3 +107,18 @@ def test_a_broken_peg_stops_every_way_through_the_coin_and_so_does_one_that_cann
     assert blind.broken_peg({"BTC", "EUR"}, NOW) is None
     with pytest.raises(ValueError, match="no book of USDC/USDT"):
         rates(btc, pegs=pegs)
+
+
+def test_marks_over_books_without_a_cycle_are_the_fair_rates_that_were_weighed() -> None:
+    tree = rates(book("EUR/USD", "1.09", "1.11"), book("BTC/USD", "59000", "61000"), book("ETH/BTC", "0.05", "0.06"))
+    round_ = rates(
+        book("EUR/USD", "1.09", "1.11"), book("BTC/USD", "59000", "61000"), book("BTC/EUR", "50000", "60000")
+    )
+    for made in (tree, round_):
+        marks = made.marks("USD", NOW)
+        assert set(marks) == set(made.currencies)
+        for currency, mark in marks.items():
+            rate = found(made.rate(currency, "USD", RateSide.FAIR, NOW))
+            assert abs(mark - rate.value) < Decimal("1e-9")
+            assert all(leg.symbol != "BTC/EUR" for leg in rate.legs), "the wide book is the dearer way"
+    assert tree.marks("USD", NOW + 6 * SECOND) == {"USD": Decimal(1)}, "what is too old marks nothing"

@@ -73,7 +73,8 @@ def test_what_is_quoted_is_never_far_below_the_truth_nor_fooled_by_bounce(noise_
         for minute in range(5, 60):
             observe_all(v.state, START + minute * 600 * TICK_NS, TICK_NS, mids[minute * 600 : minute * 600 + 599])
             last = minute * 600 + 599
-            quoted.append(v.update(START + last * TICK_NS, float(mids[last])) / SIGMA)
+            v.update(START + last * TICK_NS, float(mids[last]))
+            quoted.append(v.sigma / SIGMA)
     settled = np.array(quoted)
     assert 1.0 < np.mean(settled) < 1.15 and np.quantile(settled, 0.02) > 0.8
 

@@ -70,31 +70,19 @@ def trail() -> tuple[Trail, Sight, TradedVolume]:
     return Trail(sight, tape), sight, tape
 
 
-class Tick:
-    """A public trade, as the engine gives it."""
-
-    class _Raw:
-        def __init__(self, value: str) -> None:
-            self.raw = int(D(value).scaleb(16))
-
-    class _Id:
-        class symbol:
-            value = SYMBOL
-
-    instrument_id = _Id
-
-    def __init__(self, price: str, size: str) -> None:
-        self.price, self.size = self._Raw(price), self._Raw(size)
+def trade(tape: TradedVolume, price: str, size: str) -> None:
+    """A public trade, in the engine's raw numbers."""
+    tape.of(SYMBOL).add(*(int(D(value).scaleb(16)) for value in (price, size)))
 
 
 def test_an_order_from_arrival_to_end() -> None:
     costs, sight, tape = trail()
-    tape.trade(Tick("90", "5"))  # before it arrived
+    trade(tape, "90", "5")  # before it arrived
     assert costs.on_parent(parent(), 10) == []
-    tape.trade(Tick("100", "1"))
+    trade(tape, "100", "1")
     assert costs.on_child(child(), 20) == []
     assert costs.on_child(child(state=ChildState.SENT), 25) == []
-    tape.trade(Tick("103", "2"))
+    trade(tape, "103", "2")
     sight.mid = D(104)  # what is seen later does not matter to the decision
     assert costs.on_fill(fill(1, "102"), 33) == []
     assert costs.on_fill(fill(2, "103.5"), 34) == []
@@ -142,7 +130,7 @@ def test_a_late_execution_makes_the_lines_anew() -> None:
 
 def test_a_restart_loses_what_was_seen_but_not_what_was_paid() -> None:
     costs, sight, tape = trail()
-    tape.trade(Tick("100", "1"))
+    trade(tape, "100", "1")
     open_child = child(2, state=ChildState.UNKNOWN)
     finished = child(1, state=ChildState.FILLED, updated_ns=25)
     costs.adopt(parent("6"), [finished, open_child], [fill(1, "102", "3"), fill(2, "103", "1", of=2)], 30)
