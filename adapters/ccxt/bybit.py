@@ -273,8 +273,11 @@ class BybitAccountDialect:
             if not message.get("success"):
                 return PrivateMessage(refused=str(message.get("ret_msg")))
             return PrivateMessage(subscribed=True)
+        name, _, category = str(message.get("topic", "")).partition(".")
+        if category not in ("", self.category):  # also `execution.fast`, which says nothing of fees
+            return None
         rows = message.get("data") or []
-        match str(message.get("topic", "")).partition(".")[0]:
+        match name:
             case "order":
                 return PrivateMessage(orders=tuple(self._order(exchange, row) for row in self._ours(rows)))
             case "execution":
@@ -388,14 +391,14 @@ class BybitAccountDialect:
         return [order for order in found if order.state is VenueOrderState.OPEN]
 
     async def fills_since(self, exchange: Any, symbols: tuple[str, ...], since_ns: int) -> list[FillEvent]:
-        """`execution/list`, a week and a page at a time."""
-        start_ms, now_ms = since_ns // MS, exchange.milliseconds() + 1_000
-        found: list[FillEvent] = []
+        """`execution/list`, a week and a page at a time: the venue answers the seven days from `startTime` on."""
+        start_ms, now_ms = since_ns // MS, exchange.milliseconds()
+        found: dict[tuple[str, str], FillEvent] = {}
         while start_ms <= now_ms:
-            span = {"startTime": start_ms, "endTime": start_ms + _WEEK_MS}
-            found += await self._executions(exchange, span, "")
-            start_ms += _WEEK_MS + 1
-        return [fill for fill in found if fill.symbol in symbols]
+            for fill in await self._executions(exchange, {"startTime": start_ms}, ""):
+                found[fill.symbol, fill.trade_id] = fill
+            start_ms += _WEEK_MS
+        return [fill for fill in found.values() if fill.symbol in symbols]
 
     async def _executions(self, exchange: Any, query: dict[str, Any], client_order_id: str) -> list[FillEvent]:
         ask = exchange.private_get_v5_execution_list
