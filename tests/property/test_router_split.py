@@ -9,10 +9,13 @@ from decimal import Decimal
 from random import Random
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from pricing.consolidated import ConsolidatedBook, VenueTerms
+from pricing.scale import Scale
 from router.exact import floor, wide
 from router.exact.arena import ACTIVE, AMOUNT, BLOCK, FREE, HEADER, ITEM, ITEMS, LEAST, MOST, PATIENCE, REACH, STATE
 from router.exact.chain import classify
@@ -20,9 +23,11 @@ from router.exact.explain import answer
 from router.exact.pack import Packed
 from router.exact.problem import Problem
 from router.exact.relax import build, item_cost, select
-from router.exact.request import parse
+from router.exact.request import SplitQuote, parse
 from router.exact.split import NODE_LIMIT, SplitResult, split
 from router.exact.why import GREEDY, Why
+from router.live.split import split_book
+from router.live.splitter import Verdict, splitter
 from tests.oracles import split_census, split_check, split_milp, split_plain, split_requests
 
 LONG = bool(os.environ.get("KERB_LONG_TESTS"))
@@ -316,6 +321,33 @@ def test_huge_numbers_are_answered_exactly() -> None:
     result = split(parse(json.dumps(request)))
     cost = split_check.getcontext().multiply(Decimal(price), Decimal(size))
     assert (result.filled, result.cost, result.optimal) == (Decimal(size), cost, True)
+
+
+def test_what_live_books_slip_weighs_when_decimals_take_over() -> None:
+    scale = Scale("BTC/USDT", 2, 4)
+    terms = [
+        VenueTerms(
+            venue=venue,
+            taker_fee_bps=Decimal(0),
+            tick=Decimal("0.01"),
+            lot=Decimal("0.0001"),
+            min_quantity=Decimal(0),
+            min_notional=Decimal(0),
+            price_decimals=2,
+            size_decimals=4,
+            max_age_ns=10**9,
+        )
+        for venue in "AB"
+    ]
+    book = ConsolidatedBook("BTC/USDT", scale, terms)
+    for venue, ticks in (("A", 100_00), ("B", 100_10)):
+        book.apply(venue, np.array([[1, 99_00, 1], [-1, ticks, 10_000]], dtype=np.int64), True, 1)
+    off = SplitQuote(lp="X", quote_id="q", price=Decimal("100.5000000000000001"), quantity=Decimal(1))
+    found = split_book(
+        book, side="buy", quantity=Decimal(1), quotes=[off], now_ns=2, slippage_bps={"A": Decimal(20), "B": Decimal(1)}
+    )
+    assert splitter(book).verdict is Verdict.OFF_GRID
+    assert [child.venue for child in found.children] == ["B"] and found.cost == Decimal("100.1") == found.bound
 
 
 @settings(max_examples=150, deadline=None)
