@@ -43,7 +43,18 @@ before = state()
 from benchmarks.orders import order
 from benchmarks.live_orders import arguments, live_book
 from pricing.parameters import PricingParameters
+from pricing.charges import Charges, Client
+from pricing.concentration import Concentration
+from pricing.consolidated import ConsolidatedBook
+from pricing.cross import CrossBook
+from pricing.inventory import solve
+from pricing.parameters import Flow, TierFlow
 from pricing.rungs import Ladder
+from pricing.scale import Scale
+from pricing.signals import Signals
+from pricing.volatility import Volatility
+from pricing.winning import WinCurve, WinModel
+from router.slippage.predictor import Predictor
 from router.live.splitter import Verdict, splitter
 from router.live.split import split_book
 
@@ -58,8 +69,34 @@ for seed in range(40):
         found = one.solve(book, **(arguments(request) | more))
         assert found is not None
         verdicts.add(one.verdict)
-    book.fair(NOW)
+    fair = book.fair(NOW)
     book.ladder(5, NOW)
+charges = Charges(
+    book.scale, fair=fair, ttl_ms=500, inventory=Decimal(1), band=Decimal(5), volatility=1e-5, client=Client(),
+    parameters=PricingParameters(tune_markup=True), tick=Decimal("0.01"),
+    win=WinModel(curves=(WinCurve(tier="standard", intercept=0.5, distance=-1.0, size=0.1, n=100, won=40),)),
+)
+assert charges.slope > 0 and charges.markup(Decimal(1), 10_000)
+for money in (False, True):
+    ladder = Ladder(book, [Decimal(1), Decimal(3)], money=money)
+    ladder.set_charges(charges)
+    ladder.price(NOW)
+    ladder.set_fair(fair)
+    ladder.price(NOW)
+signals, volatility, seen = Signals(), Volatility(), Concentration(book.arena, book.venues)
+for i in range(50):
+    signals.quote(NOW + i, 100, 3, 101 + i % 2, 4)
+    signals.trade(NOW + i, 1, 5)
+    volatility.update(NOW * (i + 1), 100.0 + i % 3)
+signals.read(NOW), seen.scan("V1", NOW), seen.read("V1", 1)
+euro = ConsolidatedBook("EUR/USDT", Scale("EUR/USDT", 2, 5), [book.terms("V0")], depth=4)
+euro.apply("V0", np.array([(1, 109, 10**12), (-1, 110, 10**12)], dtype=np.int64), True, NOW)
+cross = CrossBook("BTC/EUR", Scale("BTC/EUR", 2, 5), [], (book, euro), depth=20)
+cross.renew(NOW)
+solve(Flow(tiers=(TierFlow(tier="a", alpha=-1.0, beta_per_bps=5.0),), risk_aversion=0.1), 40.0)
+predictor = Predictor(None, latency_s=0.1, sigma=lambda symbol: 1e-4)
+row = predictor.features(book, "V0", "buy", Decimal(1), NOW, fair)
+assert row is not None and predictor.predict(row, NOW)
 after = state()
 assert Verdict.CERTIFIED in verdicts and len(verdicts) > 1, verdicts
 changed = {name for name, now in after.items() if before.get(name, now) != now}
