@@ -15,14 +15,21 @@ from tests.conformance.venue_probe import eventually, make_tape, running
 
 SYMBOL = "BTC/USDT"
 SPOT = {"defaultType": "spot", "fetchMarkets": {"types": ["spot"]}}
-OPTIONS = {"BINANCE": SPOT, "BYBIT": SPOT | {"fetchOrder": {"acknowledged": True}}, "KRAKEN": {}}
+PRIVATE = {"user", "executions", "order", "orders:ANY::"}  # the topics of own orders
+OPTIONS = {"BINANCE": SPOT, "BYBIT": SPOT | {"fetchOrder": {"acknowledged": True}}, "KRAKEN": {}, "OKX": {}}
 
 
 def client(venue: str, venues: Venues) -> ccxt.pro.Exchange:
     """A ccxt exchange whose hosts are the loopback server, and its own throttle is off."""
     key, urls = venues.credentials[venue], venues.urls[venue]
     exchange = getattr(ccxt.pro, venue.lower())(
-        {"apiKey": key.key, "secret": key.secret, "options": OPTIONS[venue], "enableRateLimit": False}
+        {
+            "apiKey": key.key,
+            "secret": key.secret,
+            "password": key.passphrase,
+            "options": OPTIONS[venue],
+            "enableRateLimit": False,
+        }
     )
 
     def moved(value: object) -> object:
@@ -65,9 +72,7 @@ def test_unmodified_ccxt_trades_on_the_loopback_venue(venue: str, tmp_path: Path
 
                 fills = asyncio.create_task(exchange.watch_my_trades())
                 orders = asyncio.create_task(exchange.watch_orders())
-                await eventually(
-                    lambda: any({"user", "executions", "order"} & peer.topics for peer in venues.servers[venue].peers)
-                )
+                await eventually(lambda: any(PRIVATE & peer.topics for peer in venues.servers[venue].peers))
                 params = {"timeInForce": "IOC", "clientOrderId": "Kone"}
                 placed = await exchange.create_order(SYMBOL, "limit", "buy", "0.1", "70000", params)
                 assert (await asyncio.wait_for(fills, 8))[-1]["order"] == placed["id"]
