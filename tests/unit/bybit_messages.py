@@ -55,7 +55,8 @@ def listed(category: str) -> dict:
     }
     rows = [
         {"symbol": f"{base}USDT", "baseCoin": base, "quoteCoin": "USDT", "settleCoin": "USDT", "status": "Trading",
-         "contractType": "LinearPerpetual", "lotSizeFilter": lots, "priceFilter": {"tickSize": "0.01"}, "leverageFilter": {}, "deliveryTime": "0"}
+         "contractType": "LinearPerpetual", "lotSizeFilter": lots, "priceFilter": {"tickSize": "0.01"}, "leverageFilter": {},
+         "deliveryTime": "0"}
         for base in ("BTC", "ETH", "ICP", "APEX")
     ]  # fmt: skip
     return {"retCode": 0, "result": {"category": category, "list": rows, "nextPageCursor": ""}}
@@ -90,7 +91,8 @@ ORDER = {
 
 EXECUTION = {
     "category": "spot", "symbol": "BTCUSDT", "orderId": "23", "orderLinkId": "c-1", "side": "Buy", "execType": "Trade",
-    "execId": "2100000000007764263", "execPrice": "99.90", "execQty": "0.5", "execFee": "0.0005", "feeCurrency": "", "isMaker": False, "execTime": "1700000000123",
+    "execId": "2100000000007764263",
+    "execPrice": "99.90", "execQty": "0.5", "execFee": "0.0005", "feeCurrency": "", "isMaker": False, "execTime": "1700000000123",
 }  # fmt: skip
 
 
