@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-DEEPER, DEEPEST = 500, 50_000
+DEEPER, DEEPEST = 1_250, 50_000  # 40 examples are enough for all of them
 # hypothesis has no public way to change the settings of a test that names its own
 SETTINGS = "_hypothesis_internal_use_settings"
 

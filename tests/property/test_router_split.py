@@ -105,10 +105,10 @@ def test_split_equals_brute_force(block: int) -> None:
         assert (result.filled, cost) == split_check.brute_force(request, Decimal("0.1")), seed
 
 
-@pytest.mark.parametrize("block", range(4))
+@pytest.mark.parametrize("block", range(2))
 def test_split_is_never_worse_than_milp(block: int) -> None:
     judged = 0
-    for seed in range(block * 24, block * 24 + 24):
+    for seed in range(block * 18, block * 18 + 18):
         r = Random(seed)
         request = split_requests.request(seed, venues=r.randint(2, 4), depth=r.randint(1, 6), hard=seed % 3 == 0)
         result, _, cost = solve(request)
@@ -122,20 +122,20 @@ def test_split_is_never_worse_than_milp(block: int) -> None:
             continue  # HiGHS' tolerance let through what the rules do not
         judged += 1
         assert (-result.filled, cost) <= (-filled, theirs + split_check.expected(request, plan)), seed
-    assert judged >= 16
+    assert judged >= 9
 
 
 @pytest.mark.timeout(0 if LONG else 120)
 def test_split_equals_the_proven_milp_over_all_shapes() -> None:
     """2–20 venues, 0–8 quotes; 2,000 requests of up to 400 levels when asked for long tests (half an hour and more)."""
-    count, seconds, deepest = (2_000, 4.0, 400) if LONG else (40, 0.3, 30)
+    count, seconds, deepest = (2_000, 4.0, 400) if LONG else (24, 0.3, 30)
     found = [split_census.judge(seed, seconds, deepest) for seed in range(count)]
     assert not [each for each in found if each.verdict == split_census.OURS_WORSE]
     equal = sum(each.verdict in (split_census.EQUAL, split_census.EQUAL_AT_LIMIT) for each in found)
-    assert equal >= (count // 2 if LONG else 4), split_census.report(found)
+    assert equal >= (count // 2 if LONG else 3), split_census.report(found)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(seed=st.integers(10_000, 10**9), hard=st.booleans())
 @example(seed=859679949, hard=True)  # lots of 0.0003, 0.0005 and 0.002 once ended unproven
 @example(seed=741703724, hard=True)
@@ -180,7 +180,7 @@ def test_compiled_interpreted_and_plain_searches_agree(seed: int, hard: bool) ->
         assert (found.filled, found.cost) == (plain.filled, plain.cost)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(seed=st.integers(10_000, 10**9), patience=st.integers(1, 5_000))
 def test_a_search_ended_early_still_bounds_the_truth(seed: int, patience: int) -> None:
     problem = Problem(parse(json.dumps(split_requests.request(seed, hard=True, venues=6, depth=10))))
@@ -196,7 +196,7 @@ def test_a_search_ended_early_still_bounds_the_truth(seed: int, patience: int) -
         assert (early.filled, early.cost) == (proven.filled, proven.cost)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(
     seed=st.integers(0, 10**9),
     kind=st.sampled_from(split_requests.KINDS),
@@ -221,7 +221,7 @@ def test_a_hard_search_ended_early_tells_its_true_gap(
         assert (early.filled, early.cost) == (best.filled, best.cost)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     seed=st.integers(0, 10**9),
     kind=st.sampled_from((*split_requests.KINDS, "drawn")),
@@ -250,7 +250,7 @@ def test_no_answer_is_worse_than_a_choice_without_search(seed: int, kind: str, b
     assert len({*taken, *out}) == len(taken) + len(out) == len(read.books) + len(read.quotes)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(seed=st.integers(0, 10**9), gap=st.sampled_from(("0", "0.01", "7", "9" * 18 + "." + "9" * 18)))
 @example(seed=2215, gap="0")  # every number has 18 decimals
 def test_numbers_of_any_length_are_answered_exactly(seed: int, gap: str) -> None:
@@ -350,7 +350,7 @@ def test_what_live_books_slip_weighs_when_decimals_take_over() -> None:
     assert [child.venue for child in found.children] == ["B"] and found.cost == Decimal("100.1") == found.bound
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(seed=st.integers(0, 10**9), share=st.integers(0, 1000), price=st.integers(0, 10**9))
 def test_selection_places_no_unit_better_elsewhere(seed: int, share: int, price: int) -> None:
     problem = Problem(parse(json.dumps(split_requests.request(seed, hard=True, venues=5, depth=6))))
