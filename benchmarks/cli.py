@@ -51,7 +51,7 @@ def bench(names: tuple[str, ...], json_file: click.utils.LazyFile | None, page: 
         click.echo(f"measuring {name}", err=True)
         rows += judged(run(SUITES[name]))
     if page is not None:
-        page.write("\n".join(markdown(where, rows)) + "\n")
+        page.write("\n".join(markdown(where, wanted, rows)) + "\n")
     if json_file is not None:
         import msgspec
 

@@ -71,11 +71,12 @@ def _met(row: Row) -> str:
     return "met" if row.met else "NOT met"
 
 
-def markdown(where: dict[str, str], rows: Sequence[Row]) -> Iterator[str]:
-    """The page `docs/benchmarks.md`: the machine and the day, the targets, then every row."""
+def markdown(where: dict[str, str], suites: Sequence[str], rows: Sequence[Row]) -> Iterator[str]:
+    """The page `docs/benchmarks.md`: what was run, the machine and the day, the targets, then every row."""
     yield "# Benchmarks"
     yield ""
-    yield "A whole run of `kerb bench`; made by `just bench-page`, do not edit. Absolute times belong to the machine; read the ratios."
+    yield f"One run of `kerb bench {' '.join(suites)}`, written by `--page` (`just bench-page`: all suites)."
+    yield "Absolute times belong to the machine; read the ratios."
     yield "Candidates and peers take turns in one run; the timer (about 50 ns) is in what is timed from Python."
     yield ""
     yield f"{datetime.now(UTC):%Y-%m-%d}: " + ", ".join(f"{key} {value}" for key, value in where.items()) + "."

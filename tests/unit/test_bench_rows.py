@@ -54,7 +54,7 @@ def test_a_row_is_judged_by_its_promise() -> None:
     assert "NOT met" in "".join(table(judged([slow]))) and "NOT met" not in "".join(table(judged([kept])))
     worst = Row(name="split.adversarial 5x50", question="", p50_ns=1, p99_ns=1, n=1, worst_ns=1_300_000)
     assert judged([worst])[0].met is False
-    page = "\n".join(markdown({"cpu": "x"}, judged([slow, worst])))
+    page = "\n".join(markdown({"cpu": "x"}, ["split"], judged([slow, worst])))
     assert page.count("NOT met") == 2 and "worst 1.3 ms" in page
 
 
