@@ -268,11 +268,18 @@ class MarketLink:
             return
         if state.status is not StreamStatus.LIVE:
             if now - state.began_s > FIRST_MESSAGE_S:
-                self._lose(state, f"nothing within {FIRST_MESSAGE_S:g} s of subscribing", hard=True)
+                reason = f"nothing within {FIRST_MESSAGE_S:g} s of subscribing"
+                self._lose(state, reason, hard=self._socket_silent(state, now))
         elif now - state.last_s > self.config.max_age_ms / 1000:
-            self._lose(state, f"stale: silent for {(now - state.last_s) * 1000:.0f} ms", hard=True)
+            reason = f"stale: silent for {(now - state.last_s) * 1000:.0f} ms"
+            self._lose(state, reason, hard=self._socket_silent(state, now))
         elif state.contradicted_s is not None and now - state.contradicted_s > STUCK_S:
             self._lose(state, f"stuck: contradicts the venue's best prices for {STUCK_S:g} s")
+
+    def _socket_silent(self, state: StreamState, now: float) -> bool:
+        """Whether no other stream of this socket had a message lately: then the socket is suspect, not only the stream."""
+        others = (other for other in self._states.values() if other is not state and other.client is state.client)
+        return all(now - other.last_s > self.config.max_age_ms / 1000 for other in others)
 
     def _on_message(self, client: Any, message: Any) -> None:
         """Every decoded frame, before ccxt's own handler."""
@@ -328,12 +335,17 @@ class MarketLink:
             self._lose(state, trouble)
 
     def _compare(self, symbol: str, quote: QuoteEvent) -> None:
-        """A book whose best price is through the venue's own best price of the other side has a stuck side."""
+        """A book whose best price is through the venue's own best price of the other side has a stuck side.
+
+        One whose best prices are the venue's own is not stale, however quiet: venues repeat best prices, but no depth that has not changed.
+        """
         state, levels = self._states[symbol, Stream.BOOK], self._books[symbol].levels
         self._tops[symbol] = quote
         bid, ask = levels.best_bid, levels.best_ask
         if bid is None or ask is None or (bid < quote.ask and ask > quote.bid):
             state.contradicted_s = None
+            if (bid, ask) == (quote.bid, quote.ask):
+                state.last_s = monotonic()
         elif state.contradicted_s is None:
             state.contradicted_s = monotonic()
 

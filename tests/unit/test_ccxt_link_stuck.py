@@ -1,4 +1,5 @@
-"""A book that contradicts the venue's own best prices: given up when it stays so, left alone when the depth follows in its next batch."""
+"""A book and the venue's own best prices: given up when it stays in contradiction to them, left alone when the depth follows in its
+next batch or when a quiet book is what they say; and what is torn down when a stream is silent."""
 
 from __future__ import annotations
 
@@ -160,3 +161,37 @@ def test_a_restored_book_is_not_suspected_for_what_was_before(feed: Feed) -> Non
     feed.link._on_snapshot(SYMBOL, {"lastUpdateId": 200, "bids": [["100.15", "1"]], "asks": [["100.20", "1"]]})
     feed.passes(2 * STUCK_S)
     assert feed.status is StreamStatus.LIVE
+
+
+def looks(feed: Feed, seconds: float) -> None:
+    """Time goes by without a message, and the watchdog looks."""
+    feed.now += seconds
+    for state in feed.link._states.values():
+        feed.link._check(state, feed.now)
+
+
+def test_a_quiet_book_that_the_best_prices_confirm_is_not_stale(feed: Feed) -> None:
+    for _ in range(5):
+        feed.quote(9990, 10010)  # told again, as venues do while nothing changes
+        looks(feed, 3.0)
+    assert feed.status is StreamStatus.LIVE
+
+
+def test_a_quiet_book_beside_other_best_prices_is_stale(feed: Feed) -> None:
+    for _ in range(2):
+        feed.quote(9991, 10010)
+        looks(feed, 3.0)
+    assert feed.status is StreamStatus.DOWN
+    assert feed.told[-1].reason.startswith("stale")
+
+
+@pytest.mark.parametrize("shared", [True, False], ids=["one socket for both", "a socket each"])
+def test_a_silent_stream_tears_its_socket_down_only_when_nothing_else_comes_over_it(feed: Feed, shared: bool) -> None:
+    mine, other = object(), object()
+    book = feed.link._states[SYMBOL, Stream.BOOK]
+    feed.link._on_message(mine, (Stream.BOOK, {"U": 101, "u": 101, "E": 1, "b": [], "a": []}))
+    for _ in range(2):
+        feed.link._on_message(mine if shared else other, (Stream.QUOTES, (9991, 10009)))
+        looks(feed, 3.0)
+    assert feed.status is StreamStatus.DOWN
+    assert book.hard is not shared
