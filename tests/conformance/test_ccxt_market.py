@@ -39,6 +39,21 @@ def test_book_trades_and_quotes_arrive_exact_and_uncrossed(name):
 
 
 @every_venue
+def test_when_the_market_stands_still_the_book_is_the_venues_own(name):
+    async def main() -> None:
+        async with venue(name) as place, market_data(place) as link:
+            await eventually(lambda: len(place.seen.books) > 15, "some changes")
+            for task in place.running._tasks:
+                task.cancel()
+            shown, ours = place.running.servers[name].core.books[SYMBOL].shown, link._books[SYMBOL].levels
+            same = lambda: all(ours.best(side, 50) == shown.side(side).top(50) for side in (1, -1))  # noqa: E731
+            await eventually(same, "the venue's own book")
+            assert len(ours.best(1, 50)) == 50
+
+    asyncio.run(main())
+
+
+@every_venue
 def test_a_lost_update_clears_the_book_and_it_is_whole_again_by_itself(name):
     async def main() -> None:
         async with venue(name) as place, market_data(place) as link:
