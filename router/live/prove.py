@@ -73,9 +73,9 @@ from router.live.layout import LOT as VENUE_LOT
 from router.live.layout import LOW as VENUE_LOW
 from router.live.merge import shown
 
-PROVE = "(int64, int64, int64, int64, int64)"  # signature of `prove`
+PROVE = "(int64, int64, int64, int64, int64, int64)"  # signature of `prove`
 READY, WIDE_NUMBERS = 0, -1  # beyond int64: nothing was solved
-PATIENT = 180_000  # steps of the search, 5 to 6 ns each: below 1.2 ms with all that is around them
+PATIENT = 130_000  # steps of the search, 5 to 7 ns each: below 1.2 ms with all that is around them
 
 
 def new_search(venues: int, depth: int, quotes: int, nodes: int) -> Array:
@@ -237,14 +237,14 @@ def pack(book_at: int, order_at: int, search_at: int, unit: int) -> int:
 
 
 @njit(cache=True, nogil=True)
-def prove(book_at: int, order_at: int, search_at: int, unit: int, nodes: int) -> int:
-    """Search the order for at most `nodes` nodes and `PATIENT` steps; the search's status, or `WIDE_NUMBERS`. `unit` divides all
+def prove(book_at: int, order_at: int, search_at: int, unit: int, nodes: int, patience: int) -> int:
+    """Search the order for at most `nodes` nodes and `patience` steps; the search's status, or `WIDE_NUMBERS`. `unit` divides all
     money of the order; COST and BOUND of the arena at `search_at` are relative: × unit + least slope × FILLED. The plan is in the
     OUT words and Q_TAKEN."""
     if pack(book_at, order_at, search_at, unit) != READY:
         return WIDE_NUMBERS
     a = integers(search_at)
-    a[NODES], a[PATIENCE] = nodes, PATIENT
+    a[NODES], a[PATIENCE] = nodes, patience
     status = solve(a)
     unpack(book_at, order_at, search_at)
     return status

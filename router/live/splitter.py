@@ -175,17 +175,22 @@ class LiveSplitter:
             unit = gcd(unit, slope, charge)
         self.unit = max(unit, 1)
         order[layout.W_TOTAL] = total
+        best, patience = None, prove.PATIENT
         for tolerance in (int(gap_bps * 10**8), 0):  # fixed costs of a sell lower its value: the first may be too wide
             order[layout.W_TOLERANCE] = tolerance
-            status = self._prove(self._book_at, self._order_at, found.ctypes.data, self.unit, node_limit)
+            at = found.ctypes.data
+            status = self._prove(self._book_at, self._order_at, at, self.unit, node_limit, patience)
             if status == prove.WIDE_NUMBERS:
                 self.verdict = Verdict.OFF_GRID
                 return None
             gap = (int(found[arena.COST]) - int(found[arena.BOUND])) * self.unit
             result = self._result(side, quantity, quotes, gap, status == arena.PROVEN, int(found[arena.DONE]))
+            if best is None or (result.unfilled, result.gap_bps) < (best.unfilled, best.gap_bps):
+                best = result
+            patience = max(1, prove.PATIENT - int(found[arena.EFFORT]))  # what the first has left
             if status != arena.WITHIN or result.gap_bps <= gap_bps:
                 break
-        return result
+        return best
 
     # in
 
