@@ -3,7 +3,7 @@
     config     what a venue is reached with              hook       every parsed frame, losslessly; faults counted, never fatal
     symbols    exact numbers, markets, client order ids   books      order books in ints: sequence, CRC32, crossed, truncation
     events     what a link says                           orders     ccxt exception → outcome; states of an order at the venue
-    binance, kraken   one dialect a venue                 link       market data, plain asyncio
+    binance, bybit, kraken, okx   one dialect a venue     link       market data, plain asyncio
     bucket     our own order rate limit                   account    orders, fills, balances, plain asyncio
     data, execution, factories   the thin engine clients
 

@@ -80,7 +80,7 @@ class VenueSection(Section):
     """An exchange. `rest_url` and `ws_url` point somewhere else than the venue's own hosts ("" = the venue's)."""
 
     venue: str  # our name for it, upper case, such as BINANCE
-    exchange: str  # its ccxt id: binance, kraken
+    exchange: str  # its ccxt id: binance, bybit, kraken, okx
     kind: Literal["ccxt"] = "ccxt"  # the adapter
     enabled: bool = True  # false: neither priced from nor traded on
     rest_url: str = ""  # another host than the venue's own; "" = its own
