@@ -119,12 +119,19 @@ class OkxMarketDialect:
 
     async def forget(self, exchange: Any, client: Any, symbol: str, stream: Stream, depth: int) -> None:
         """Unsubscribe and wait for the venue's word: a new snapshot comes only to a new subscription, and ccxt ends on this word whatever
-        is subscribed by then. Raises TimeoutError without it."""
+        is subscribed by then. Without it the socket is given up, with all its streams."""
+        import ccxt
+
         channel, market_id = self._CHANNELS[stream], exchange.market_id(symbol)
         confirmed = self._leaving[channel, market_id] = asyncio.get_running_loop().create_future()
         try:
             await client.send({"op": "unsubscribe", "args": [{"channel": channel, "instId": market_id}]})
             await asyncio.wait_for(confirmed, LEAVE_S)
+        except TimeoutError:
+            client.on_error(
+                ccxt.RequestTimeout(f"okx did not say within {LEAVE_S:g} s that {channel} {market_id} has ended")
+            )
+            return
         finally:
             self._leaving.pop((channel, market_id), None)
         key = self._HASHES[stream].format(symbol)

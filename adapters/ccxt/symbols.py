@@ -129,9 +129,9 @@ _ENGINE_ID = re.compile(r"^O-(\d{8})-(\d{6})-([0-9A-Za-z]{1,4})-([0-9A-Za-z]{1,4
 _PLAIN_36 = re.compile(r"^[.A-Z:/a-z0-9_-]{1,36}$")
 _UUID_32 = re.compile(r"^[0-9a-f]{32}$")
 _ALPHANUMERIC = string.digits + string.ascii_uppercase + string.ascii_lowercase
-_ALPHANUMERIC_32 = re.compile(r"^[0-9A-Za-z]{1,32}$")
+_ALPHANUMERIC_32 = re.compile(r"[0-9A-Za-z]{1,32}")
 _SYMBOLS_67 = _ALPHANUMERIC + "-_.:/"
-_PACKABLE_67 = re.compile(r"^[.A-Z:/a-z0-9_-]{1,30}$")  # 30 of 67 symbols behind a leading 1 fit 31 of 62
+_PACKABLE_67 = re.compile(r"[.A-Z:/a-z0-9_-]{1,30}")  # 30 of 67 symbols behind a leading 1 fit 31 of 62
 
 
 class ClientIdError(ValueError):
@@ -191,9 +191,9 @@ def okx_client_id(client_order_id: str) -> str:
     Letters and digits go as they are, unless they begin with our mark "X"; up to 30 of `.A-Z:/a-z0-9_-` become "X" and up to 31 letters
     and digits: the characters as a number of base 67 behind a leading 1, written in base 62.
     """
-    if _ALPHANUMERIC_32.match(client_order_id) and not client_order_id.startswith("X"):
+    if _ALPHANUMERIC_32.fullmatch(client_order_id) and not client_order_id.startswith("X"):
         return client_order_id
-    if not _PACKABLE_67.match(client_order_id):
+    if not _PACKABLE_67.fullmatch(client_order_id):
         raise ClientIdError(
             f"client order id {client_order_id!r} is neither 32 letters and digits nor 30 of . A-Z : / a-z 0-9 _ -"
         )
@@ -205,7 +205,7 @@ def okx_client_id(client_order_id: str) -> str:
 
 def okx_original_id(sent: str) -> str:
     """The client order id that `okx_client_id` was given; ids of others as they are."""
-    if not sent.startswith("X") or not _ALPHANUMERIC_32.match(sent):
+    if not sent.startswith("X") or not _ALPHANUMERIC_32.fullmatch(sent):
         return sent
     number, digits = 0, []
     for char in sent[1:]:
@@ -214,7 +214,7 @@ def okx_original_id(sent: str) -> str:
         number, digit = divmod(number, 67)
         digits.append(digit)
     original = "".join(_SYMBOLS_67[digit] for digit in reversed(digits))
-    ours = number == 1 and _PACKABLE_67.match(original) and okx_client_id(original) == sent
+    ours = number == 1 and _PACKABLE_67.fullmatch(original) and okx_client_id(original) == sent
     return original if ours else sent
 
 

@@ -287,6 +287,7 @@ class MatchingCore:
             quantity=quantity,
             created_ns=now,
             updated_ns=now,
+            status=OrderStatus.EXPIRED if would_take else OrderStatus.NEW,  # in its first record: it must never rest
             post_only=request.post_only,
             fills=[],
         )
@@ -537,7 +538,8 @@ class MatchingCore:
                 case "order":
                     order = msgspec.convert(record | {"fills": []}, VenueOrder, strict=False)
                     self._keep(order)
-                    self.resting[order.order_id] = order
+                    if order.open:
+                        self.resting[order.order_id] = order
                     self._next_id = max(self._next_id, order.order_id)
                 case "fill":
                     fill = msgspec.convert(record, VenueFill, strict=False)

@@ -18,6 +18,7 @@ from sim.servers.matching import (
     MatchingCore,
     OrderRequest,
     OrderStatus,
+    PostOnly,
     Refusal,
     RefusalKind,
     Tif,
@@ -136,6 +137,26 @@ def test_what_the_venue_refuses(request_: OrderRequest, kind: RefusalKind) -> No
         venue.place(request_)
     assert refusal.value.kind is kind
     assert venue.balances == OPENING and venue.orders == {}
+
+
+def test_a_venue_may_accept_a_post_only_order_that_would_take_and_end_it(tmp_path: Path) -> None:
+    path = tmp_path / "venue.jsonl"
+    listed, rules = {SYMBOL: binance_instrument(SYMBOL)}, {"fee_in": FeeIn.RECEIVED, "post_only": PostOnly.CANCEL}
+    venue = MatchingCore("TEST", listed, OPENING, journal_path=path, **rules)
+    venue.apply(event(EventKind.SNAPSHOT, [(BID, MIDDLE - 100, 50_000), (ASK, MIDDLE + 100, 50_000)]))
+    told: list[Change] = []
+    venue.on_order.append(lambda order, change, fill: told.append(change))
+    ended = venue.place(buy("0.2", "60001", post_only=True))
+    resting = venue.place(buy("0.2", "60000", post_only=True))
+    assert (ended.status, ended.fills, ended.post_only) == (OrderStatus.EXPIRED, [], True)
+    assert told == [Change.NEW, Change.EXPIRED, Change.NEW]
+    assert list(venue.resting) == [resting.order_id] and venue.balances == OPENING
+    venue.close()
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(line for line in lines if b'"k":"end"' not in line))  # torn away by a crash
+    again = MatchingCore("TEST", listed, OPENING, journal_path=path, **rules)
+    assert list(again.resting) == [resting.order_id]
+    again.close()
 
 
 def test_a_client_id_is_unique_among_open_orders_only() -> None:

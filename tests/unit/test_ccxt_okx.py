@@ -222,6 +222,10 @@ class Client:
         self.sent: list[dict] = []
         self.subscriptions = {"books:BTC/USDT": True, "trades:BTC/USDT": True}
         self.rejections: dict = {}
+        self.errors: list[Exception] = []
+
+    def on_error(self, error: Exception) -> None:
+        self.errors.append(error)
 
     async def send(self, message: dict) -> None:
         self.sent.append(message)
@@ -243,6 +247,13 @@ def test_a_subscription_is_forgotten_only_when_the_venue_says_that_it_has_ended(
         assert list(client.subscriptions) == ["trades:BTC/USDT"]
 
     asyncio.run(main())
+
+
+def test_a_socket_that_does_not_say_so_is_given_up(exchange, monkeypatch):
+    monkeypatch.setattr("adapters.ccxt.okx.LEAVE_S", 0.01)
+    client = Client()
+    asyncio.run(OkxMarketDialect().forget(exchange, client, "BTC/USDT", Stream.TRADES, 100))
+    assert [type(error) for error in client.errors] == [ccxt.RequestTimeout]
 
 
 class Sink:

@@ -16,6 +16,8 @@ from adapters.ccxt.symbols import (
     exact,
     kraken_client_id,
     kraken_original_id,
+    okx_client_id,
+    okx_original_id,
     rewrite_hosts,
 )
 
@@ -84,6 +86,40 @@ def test_binance_takes_36_characters():
     for bad in ("", "x" * 37, "with space"):
         with pytest.raises(ClientIdError):
             binance_client_id(bad)
+
+
+okx_ids = st.one_of(
+    st.text("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz.:/_-", min_size=1, max_size=30),
+    st.text("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz", min_size=1, max_size=32).filter(
+        lambda text: not text.startswith("X")
+    ),
+    ids,
+)
+
+
+@given(okx_ids)
+def test_okx_ids_fit_its_rules_and_come_back(client_order_id):
+    sent = okx_client_id(client_order_id)
+    assert 1 <= len(sent) <= 32 and sent.isascii() and sent.isalnum()
+    assert okx_original_id(sent) == client_order_id
+
+
+@given(st.text(st.characters(codec="ascii"), max_size=33))
+def test_okx_ids_of_others_are_left_alone_or_are_what_we_would_have_sent(sent):
+    original = okx_original_id(sent)
+    assert original == sent or okx_client_id(original) == sent
+
+
+@given(st.text("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz", min_size=1, max_size=31))
+def test_okx_ids_with_our_mark_but_not_ours_are_left_alone(rest):
+    original = okx_original_id("X" + rest)
+    assert original == "X" + rest or okx_client_id(original) == "X" + rest
+
+
+@pytest.mark.parametrize("bad", ["", "x" * 33, "-" * 31, "with space", "naïve", "line\n", "X" * 31])
+def test_okx_refuses_what_it_could_not_give_back(bad):
+    with pytest.raises(ClientIdError):
+        okx_client_id(bad)
 
 
 def test_hosts_are_rewritten_and_paths_kept():
