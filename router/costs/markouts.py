@@ -143,7 +143,10 @@ class Averages:
         return sorted({key for key, _ in self._by_key})
 
     def _of(self, key: tuple[str, ...], horizon_ms: int) -> Decayed:
-        return self._by_key.setdefault((key, horizon_ms), Decayed(self._halflife_s))
+        known = self._by_key.get((key, horizon_ms))
+        if known is None:
+            known = self._by_key[key, horizon_ms] = Decayed(self._halflife_s)
+        return known
 
 
 class ClientMarkouts:

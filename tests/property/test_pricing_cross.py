@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from fractions import Fraction
+from random import Random
 
 import numpy as np
 import pytest
@@ -126,26 +127,34 @@ def _covers(
         assert lost <= room
 
 
-@given(
-    a=st.integers(0, 2**61 - 1), b=st.integers(0, 2**61 - 1), c=st.integers(1, 2**61 - 1), up=st.sampled_from([0, 1])
-)
-@settings(max_examples=2_000, deadline=None)
-def test_quotients_are_exact_beyond_64_bits(a: int, b: int, c: int, up: int) -> None:
-    whole, rest = divmod(a * b, c)
-    expected = whole + (1 if up and rest else 0)
-    assert _quotient(a, b, c, up) == expected if whole < MOST - 4 else _quotient(a, b, c, up) >= MOST - 4
+def whole_numbers(r: Random, most: int) -> int:
+    """0 to `most`, every length alike, powers of two and what lies beside them more often."""
+    value = r.getrandbits(r.randrange(1, most.bit_length() + 1))
+    if r.random() < 0.25:
+        value = (1 << r.randrange(most.bit_length())) + r.choice((-1, 0, 1))
+    return min(max(value, 0), most)
 
 
-@given(
-    q=st.integers(0, MOST - 5), b=st.integers(1, 2**60), c=st.integers(1, 2**61 - 1), off=st.sampled_from([-1, 0, 1])
-)
-@settings(max_examples=2_000, deadline=None)
-def test_quotients_next_to_a_whole_number_are_exact(q: int, b: int, c: int, off: int) -> None:
-    a = min(max(q * c // b + off, 0), 2**61 - 1)
-    expected = a * b // c
-    if expected < MOST - 4:
-        assert _quotient(a, b, c, 0) == expected
-        assert _quotient(a, b, c, 1) == -(-a * b // c)
+def test_quotients_are_exact_beyond_64_bits() -> None:
+    r = Random(1)
+    for _ in range(20_000):
+        a, b, c, up = *(whole_numbers(r, 2**61 - 1) for _ in range(3)), r.choice((0, 1))
+        c = max(c, 1)
+        whole, rest = divmod(a * b, c)
+        expected = whole + (1 if up and rest else 0)
+        found = _quotient(a, b, c, up)
+        assert found == expected if whole < MOST - 4 else found >= MOST - 4, (a, b, c, up)
+
+
+def test_quotients_next_to_a_whole_number_are_exact() -> None:
+    r = Random(2)
+    for _ in range(20_000):
+        q, b, c = whole_numbers(r, MOST - 5), whole_numbers(r, 2**60), whole_numbers(r, 2**61 - 1)
+        b, c = max(b, 1), max(c, 1)
+        a = min(max(q * c // b + r.choice((-1, 0, 1)), 0), 2**61 - 1)
+        expected = a * b // c
+        if expected < MOST - 4:
+            assert (_quotient(a, b, c, 0), _quotient(a, b, c, 1)) == (expected, -(-a * b // c)), (a, b, c)
 
 
 def test_a_synthetic_book_lives_and_dies_with_its_legs() -> None:
