@@ -80,6 +80,9 @@ def markdown(where: dict[str, str], suites: Sequence[str], rows: Sequence[Row]) 
     yield "Candidates and peers take turns in one run; the timer (about 50 ns) is in what is timed from Python."
     yield ""
     yield f"{datetime.now(UTC):%Y-%m-%d}: " + ", ".join(f"{key} {value}" for key, value in where.items()) + "."
+    if float(where.get("load", 0)) > int(where.get("cores", 1)):
+        yield "**The machine was busy**: the p99 of what is timed from Python is the scheduler's, medians are high, and ratios to peers"
+        yield "that take milliseconds flatter us, since only those are interrupted. Measure again on a quiet one before believing a miss."
     yield ""
     yield "## Targets"
     yield ""
