@@ -108,6 +108,7 @@ class Rates:
         self._max_legs = max_legs
         self._pegs = dict(pegs or {})
         self._forked = _forked(self._books)
+        self._currencies = sorted({currency for symbol in self._books for currency in symbol.split("/")})
         for symbol in self._pegs:
             if symbol not in self._books:
                 raise ValueError(f"pegs: there is no book of {symbol}")
@@ -115,7 +116,7 @@ class Rates:
     @property
     def currencies(self) -> list[str]:
         """Every currency there is a book of."""
-        return sorted({currency for symbol in self._books for currency in symbol.split("/")})
+        return list(self._currencies)
 
     def rate(self, base: str, quote: str, side: RateSide, now_ns: int) -> Rate | NoRate:
         """How many `quote` one `base` is, brings or costs, by the cheapest way."""
@@ -158,7 +159,7 @@ class Rates:
         """What one unit of each currency is worth in `quote`, where that is known. Marks ignore pegs: a loss is a loss."""
         edges = self._edges(RateSide.FAIR, now_ns, weighed=self._forked)
         found = {quote: _ONE}
-        for currency in self.currencies:
+        for currency in self._currencies:
             ways = [
                 (sum((edge.loss_bps for edge in way), Decimal(0)), len(way), way)
                 for way in _ways(edges, currency, quote, self._max_legs)

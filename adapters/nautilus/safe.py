@@ -137,6 +137,8 @@ class LoopSafe:
     def bind_loop(self) -> None:
         """Remember the running loop; on a backtest's clock there is none to remember."""
         self._loop = None if isinstance(self.clock, TestClock) else asyncio.get_running_loop()  # type: ignore[attr-defined]
+        if not self._bound:
+            self._alerts: set[str] = set()  # names on a backtest's clock: asking it makes a list of all of them
         self._bound = True
 
     def at_ns(self, name: str, ts_ns: int, callback: Callable[[Alarm], None]) -> None:
@@ -203,11 +205,6 @@ class LoopSafe:
     @property
     def _timers(self) -> dict[str, asyncio.TimerHandle]:
         return self.__dict__.setdefault("_loop_timers", {})
-
-    @property
-    def _alerts(self) -> set[str]:
-        """Names set on a backtest's clock: asking it makes a list of all of them."""
-        return self.__dict__.setdefault("_clock_alerts", set())
 
     def _once(self, name: str, ts_ns: int, callback: Callable[[Alarm], None]) -> None:
         self._alerts.discard(name)
