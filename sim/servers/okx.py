@@ -51,7 +51,7 @@ class _Chain:
         self.window = PublishedBook(LEVELS)
         self.sequence = first_id
         self.sent_ns = 0
-        self.waiting: list[Peer] = []  # subscribed while the book was lost
+        self.waiting: set[Peer] = set()  # subscribed while the book was lost: told nothing before their snapshot
 
     def next(self, changes: int) -> tuple[int, int]:
         """(`prevSeqId`, `seqId`) of the next message: ids jump with what has changed."""
@@ -111,9 +111,9 @@ class OkxServer(VenueServer):
             before, sequence = chain.restart() if restarted else chain.next(len(bids) + len(asks))
             if not self.faults.take(Fault.DROP_UPDATES, symbol=symbol):
                 self._send_book(symbol, "update", bids, asks, before, sequence, ts_ns)
-        for peer in chain.waiting:
-            if _topic("books", symbol) in peer.topics:
-                peer.send(self._snapshot(symbol))
+        for peer in chain.waiting & self.peers:
+            peer.topics.add(_topic("books", symbol))
+            peer.send(self._snapshot(symbol))
         chain.waiting.clear()
         self._publish_tops(symbol, ts_ns)
 
@@ -280,6 +280,8 @@ class OkxServer(VenueServer):
             self._answer(peer, self._account_push(arg, "snapshot", None))
         elif wanted and symbol:
             self._join(peer, channel, symbol)
+        elif symbol and channel == "books":
+            self._chains[symbol].waiting.discard(peer)
 
     def _join(self, peer: Peer, channel: str, symbol: str) -> None:
         """What a new subscriber of market data gets at once; a lost book's snapshot comes later."""
@@ -287,7 +289,8 @@ class OkxServer(VenueServer):
         now = self.core.clock_ns()
         match channel:
             case "books" if not book.live:
-                chain.waiting.append(peer)
+                peer.topics.discard(_topic(channel, symbol))
+                chain.waiting.add(peer)
             case "books":
                 if not chain.window.bids and not chain.window.asks:
                     chain.window.reset(book.shown)
