@@ -129,6 +129,8 @@ def report(found: list[Judged]) -> str:
     """What came of all of them, as lines."""
     lines = [f"{len(found)} requests"]
     lines += [f"  {n:5d}  {verdict}" for verdict, n in Counter(each.verdict for each in found).most_common()]
+    left = sum(not each.proven for each in found)
+    lines.append(f"  exact mode: {len(found) - left} proven, {left} left open by less than {ALMOST} bp")
     lines.append(
         f"  default mode: largest gap told {max(x.told for x in found):.9f} bp, true {max(x.true for x in found):.9f} bp"
     )
