@@ -53,7 +53,9 @@ def test_a_gap_of_the_book_leaves_the_other_streams_of_the_socket_alone():
     asyncio.run(main())
 
 
-def test_a_ping_that_is_not_answered_ends_the_private_stream_and_it_comes_back():
+def test_a_ping_that_is_not_answered_ends_the_private_stream_and_it_comes_back(monkeypatch):
+    monkeypatch.setattr("adapters.ccxt.account.SUBSCRIBE_S", 1.0)  # a login into the silence is never answered
+
     async def main() -> None:
         async with venue("OKX", keepalive_s=0.3, max_age_ms=60_000) as place, account(place) as link:
             await asyncio.wait_for(pinged(place), 10)
