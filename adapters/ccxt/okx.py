@@ -71,6 +71,9 @@ def _create(config: ExchangeConfig, *, throttle: bool, timeout_ms: int) -> Any:
     )
     exchange.has["fetchCurrencies"] = False  # a private request before the clock difference is known
     exchange.exceptions["exact"]["51016"] = ccxt.pro.DuplicateOrderId  # "client order ID already exists"
+    exchange.seconds = lambda: int(
+        exchange.nonce() // 1000
+    )  # the login's clock: the venue's, as in every other request
     exchange.urls["api"] = rewrite_hosts(exchange.urls["api"], config.rest_url, config.ws_url)
     exchange.streaming = {**exchange.streaming, "keepAlive": int(config.keepalive_s * 1000)}
     if str(config.rest_url).startswith("http:"):

@@ -1,7 +1,9 @@
 """What is OKX's own over real sockets: joined ids, one socket for many streams, the word "ping", packed ids, foreign markets."""
 
 import asyncio
+import time
 from decimal import Decimal
+from types import SimpleNamespace
 
 import msgspec
 import orjson
@@ -62,7 +64,7 @@ def test_a_ping_that_is_not_answered_ends_the_private_stream_and_it_comes_back(m
             assert link.connected
             await place.fault("silence", count=2)
             await eventually(lambda: not link.connected, "a lost stream")
-            assert "ping-pong" in link.reason
+            assert "disconnected" in link.reason  # by our side: silence closes nothing
             await eventually(lambda: link.connected and place.seen.connections >= 2, "a reconnect", 20.0)
 
     asyncio.run(main())
@@ -133,6 +135,22 @@ def test_a_post_only_order_that_would_take_is_accepted_then_ended_with_the_reaso
             assert (proof.order.state, proof.order.filled) == (VenueOrderState.CANCELED, 0)
             assert proof.order.reason == "post-only that would have taken"
             assert not place.seen.fills
+
+    asyncio.run(main())
+
+
+def test_a_venue_whose_clock_is_ahead_is_logged_in_to_and_traded_on(monkeypatch):
+    ahead_s = 100
+    clock = SimpleNamespace(
+        time=lambda: time.time() + ahead_s, time_ns=lambda: time.time_ns() + ahead_s * 1_000_000_000
+    )
+    monkeypatch.setattr("sim.servers.okx.time", clock)
+
+    async def main() -> None:
+        async with venue("OKX") as place, market_data(place) as data, account(place) as link:
+            assert isinstance(await link.place(place.limit(data, "c-ahead-1", "buy", "0.5", 20, "IOC")), OrderEvent)
+            await eventually(lambda: place.seen.filled("c-ahead-1") == Decimal("0.5"), "the fill")
+            assert link.counters.reconnects == 0
 
     asyncio.run(main())
 
