@@ -23,6 +23,7 @@ from adapters.nautilus.outcome import VenueFill
 from adapters.nautilus.safe import LoopSafe, Safe
 from desk.tca.actor import GAP_NS, TcaActor
 from desk.tca.memory import TcaMemory
+from desk.tca.tape import TradedVolume
 from router.costs.markouts import HORIZONS_MS, MS, Markout
 from router.costs.scorecards import TcaParameters
 from router.costs.shortfall import CostLine
@@ -46,7 +47,7 @@ class Market:
 
     def __init__(self, dark_from_ms: int) -> None:
         self.books: dict[str, Any] = {}
-        self.on_trade: list[Callable[[TradeTick], None]] = []
+        self.traded = TradedVolume()
         self._dark_ns = START + dark_from_ms * MS
 
     def fair(self, symbol: str, now_ns: int) -> D | None:
