@@ -93,6 +93,7 @@ def test_help_loads_nothing_heavy() -> None:
         ["replay"],
         ["replay", "--tape", "/no/such/tape"],
         ["serve", "--speed", "0"],
+        ["serve", "nowhere"],
         ["run", "--config", "/no/such/desk.toml"],
         ["config", "check", "--config", "/no/such/desk.toml"],
         ["split", "--request", "/no/such/request.json"],
