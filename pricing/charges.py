@@ -72,7 +72,7 @@ class Charges:
         bounds = float(parameters.markup_floor_bps), float(parameters.markup_ceiling_bps)
         tuned = win is not None and parameters.tune_markup and self.sigma_bps > 0
         self.curve = win.of(client.tier) if win is not None and tuned else None
-        slope = -self.curve.distance / self.sigma_bps if self.curve is not None else 0.0
+        slope = self.curve.slope(self.sigma_bps) if self.curve is not None else 0.0
         self.bps = (*fixed, float(parameters.impact_bps), half, float(parameters.max_deviation_bps), slope, *bounds)
         self.volatility, self.adverse, self.credit, self.impact, self.half_spread = (
             up(bps * self.bp) for bps in self.bps[:5]

@@ -1,15 +1,17 @@
 """Winning: how likely a client trades on a quote, by how far it is from fair; and the markup that earns most by it.
 
-For each tier, with d = (price − fair on the client's side)/(fair × volatility) and s = ln(1 + notional/10⁴):
+For each tier, with d = (price − fair on the client's side)/fair in bps, v = volatility in bps and s = ln(1 + notional/10⁴):
 
-    P(trade) = 1 / (1 + e^−(b₀ + b₁·d + b₂·s)),      b₁ ≤ 0: a worse price is never likelier to trade
+    P(trade) = 1 / (1 + e^−(b₀ + b₁·d + b₂·d/v + b₃·s)),      b₁, b₂ ≤ 0: a worse price is never likelier to trade
 
-Three coefficients by ridge-penalised maximum likelihood, found by Newton's method (iteratively reweighted least squares, as in
-Hastie–Tibshirani–Friedman 4.4.1) with halved steps; the distance of a quote is known when it is made, so nothing looks ahead.
+Some clients bear more distance when the market moves more (b₂), some do not look at it (b₁): their answers tell. With d/v alone the
+second kind looks indifferent to price in a wild market, and is quoted far away. Coefficients by ridge-penalised maximum likelihood, found
+by Newton's method (iteratively reweighted least squares, as in Hastie–Tibshirani–Friedman 4.4.1) with halved steps; one that would be
+positive is held at nothing. The distance of a quote is known when it is made, so nothing looks ahead.
 With m the markup and c everything else between fair and the price (sweep, impact, volatility, skew, adverse selection, credit)
 the expected profit is P(c + m)·m, whose maximum over m is in closed form (the H of `pricing.inventory`):
 
-    m* = (1 + W(e^(a − βc − 1)))/β,   β = −b₁/volatility,  a: the log odds at fair,  W: Lambert
+    m* = (1 + W(e^(a − βc − 1)))/β,   β = −b₁ − b₂/v,  a: the log odds at fair,  W: Lambert
 
 c is known only after the sweep, so the maximum is a kernel (`tuned_markup`) that quotes and ladders call for each size.
 """
@@ -47,7 +49,7 @@ class Outcome(msgspec.Struct, frozen=True):
 
 
 class WinCurve(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A tier's fitted curve: log odds = intercept + distance × d + size × s; from `n` quotes of which `won` traded."""
+    """A tier's fitted curve: log odds = intercept + bps × d + distance × d/v + size × s; from `n` quotes of which `won` traded."""
 
     tier: str
     intercept: float
@@ -55,10 +57,15 @@ class WinCurve(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     size: float
     n: int
     won: int
+    bps: float = 0.0
+
+    def slope(self, volatility_bps: float) -> float:
+        """What the log odds lose a basis point."""
+        return -self.bps - self.distance / volatility_bps
 
     def odds(self, distance_bps: float, volatility_bps: float, notional: float) -> float:
         """Log odds of a trade."""
-        return self.intercept + self.distance * distance_bps / volatility_bps + self.size * log1p(notional / NOTIONAL)
+        return self.intercept - self.slope(volatility_bps) * distance_bps + self.size * log1p(notional / NOTIONAL)
 
     def probability(self, distance_bps: float, volatility_bps: float, notional: float) -> float:
         """Chance of a trade, 0 to 1."""
@@ -87,16 +94,38 @@ def fit(outcomes: Iterable[Outcome], ridge: float = RIDGE, least: int = LEAST) -
         won = sum(row.won for row in rows)
         if len(rows) < least or won in (0, len(rows)):
             continue
-        features = np.array(
-            [(1.0, row.distance_bps / row.volatility_bps, log1p(max(row.notional, 0.0) / NOTIONAL)) for row in rows]
-        )
-        b = newton(features, np.array([row.won for row in rows], dtype=np.float64), ridge)
-        if b[1] < 0:
-            curve = WinCurve(
-                tier=tier, intercept=float(b[0]), distance=float(b[1]), size=float(b[2]), n=len(rows), won=won
-            )
-            curves.append(curve)
+        b = _falling(rows, ridge)
+        if b is not None:
+            of = dict(zip(("intercept", "bps", "distance", "size"), b.tolist(), strict=True))
+            curves.append(WinCurve(tier=tier, n=len(rows), won=won, **of))
     return WinModel(curves=tuple(curves))
+
+
+def _falling(rows: list[Outcome], ridge: float) -> np.ndarray | None:
+    """(b₀ … b₃) of least penalised loss with b₁, b₂ ≤ 0; None when the odds do not fall with distance."""
+    features = np.array(
+        [
+            (1.0, one.distance_bps, one.distance_bps / one.volatility_bps, log1p(max(one.notional, 0.0) / NOTIONAL))
+            for one in rows
+        ]
+    )
+    won = np.array([one.won for one in rows], dtype=np.float64)
+    best: tuple[float, np.ndarray] | None = None
+    for kept in ([0, 1, 2, 3], [0, 1, 3], [0, 2, 3]):
+        found = newton(features[:, kept], won, ridge)
+        if not np.all(found[1:-1] < 0):
+            continue
+        b = np.zeros(4)
+        b[kept] = found
+        at = _loss(features, won, b, ridge)
+        if best is None or at < best[0]:
+            best = at, b
+    return None if best is None else best[1]
+
+
+def _loss(features: np.ndarray, won: np.ndarray, b: np.ndarray, ridge: float) -> float:
+    z = features @ b
+    return float(np.sum(np.logaddexp(0.0, z) - won * z) + 0.5 * ridge * np.sum(b[1:] * b[1:]))
 
 
 def newton(features: np.ndarray, won: np.ndarray, ridge: float) -> np.ndarray:
@@ -104,18 +133,14 @@ def newton(features: np.ndarray, won: np.ndarray, ridge: float) -> np.ndarray:
     penalty = np.full(features.shape[1], ridge)
     penalty[0] = 0.0
 
-    def loss(b: np.ndarray) -> float:
-        z = features @ b
-        return float(np.sum(np.logaddexp(0.0, z) - won * z) + 0.5 * np.sum(penalty * b * b))
-
     b = np.zeros(features.shape[1])
     for _ in range(STEPS):
         p = 1.0 / (1.0 + np.exp(-np.clip(features @ b, -700, 700)))
         gradient = features.T @ (p - won) + penalty * b
         curvature = (features * (p * (1 - p))[:, None]).T @ features + np.diag(penalty + 1e-12)
         step = np.linalg.solve(curvature, gradient)
-        before, length = loss(b), 1.0
-        while length > 1e-8 and loss(b - length * step) > before:
+        before, length = _loss(features, won, b, ridge), 1.0
+        while length > 1e-8 and _loss(features, won, b - length * step, ridge) > before:
             length /= 2
         b = b - length * step
         if np.max(np.abs(length * step)) < SETTLED * (1.0 + np.max(np.abs(b))):
@@ -140,6 +165,11 @@ def tuned_markup(odds: int, slope: int, cost: int, floor: int, ceiling: int) -> 
 def loads(text: bytes) -> WinModel:
     """A model from its file; `msgspec.ValidationError` when it is none."""
     model = msgspec.json.decode(text, type=WinModel)
-    if any(curve.distance >= 0 or not isfinite(curve.intercept + curve.size) for curve in model.curves):
+    if any(
+        max(curve.distance, curve.bps) > 0
+        or not curve.distance + curve.bps < 0
+        or not isfinite(curve.intercept + curve.size + curve.distance + curve.bps)
+        for curve in model.curves
+    ):
         raise msgspec.ValidationError("win_model: a curve whose odds do not fall with distance")
     return model

@@ -156,6 +156,6 @@ def winning(state: Path | None, ledger: str | None, days: float | None, out: Pat
         return
     for curve in model.curves:
         click.echo(
-            f"{curve.tier}: {curve.won} of {curve.n} traded; log odds {curve.intercept:+.3f} {curve.distance:+.3f} per "
-            f"volatility from fair {curve.size:+.3f} per e-fold of size"
+            f"{curve.tier}: {curve.won} of {curve.n} traded; log odds {curve.intercept:+.3f} {curve.bps:+.3f} per bp and "
+            f"{curve.distance:+.3f} per volatility from fair, {curve.size:+.3f} per e-fold of size"
         )

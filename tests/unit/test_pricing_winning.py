@@ -67,6 +67,21 @@ def test_a_fit_finds_the_curve_that_made_the_outcomes() -> None:
     assert curve.size == pytest.approx(-0.2, abs=0.04) and curve.n == 20_000
 
 
+@pytest.mark.parametrize(("bps", "distance"), [(-0.9, 0.0), (0.0, -0.9), (-0.5, -0.4)])
+def test_clients_who_do_not_look_at_volatility_are_told_from_those_who_do(bps: float, distance: float) -> None:
+    """Learnt while the market was calm, the slope in a wild one is theirs all the same."""
+    true = WinCurve(tier="gold", intercept=4.0, bps=bps, distance=distance, size=0.0, n=500, won=200)
+    r = Random(11)
+    made = []
+    for _ in range(6_000):
+        d, v = r.uniform(1, 10), r.uniform(0.6, 1.6)
+        made.append(Outcome("gold", d, v, 20_000.0, r.random() < true.probability(d, v, 20_000.0)))
+    (curve,) = fit(made).curves
+    assert curve.bps <= 0 and curve.distance <= 0
+    for volatility in (0.7, 1.2, 3.0):
+        assert curve.slope(volatility) == pytest.approx(true.slope(volatility), rel=0.15)
+
+
 def test_what_teaches_nothing_is_left_out() -> None:
     good = answered(200, 1, CURVE)
     odd = [
