@@ -19,6 +19,7 @@ September 2026.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import re
 from collections.abc import Iterator
 from decimal import Decimal
@@ -78,6 +79,7 @@ _NO_REASON = ("", "EC_NoError", "UNKNOWN")
 _CLIENT_ID = re.compile(r"^[0-9A-Za-z_-]{1,36}$")
 _RET_CODE = re.compile(r'"retCode":\s*(\d+)')
 _ORDERS_PAGE, _FILLS_PAGE = 50, 100
+_LOGIN_MS = 10_000  # how long a login is good for
 _WEEK_MS = 7 * 24 * 3_600_000  # the longest span of one query for executions
 
 
@@ -245,14 +247,17 @@ class BybitAccountDialect:
         await exchange.load_time_difference()
 
     async def subscribe(self, exchange: Any) -> None:
-        """Log in, then subscribe all topics at once; the venue's confirmation comes as a message (`read` → `subscribed`)."""
+        """Log in by the venue's clock, then subscribe all topics at once; the confirmation comes as a message (`read` → `subscribed`)."""
         import ccxt
 
         if not (await exchange.is_unified_enabled())[1]:
             raise ccxt.NotSupported("bybit: this is no unified account; upgrade it at the venue")
         url = exchange.urls["api"]["ws"]["private"]["contract"]
         url = exchange.implode_hostname(url)  # nothing to fill in when the hosts are ours
-        await exchange.authenticate(url)
+        expires = str(exchange.nonce() + _LOGIN_MS)  # ccxt's own login takes our clock
+        text, secret = exchange.encode(f"GET/realtime{expires}"), exchange.encode(exchange.secret)
+        login = {"op": "auth", "args": [exchange.apiKey, expires, exchange.hmac(text, secret, hashlib.sha256)]}
+        await exchange.watch(url, "authenticated", login, "authenticated")
         topics = [f"order.{self.category}", f"execution.{self.category}", "wallet"]
         request = {"op": "subscribe", "req_id": str(exchange.request_id()), "args": topics}
         future = exchange.watch(url, "confirmed:private", request, "private")

@@ -201,7 +201,7 @@ class BybitServer(VenueServer):
         good = self._sign(f"GET/realtime{expires}")
         if not hmac.compare_digest(key, self.credentials.key):
             self._answer(peer, message, success=False, retCode=10003, retMsg="Invalid apikey")
-        elif not expires.isdigit() or int(expires) <= time.time_ns() // wire.MS:
+        elif not expires.isdigit() or int(expires) <= self._now_ms():
             self._answer(peer, message, success=False, retCode=10002, retMsg="Request has expired")
         elif not hmac.compare_digest(good, signature):
             self._answer(peer, message, success=False, retCode=10004, retMsg="Invalid sign")
@@ -385,7 +385,7 @@ class BybitServer(VenueServer):
             raise BybitError(10001, "params error: timestamp or recv_window")
         if not hmac.compare_digest(self._sign(stamp + key + window + payload), signature):
             raise BybitError(10004, "error sign! please check your signature generation algorithm.")
-        now = time.time_ns() // wire.MS
+        now = self._now_ms()
         if not now - int(window or 5_000) <= int(stamp) < now + _AHEAD_MS:
             times = f"req_timestamp[{stamp}],server_timestamp[{now}],recv_window[{window}]"
             said = "invalid request, please check your server timestamp or recv_window param."
@@ -394,7 +394,7 @@ class BybitServer(VenueServer):
     # --- public answers ----------------------------------------------------------------------------------------------------------------
 
     def _time(self) -> dict:
-        now = time.time_ns()
+        now = self.core.clock_ns()
         return {"timeSecond": str(now // 1_000_000_000), "timeNano": str(now)}
 
     def _instruments(self, query: dict) -> dict:

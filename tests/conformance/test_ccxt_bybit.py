@@ -116,6 +116,19 @@ def test_a_clock_that_is_off_is_set_and_the_order_sent_once_more_with_the_same_i
     asyncio.run(main())
 
 
+def test_a_venue_whose_clock_is_far_ahead_is_logged_in_to_and_traded_on():
+    async def main() -> None:
+        async with venue("BYBIT") as place:
+            place.running.servers["BYBIT"].core.clock_ns = lambda: time.time_ns() + 100_000_000_000
+            async with market_data(place) as data, account(place) as link:
+                assert data.markets[SYMBOL].taker_fee == Decimal("0.00045")  # our own: a signed request as well
+                assert isinstance(await link.place(place.limit(data, "c-ahead-1", "buy", "0.5", 20, "IOC")), OrderEvent)
+                await eventually(lambda: place.seen.filled("c-ahead-1") == Decimal("0.5"), "the fill")
+                assert link.counters.reconnects == 0
+
+    asyncio.run(main())
+
+
 def test_cancelling_what_is_filled_says_so_and_tells_the_end():
     async def main() -> None:
         async with venue("BYBIT") as place, market_data(place) as data, account(place) as link:

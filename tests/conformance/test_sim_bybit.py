@@ -245,12 +245,12 @@ def test_an_order_id_is_taken_once_for_ever(tmp_path: Path) -> None:
 
 ENDS = [
     (LIMIT, "Filled", "EC_NoError"),
-    (LIMIT | {"qty": "300"}, "PartiallyFilledCanceled", "EC_NoImmediateQtyToFill"),
-    (LIMIT | {"price": "50000"}, "Cancelled", "EC_NoImmediateQtyToFill"),
-    (LIMIT | {"qty": "300", "timeInForce": "FOK"}, "Cancelled", "EC_NoEnoughQtyToFill"),
     (LIMIT | {"timeInForce": "PostOnly"}, "Rejected", "EC_PostOnlyWillTakeLiquidity"),
     (LIMIT | {"orderType": "Market", "marketUnit": "baseCoin"}, "Filled", "EC_NoError"),
+    (LIMIT | {"price": "50000"}, "Cancelled", "EC_NoImmediateQtyToFill"),
     (RESTING, "Cancelled", "EC_PerCancelRequest"),
+    (LIMIT | {"qty": "300", "timeInForce": "FOK"}, "Cancelled", "EC_NoEnoughQtyToFill"),
+    (LIMIT | {"qty": "300"}, "PartiallyFilledCanceled", "EC_NoImmediateQtyToFill"),  # last: it leaves no offer
 ]
 
 
