@@ -28,10 +28,11 @@ tui *ARGS:
 screenshot STATE:
     @uv run --quiet python -m tui.screenshot {{STATE}} docs/blotter.svg
 
-# The test suite
+# The test suite, two files at a time
 [group('test')]
 test *ARGS:
-    @uv run pytest {{ARGS}}
+    @uv run python -m desk.kernels
+    @uv run pytest -n 2 --dist loadfile {{ARGS}}
 
 # What a reviewer runs: lint, types, floors, tests
 [group('check')]

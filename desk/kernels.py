@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 
-from adapters.process import as_child, die_with_parent
+from adapters.process import as_child, die_with_parent, is_child
 
 
 def warm(say: Callable[[str], None] = lambda _: None) -> None:
@@ -38,7 +38,10 @@ def warm(say: Callable[[str], None] = lambda _: None) -> None:
 
 
 def main() -> None:
-    """Compile the kernels of the exact split for the process that started this one."""
+    """Compile what is not compiled yet; for a process that runs `warm`, the kernels of the exact split only."""
+    if not is_child():
+        warm(lambda step: print(f"kerb: {step}", file=sys.stderr))
+        return
     die_with_parent()
     from router.warm import warm_exact
 
