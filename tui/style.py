@@ -72,7 +72,14 @@ STATE = {
     "critical": "bold #ffffff on #b3261e",
 }
 
-_VENUES = {"BINANCE": "#e6b93c", "KRAKEN": "#a48cf2", "FALCONX": "#4cc9d8", "OKX": "#c3ccd6", "BYBIT": "#f2a65a", "COINBASE": "#6c9cff"}
+_VENUES = {
+    "BINANCE": "#e6b93c",
+    "KRAKEN": "#a48cf2",
+    "FALCONX": "#4cc9d8",
+    "OKX": "#c3ccd6",
+    "BYBIT": "#f2a65a",
+    "COINBASE": "#6c9cff",
+}
 _MORE = ("#e69a5c", "#7ccf7c", "#d987c4", "#8fb8c9", "#c9b37f")
 
 
