@@ -138,7 +138,9 @@ class LoopSafe:
         """Remember the running loop; on a backtest's clock there is none to remember."""
         self._loop = None if isinstance(self.clock, TestClock) else asyncio.get_running_loop()  # type: ignore[attr-defined]
         if not self._bound:
-            self._alerts: set[str] = set()  # names on a backtest's clock: asking it makes a list of all of them
+            # On a backtest's clock, by name: which setting of it counts. A clock that moves on takes several timers off its list
+            # before it calls the first, which may set or cancel the others.
+            self._alerts: dict[str, object] = {}
         self._bound = True
 
     def at_ns(self, name: str, ts_ns: int, callback: Callable[[Alarm], None]) -> None:
@@ -147,8 +149,8 @@ class LoopSafe:
         if self._live():
             self._arm(name, ts_ns, callback, interval_ns=0)
         else:
-            self._alerts.add(name)
-            self.clock.set_time_alert_ns(name, ts_ns, lambda _: self._once(name, ts_ns, callback))  # type: ignore[attr-defined]
+            setting = self._alerts[name] = object()
+            self.clock.set_time_alert_ns(name, ts_ns, lambda _: self._once(name, setting, ts_ns, callback))  # type: ignore[attr-defined]
 
     def every_ns(self, name: str, interval_ns: int, callback: Callable[[Alarm], None]) -> None:
         """Call back every `interval_ns` from now on, without drift; beats missed by a busy loop are skipped."""
@@ -158,9 +160,9 @@ class LoopSafe:
         if self._live():
             self._arm(name, self.clock.timestamp_ns() + interval_ns, callback, interval_ns)  # type: ignore[attr-defined]
         else:
-            self._alerts.add(name)
+            setting = self._alerts[name] = object()
             self.clock.set_timer_ns(  # type: ignore[attr-defined]
-                name, interval_ns, 0, 0, lambda event: self._ring(name, event.ts_event, callback)
+                name, interval_ns, 0, 0, lambda event: self._beat(name, setting, event.ts_event, callback)
             )
 
     def cancel(self, name: str) -> bool:
@@ -170,12 +172,10 @@ class LoopSafe:
             if handle is not None:
                 handle.cancel()
             return handle is not None
-        if name not in self._alerts:
+        if self._alerts.pop(name, None) is None:
             return False
-        self._alerts.discard(name)
-        if name not in self.clock.timer_names:  # type: ignore[attr-defined]
-            return False  # the engine ends all of a component's timers when it stops
-        self.clock.cancel_timer(name)  # type: ignore[attr-defined]
+        if name in self.clock.timer_names:  # type: ignore[attr-defined]
+            self.clock.cancel_timer(name)  # type: ignore[attr-defined]
         return True
 
     def cancel_all(self) -> None:
@@ -206,9 +206,14 @@ class LoopSafe:
     def _timers(self) -> dict[str, asyncio.TimerHandle]:
         return self.__dict__.setdefault("_loop_timers", {})
 
-    def _once(self, name: str, ts_ns: int, callback: Callable[[Alarm], None]) -> None:
-        self._alerts.discard(name)
-        self._ring(name, ts_ns, callback)
+    def _once(self, name: str, setting: object, ts_ns: int, callback: Callable[[Alarm], None]) -> None:
+        if self._alerts.get(name) is setting:
+            del self._alerts[name]
+            self._ring(name, ts_ns, callback)
+
+    def _beat(self, name: str, setting: object, ts_ns: int, callback: Callable[[Alarm], None]) -> None:
+        if self._alerts.get(name) is setting:
+            self._ring(name, ts_ns, callback)
 
     def _arm(self, name: str, ts_ns: int, callback: Callable[[Alarm], None], interval_ns: int) -> None:
         assert self._loop is not None

@@ -139,6 +139,7 @@ def test_a_generated_market_can_be_replayed_when_there_is_no_tape() -> None:
     assert one["faults"] == 0
 
 
+@pytest.mark.alone
 @pytest.mark.skipif(not RECORDED.is_file(), reason="no recorded data here")
 def test_a_replay_is_at_least_half_as_fast_as_the_bare_engine() -> None:
     seen = []
