@@ -27,7 +27,8 @@ class Expected(NamedTuple):
     """Where the venues differ in what a card sees."""
 
     loss: str  # the word in the reason of a CLEAR after a lost update
-    fee_currency: str  # of a buy of BTC/USDT
+    fee_currency: str  # of a buy
+    symbol: str = SYMBOL
 
 
 VENUES = {
@@ -107,6 +108,7 @@ class Venue:
     def __init__(self, running: Any, config: ExchangeConfig) -> None:
         self.running = running
         self.config = config
+        self.symbol = config.symbols[0]
         self.seen = Recorder()
 
     async def fault(self, kind: str, count: int = 1, scope: str = "", symbol: str = "") -> None:
@@ -121,13 +123,13 @@ class Venue:
         self, link: MarketLink, client_order_id: str, side: str, quantity: str, through: int, tif: str
     ) -> OrderRequest:
         """A limit order `through` whole quote units beyond the other side's best price (negative: away from it)."""
-        market = link.markets[SYMBOL]
+        market = link.markets[self.symbol]
         best = self.seen.best(-1 if side == "buy" else 1)
         assert best is not None
         price = Decimal(best).scaleb(-market.price_decimals) + (through if side == "buy" else -through)
         return OrderRequest(
             client_order_id=client_order_id,
-            symbol=SYMBOL,
+            symbol=self.symbol,
             side=side,
             kind="limit",
             time_in_force=tif,
@@ -147,12 +149,13 @@ async def eventually(true: Callable[[], Any], what: str, deadline_s: float = 10.
 @contextlib.asynccontextmanager
 async def venue(name: str, **settings: Any) -> AsyncIterator[Venue]:
     """One exchange on a generated market."""
-    running = await start_venues(seed=7, venues=(name,), symbols=(SYMBOL,))
+    symbol = VENUES[name].symbol
+    running = await start_venues(seed=7, venues=(name,), symbols=(symbol,))
     urls, key = running.urls[name], running.credentials[name]
     config = ExchangeConfig(
         venue=name,
         exchange=name.lower(),
-        symbols=(SYMBOL,),
+        symbols=(symbol,),
         rest_url=urls.rest,
         ws_url=urls.ws,
         api_key=key.key,

@@ -9,7 +9,7 @@ import msgspec
 from adapters.ccxt.account import AccountLink
 from adapters.ccxt.events import OrderEvent, VenueOrderState
 from adapters.ccxt.orders import Failure, Verdict
-from tests.conformance.ccxt_venue import SYMBOL, VENUES, account, eventually, every_venue, market_data, venue
+from tests.conformance.ccxt_venue import VENUES, account, eventually, every_venue, market_data, venue
 
 
 @every_venue
@@ -21,7 +21,7 @@ def test_a_sweep_of_many_levels_brings_each_execution_once(name):
             answer = await link.place(order)
             assert isinstance(answer, OrderEvent)
             await eventually(lambda: seen.ended("c-sweep-1"), "the order's end")
-            proof = await link.prove("c-sweep-1", SYMBOL)
+            proof = await link.prove("c-sweep-1", place.symbol)
             assert seen.filled("c-sweep-1") == proof.order.filled > 0
             mine = [fill for fill in seen.fills if fill.client_order_id == "c-sweep-1"]
             assert len(mine) >= 3
@@ -42,9 +42,9 @@ def test_a_resting_order_is_cancelled(name):
             assert [order.client_order_id for order in await link.open_orders()] == ["c-rest-1"]
             locked = lambda: any(row.currency == "USDT" and row.locked > 0 for row in place.seen.balances)  # noqa: E731
             await eventually(locked, "a reserved balance")
-            assert await link.cancel("c-rest-1", SYMBOL) is None
+            assert await link.cancel("c-rest-1", place.symbol) is None
             await eventually(lambda: place.seen.ended("c-rest-1"), "the order's end")
-            proof = await link.prove("c-rest-1", SYMBOL)
+            proof = await link.prove("c-rest-1", place.symbol)
             assert (proof.order.state, proof.order.filled, proof.fills) == (VenueOrderState.CANCELED, 0, ())
             assert await link.open_orders() == []
 
@@ -63,7 +63,7 @@ def test_refusals_are_refusals(name):
             for failure in (too_dear, disturbed, twice):
                 assert isinstance(failure, Failure)
                 assert failure.verdict is Verdict.REFUSED, failure
-            unknown = await link.cancel("c-never-1", SYMBOL)
+            unknown = await link.cancel("c-never-1", place.symbol)
             assert unknown is not None
             assert unknown.verdict is Verdict.NOT_FOUND
             assert not place.seen.fills
@@ -79,7 +79,7 @@ def test_hang_after_accept_is_unknown_then_proven_filled_exactly_once(name):
             answer = await link.place(place.limit(data, "c-hang-1", "buy", "0.5", 20, "IOC"))
             assert isinstance(answer, Failure)
             assert answer.verdict is Verdict.UNKNOWN
-            proof = await link.prove("c-hang-1", SYMBOL)
+            proof = await link.prove("c-hang-1", place.symbol)
             assert proof.order.state is VenueOrderState.FILLED
             assert sum(fill.quantity for fill in proof.fills) == Decimal("0.5")
             assert place.seen.filled("c-hang-1") == Decimal("0.5")
@@ -95,7 +95,7 @@ def test_an_order_lost_in_a_503_is_proven_never_to_have_been():
             answer = await link.place(place.limit(data, "c-503-1", "buy", "0.5", 20, "IOC"))
             assert isinstance(answer, Failure)
             assert answer.verdict is Verdict.UNKNOWN
-            proving, began = asyncio.create_task(link.prove("c-503-1", SYMBOL)), time.monotonic()
+            proving, began = asyncio.create_task(link.prove("c-503-1", place.symbol)), time.monotonic()
             meanwhile = await link.place(place.limit(data, "c-other-1", "buy", "0.1", 20, "IOC"))
             assert isinstance(meanwhile, OrderEvent)  # other orders flow while one is being proven
             await eventually(lambda: place.seen.filled("c-other-1") == Decimal("0.1"), "the other order's fill", 4.0)
@@ -120,9 +120,9 @@ def test_an_order_left_open_by_another_session_is_cancelled_and_its_fills_told(n
                 await eventually(lambda: place.seen.ended("c-old-2"), "the order's end")
             place.seen.fills.clear()
             async with account(place) as after:
-                cancelled = await after.prove("c-old-1", SYMBOL, cancel=True)
+                cancelled = await after.prove("c-old-1", place.symbol, cancel=True)
                 assert cancelled.order.state is VenueOrderState.CANCELED
-                filled = await after.prove("c-old-2", SYMBOL, cancel=True)
+                filled = await after.prove("c-old-2", place.symbol, cancel=True)
                 assert filled.order.state is VenueOrderState.FILLED
                 assert sum(fill.quantity for fill in filled.fills) == Decimal("0.5")
 
@@ -171,7 +171,7 @@ def test_fill_or_kill_market_post_only_and_long_ids(name):
             assert isinstance(await link.place(place.limit(data, long_id, "buy", "0.5", 20, "FOK")), OrderEvent)
             await eventually(lambda: seen.filled(long_id) == Decimal("0.5"), "the whole fill")
             await link.place(place.limit(data, "c-kill-1", "buy", "300", 1, "FOK"))
-            killed = await link.prove("c-kill-1", SYMBOL)
+            killed = await link.prove("c-kill-1", place.symbol)
             assert killed.order is None or (killed.order.state.closed and killed.order.filled == 0)
             market = msgspec.structs.replace(
                 place.limit(data, "c-mkt-1", "sell", "0.3", 0, "GTC"), kind="market", price=None

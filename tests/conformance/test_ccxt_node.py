@@ -21,7 +21,7 @@ from adapters.nautilus import topics
 from adapters.nautilus.book import BookDeltas, BookKind
 from adapters.nautilus.node import EmbeddedNode, NodeConfig
 from adapters.nautilus.outcome import OrderOutcome, OrderState, ResolveOrder
-from tests.conformance.ccxt_venue import SYMBOL, Venue, account, eventually, every_venue, market_data, venue
+from tests.conformance.ccxt_venue import Venue, account, eventually, every_venue, market_data, venue
 
 
 class Trader(Strategy):
@@ -104,7 +104,7 @@ async def data_card(node: EmbeddedNode, trader: Trader, place: Venue, iid: Instr
     await eventually(lambda: books and books[0].kind is BookKind.SNAPSHOT, "a snapshot")
     await eventually(lambda: trader.ticks["trades", iid] and trader.ticks["quotes", iid] and len(books) > 5, "data")
     assert all(type(message) is BookDeltas for message in books)
-    await place.fault("drop_updates", symbol=SYMBOL)
+    await place.fault("drop_updates", symbol=place.symbol)
     await eventually(lambda: any(message.kind is BookKind.CLEAR for message in books), "a CLEAR")
     cleared = next(message for message in books if message.kind is BookKind.CLEAR)
     assert cleared.reason
@@ -147,7 +147,7 @@ async def order_card(node: EmbeddedNode, trader: Trader, place: Venue, iid: Inst
     assert sum(quantities) == Decimal("0.5")
 
     answers: list[OrderOutcome] = []
-    request = ResolveOrder(client_order_id=f"{v}-ioc", symbol=SYMBOL, reply=answers.append)
+    request = ResolveOrder(client_order_id=f"{v}-ioc", symbol=place.symbol, reply=answers.append)
     node.msgbus.send(topics.resolve(iid.venue.value), request)
     await eventually(lambda: answers, "an outcome")
     assert answers[0].state is OrderState.CLOSED
@@ -166,7 +166,7 @@ async def found_again(node: EmbeddedNode, iid: InstrumentId) -> None:
     order = node.cache.order(ClientOrderId("c-earlier-1"))
     assert order is not None, "the open order was not found at start"
     answers: list[OrderOutcome] = []
-    request = ResolveOrder(client_order_id="c-earlier-1", symbol=SYMBOL, reply=answers.append, cancel=True)
+    request = ResolveOrder(client_order_id="c-earlier-1", symbol=place.symbol, reply=answers.append, cancel=True)
     node.msgbus.send(topics.resolve(iid.venue.value), request)
     await eventually(lambda: answers, "an outcome")
     assert (answers[0].state, answers[0].fills) == (OrderState.CLOSED, ())
@@ -178,7 +178,7 @@ def test_a_venue_in_a_live_node(name):
     async def main() -> None:
         async with venue(name, order_timeout_ms=700) as place:
             await leave_open(place)
-            iid = InstrumentId.from_str(f"{SYMBOL}.{name}")
+            iid = InstrumentId.from_str(f"{place.symbol}.{name}")
             trader = Trader([iid])
             node = EmbeddedNode(
                 NodeConfig(
