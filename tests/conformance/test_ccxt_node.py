@@ -166,7 +166,7 @@ async def found_again(node: EmbeddedNode, iid: InstrumentId) -> None:
     order = node.cache.order(ClientOrderId("c-earlier-1"))
     assert order is not None, "the open order was not found at start"
     answers: list[OrderOutcome] = []
-    request = ResolveOrder(client_order_id="c-earlier-1", symbol=place.symbol, reply=answers.append, cancel=True)
+    request = ResolveOrder(client_order_id="c-earlier-1", symbol=iid.symbol.value, reply=answers.append, cancel=True)
     node.msgbus.send(topics.resolve(iid.venue.value), request)
     await eventually(lambda: answers, "an outcome")
     assert (answers[0].state, answers[0].fills) == (OrderState.CLOSED, ())
