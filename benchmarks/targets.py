@@ -40,8 +40,8 @@ TARGETS = {
     "split.adversarial 5x50": Promise(worst_ns=1_200_000),
     "split.adversarial 20x400": Promise(worst_ns=1_200_000),
     "ladder 5x50": Promise(2_000),
-    "book.update 50": Promise(40),
-    "book.update 400": Promise(40),
+    "book.level.kernel 5x50": Promise(40),
+    "book.level.kernel 20x400": Promise(40),
     "signals.batch": Promise(20),
 }
 

@@ -6,7 +6,9 @@
    tangent at the end of the prefix bounds that again; only subsets that could still be best pay for the search.
 3. The subset of the least bound is turned into a plan (`router.live.place`): merge what it leaves, drop venues below their
    minimum or beyond the child count and merge again, cut to whole lots and place the rest where it is cheapest.
-4. A plan whose cost is within the tolerance of the least bound is certified. Otherwise the next subsets are tried, and
+4. Where that leaves a gap, venues of coarse and of fine lots are merged on their own (`router.live.lots`): a better bound, and
+   mostly a better plan.
+5. A plan whose cost is within the tolerance of the least bound is certified. Otherwise the next subsets are tried, and
    when none certifies the answer says why, and the exact search decides.
 
 Costs are doubles, only compared, never paid: `MARGIN` is far above their rounding error, and a plan is called optimal only
@@ -69,6 +71,7 @@ from router.live.layout import (
     Floats,
     U,
 )
+from router.live.lots import by_lots, keep_relaxed
 from router.live.merge import cut, locate, relax, relaxed
 from router.live.place import EXCHANGED, NOWHERE, PLACED, STRAIGHT, exchange, settle, whole, write
 
@@ -189,6 +192,7 @@ def choose(book: Array, work: Array, sums: Floats, used: int) -> int:
             sums[at + F_BOUND] = cost + quoted  # exact, also within a batch
             plan = STRAIGHT
             if not straight:
+                keep_relaxed(work)
                 cost, rest = settle(book, work, sums, lots, room)
                 plan = PLACED
                 if rest > 0 and cost + quoted - lowest + margin > tolerance:
@@ -198,6 +202,11 @@ def choose(book: Array, work: Array, sums: Floats, used: int) -> int:
         if cost + quoted < incumbent:
             incumbent, chosen, pure = cost + quoted, best, straight
             write(book, work, sums, plan)
+        if not straight and incumbent - sums[at + F_BOUND] + margin > tolerance:
+            least, cost = by_lots(book, work, sums, lots, room, incumbent - quoted)
+            sums[at + F_BOUND] = max(sums[at + F_BOUND], least + quoted)
+            if cost + quoted < incumbent:
+                incumbent, chosen, pure = cost + quoted, best, False
     if chosen < 0:
         return UNPLACED
     bound, rival = sums[SUBSETS + U(chosen) * SUBSET + F_BOUND], np.inf  # what it, and any other subset, costs at least

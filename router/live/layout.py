@@ -55,6 +55,7 @@ SKIP, FINAL, OTHER = map(U, range(17, 20))  # left out of the merge; lots to add
 NEXT_AT, NEXT_TAKEN, NEXT_SPENT, NEXT_LAST, NEXT_PART = map(U, range(20, 25))  # after a sweep or a move
 OUT_LOTS, OUT_NOTIONAL, OUT_WORST = map(U, range(25, 28))  # out
 CHARGE, BLOCK_OF = U(28), U(29)  # in: fixed cost, for the search; scratch of `router.live.prove`
+RELAXED, RESUME = U(30), U(31)  # what the relaxation takes; where a venue goes on after others were merged
 VENUE = U(32)
 HEAD = QUOTES + U(MAX_QUOTES) * QUOTE
 
