@@ -13,7 +13,10 @@ Rules, the same for both exchanges:
 4. **Balances.** An order reserves what it may spend, fees in quote included; it is refused when that is not free. Fees are `size × bps`,
    half-up to 8 decimals, in the currency received (`FeeIn.RECEIVED`, Binance) or in the quote currency (`FeeIn.QUOTE`, Kraken).
 5. **Client order ids** are unique among open orders only, as on the venues: sending one again after its order has ended executes again.
-6. Trade and order ids never repeat, also after a restart. A CLEAR empties the book: takers find nothing until the next snapshot.
+6. **Amending** changes price or total quantity of a resting order in place, under its old ids, or not at all. A price that reaches
+   the other side takes there (refused when the order is post-only); a quantity that has filled already ends the order.
+7. **Expiry** (GTD) ends an order at its moment, `cancel_all` those of a symbol or all.
+8. Trade and order ids never repeat, also after a restart. A CLEAR empties the book: takers find nothing until the next snapshot.
 
 Money is exact: prices and sizes are integers of the instrument, amounts `Decimal`. Single-threaded; every state change is in the journal
 before a caller hears of it.
@@ -24,197 +27,30 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from decimal import ROUND_HALF_UP, Decimal
-from enum import StrEnum
 from pathlib import Path
 
 import msgspec
-import numpy as np
 
-from sim.events import ASK, BID, EventKind, VenueEvent
+from sim.events import EventKind, VenueEvent
 from sim.instruments import VenueInstrument
-from sim.levels import LevelBook
 from sim.servers.journal import VenueJournal
+from sim.servers.market_book import MarketBook
+from sim.servers.records import (
+    Change,
+    EndedBy,
+    FeeIn,
+    OrderRequest,
+    OrderStatus,
+    PostOnly,
+    Refusal,
+    RefusalKind,
+    Tif,
+    VenueFill,
+    VenueOrder,
+)
 
 _CENT_8 = Decimal("0.00000001")
 _KEPT_ORDERS = 50_000  # ended orders kept in memory for queries; the journal has all
-
-
-class OrderStatus(StrEnum):
-    """Where an order stands."""
-
-    NEW = "new"
-    PARTIALLY_FILLED = "partially_filled"
-    FILLED = "filled"
-    CANCELED = "canceled"  # by request
-    EXPIRED = "expired"  # by its own terms: time in force, or post-only
-
-
-OPEN = (OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED)
-
-
-class Tif(StrEnum):
-    """Time in force."""
-
-    GTC = "GTC"
-    IOC = "IOC"
-    FOK = "FOK"
-
-
-class FeeIn(StrEnum):
-    """The currency fees are taken in."""
-
-    RECEIVED = "received"
-    QUOTE = "quote"
-
-
-class PostOnly(StrEnum):
-    """What becomes of a post-only order that would take."""
-
-    REFUSE = "refuse"
-    CANCEL = "cancel"
-
-
-class RefusalKind(StrEnum):
-    """Why a venue refuses a request; each dialect has its own words for it."""
-
-    UNKNOWN_SYMBOL = "unknown_symbol"
-    PRICE_TICK = "price_tick"
-    QUANTITY_LOT = "quantity_lot"
-    MIN_QUANTITY = "min_quantity"
-    MIN_NOTIONAL = "min_notional"
-    INSUFFICIENT_FUNDS = "insufficient_funds"
-    DUPLICATE_CLIENT_ID = "duplicate_client_id"
-    WOULD_TAKE = "would_take"
-    UNKNOWN_ORDER = "unknown_order"
-
-
-class Refusal(Exception):
-    """The venue says no; nothing happened."""
-
-    def __init__(self, kind: RefusalKind, detail: str = "") -> None:
-        super().__init__(f"{kind}: {detail}" if detail else str(kind))
-        self.kind = kind
-
-
-class VenueFill(msgspec.Struct, frozen=True, kw_only=True):
-    """One execution of one of our orders; price and size in the instrument's units."""
-
-    trade_id: int
-    order_id: int
-    symbol: str
-    side: int
-    price: int
-    size: int
-    cost: Decimal
-    fee: Decimal
-    fee_currency: str
-    maker: bool
-    ts_ns: int
-
-
-class VenueOrder(msgspec.Struct, kw_only=True):
-    """One of our orders; `side` +1 buy, -1 sell; `price` 0 for market orders; `cost` in quote currency."""
-
-    order_id: int
-    client_id: str
-    symbol: str
-    side: int
-    market: bool
-    tif: Tif
-    price: int
-    quantity: int
-    created_ns: int
-    updated_ns: int
-    status: OrderStatus = OrderStatus.NEW
-    filled: int = 0
-    cost: Decimal = Decimal(0)
-    post_only: bool = False
-    fills: list[VenueFill] = []
-
-    @property
-    def open(self) -> bool:
-        """Whether it can still fill."""
-        return self.status in OPEN
-
-    @property
-    def leaves(self) -> int:
-        """What is not filled yet."""
-        return self.quantity - self.filled
-
-
-class OrderRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """What a client asks for, in decimals as it came over the wire. `price` None = market order."""
-
-    symbol: str
-    side: int
-    quantity: Decimal
-    price: Decimal | None = None
-    tif: Tif = Tif.GTC
-    client_id: str = ""
-    post_only: bool = False
-
-
-class Change(StrEnum):
-    """What a listener is told about an order."""
-
-    NEW = "new"
-    TRADE = "trade"
-    CANCELED = "canceled"
-    EXPIRED = "expired"
-
-
-class MarketBook:
-    """The tape's book of one symbol, and what is left of it (`shown`) after our own takings."""
-
-    def __init__(self) -> None:
-        self.live = False
-        self.reason = "the venue is starting"
-        self.shown = LevelBook()
-        self._tape: dict[int, dict[int, int]] = {BID: {}, ASK: {}}
-        self.taken: dict[int, dict[int, int]] = {BID: {}, ASK: {}}
-
-    def load(self, levels: np.ndarray) -> None:
-        """A snapshot: nothing of what we took is remembered."""
-        self.shown.load(levels)
-        self.taken = {BID: {}, ASK: {}}
-        self._tape = {BID: {}, ASK: {}}
-        for side, price, size in levels.tolist():
-            self._tape[side][price] = size
-        self.live, self.reason = True, ""
-
-    def apply(self, levels: np.ndarray) -> list[tuple[int, int, int]]:
-        """The tape's rows in, the shown rows out."""
-        out: list[tuple[int, int, int]] = []
-        for side, price, size in levels.tolist():
-            tape, taken = self._tape[side], self.taken[side]
-            left = size
-            if price in taken:
-                if tape.get(price) == size:
-                    left = max(0, size - taken[price])
-                else:
-                    del taken[price]
-            if size:
-                tape[price] = size
-            else:
-                tape.pop(price, None)
-            self.shown.side(side).set(price, left)
-            out.append((side, price, left))
-        return out
-
-    def take(self, side: int, price: int, size: int) -> tuple[int, int, int]:
-        """Take from a shown level; answers the row as it is now."""
-        left = self.shown.side(side).size(price) - size
-        assert left >= 0, "took more than is shown"
-        self.taken[side][price] = self.taken[side].get(price, 0) + size
-        self.shown.side(side).set(price, left)
-        return side, price, left
-
-    def clear(self, reason: str) -> None:
-        """The tape's book is not to be believed."""
-        self.shown.clear()
-        self.taken = {BID: {}, ASK: {}}
-        self._tape = {BID: {}, ASK: {}}
-        self.live, self.reason = False, reason
 
 
 class MatchingCore:
@@ -289,6 +125,7 @@ class MatchingCore:
             updated_ns=now,
             status=OrderStatus.EXPIRED if would_take else OrderStatus.NEW,  # in its first record: it must never rest
             post_only=request.post_only,
+            expires_ns=request.expires_ns if request.tif is Tif.GTD else 0,
             fills=[],
         )
         self._keep(order)
@@ -298,7 +135,7 @@ class MatchingCore:
         for level, size in plan:
             taken.append(self.books[order.symbol].take(-order.side, level, size))
             told.append((Change.TRADE, self._fill(order, level, size, maker=False)))
-        if order.leaves and (would_take or order.tif is not Tif.GTC):
+        if order.leaves and (would_take or not order.rests):
             self._end(order, OrderStatus.EXPIRED)
             told.append((Change.EXPIRED, None))
         elif order.leaves:
@@ -307,15 +144,67 @@ class MatchingCore:
         self._tell(order, told, taken)
         return order
 
-    def cancel(self, order_id: int) -> VenueOrder:
+    def cancel(self, order_id: int, by: EndedBy = EndedBy.REQUEST) -> VenueOrder:
         """Cancel an open order; raises `Refusal(UNKNOWN_ORDER)` when there is none."""
         order = self.resting.get(order_id)
         if order is None:
             raise Refusal(RefusalKind.UNKNOWN_ORDER, str(order_id))
-        self._end(order, OrderStatus.CANCELED)
+        self._end(order, OrderStatus.CANCELED, by)
         self._commit()
         self._tell(order, [(Change.CANCELED, None)], [])
         return order
+
+    def cancel_all(self, symbol: str | None = None, by: EndedBy = EndedBy.REQUEST) -> list[VenueOrder]:
+        """Cancel every open order, of a symbol or of all."""
+        wanted = [order.order_id for order in self.resting.values() if symbol in (None, order.symbol)]
+        return [self.cancel(order_id, by) for order_id in wanted]
+
+    def amend(
+        self, order_id: int, *, price: Decimal | None = None, quantity: Decimal | None = None, post_only: bool = False
+    ) -> VenueOrder:
+        """Change price or total quantity of an open order in place; raises `Refusal`, and nothing has changed."""
+        order = self.resting.get(order_id)
+        if order is None:
+            raise Refusal(RefusalKind.UNKNOWN_ORDER, str(order_id))
+        instrument = self.instruments[order.symbol]
+        request = OrderRequest(
+            symbol=order.symbol,
+            side=order.side,
+            quantity=instrument.size(order.quantity) if quantity is None else quantity,
+            price=instrument.price(order.price) if price is None else price,
+        )
+        wanted, total = _units(instrument, request)
+        plan = self._walk(order.symbol, order.side, wanted, total - order.filled)
+        if total > order.filled:
+            self._check_minimum(instrument, request, wanted, total, plan)
+            if plan and (post_only or order.post_only):
+                raise Refusal(RefusalKind.WOULD_TAKE)
+            held = self._reservation(instrument, order.side, order.price, order.leaves)[1]
+            currency, needed = self._reservation(instrument, order.side, wanted, total - order.filled)
+            if needed - held > self.free(currency):
+                raise Refusal(RefusalKind.INSUFFICIENT_FUNDS, f"{needed - held} {currency} more needed")
+        order.price, order.quantity, order.updated_ns = wanted, max(total, order.filled), self.clock_ns()
+        terms = {"order_id": order_id, "price": wanted, "quantity": order.quantity, "ts_ns": order.updated_ns}
+        self._written.append({"k": "amend", **terms})
+        told: list[tuple[Change, VenueFill | None]] = [(Change.AMENDED, None)]
+        taken: list[tuple[int, int, int]] = []
+        for level, size in plan:
+            taken.append(self.books[order.symbol].take(-order.side, level, size))
+            told.append((Change.TRADE, self._fill(order, level, size, maker=False)))
+        if order.open and not order.leaves:
+            self._end(order, OrderStatus.CANCELED, EndedBy.AMEND)
+            told.append((Change.CANCELED, None))
+        self._commit()
+        self._tell(order, told, taken)
+        return order
+
+    def expire(self) -> None:
+        """End the orders whose time is over."""
+        now = self.clock_ns()
+        for order in [order for order in self.resting.values() if 0 < order.expires_ns <= now]:
+            self._end(order, OrderStatus.EXPIRED)
+            self._commit()
+            self._tell(order, [(Change.EXPIRED, None)], [])
 
     def locked(self) -> dict[str, Decimal]:
         """What open orders reserve, by currency."""
@@ -448,11 +337,13 @@ class MatchingCore:
         if len(self.fills) > 2 * _KEPT_ORDERS:
             del self.fills[:_KEPT_ORDERS]
 
-    def _end(self, order: VenueOrder, status: OrderStatus) -> None:
-        order.status = status
+    def _end(self, order: VenueOrder, status: OrderStatus, by: EndedBy = EndedBy.REQUEST) -> None:
+        order.status, order.ended_by = status, by
         order.updated_ns = self.clock_ns()
         self.resting.pop(order.order_id, None)
-        self._written.append({"k": "end", "order_id": order.order_id, "status": status, "ts_ns": order.updated_ns})
+        self._written.append(
+            {"k": "end", "order_id": order.order_id, "status": status, "by": by, "ts_ns": order.updated_ns}
+        )
 
     def _tell(
         self, order: VenueOrder, told: list[tuple[Change, VenueFill | None]], taken: list[tuple[int, int, int]]
@@ -545,13 +436,18 @@ class MatchingCore:
                     fill = msgspec.convert(record, VenueFill, strict=False)
                     self._book_fill(self.orders[fill.order_id], fill)
                     self._next_trade_id = max(self._next_trade_id, fill.trade_id)
+                case "amend":
+                    order = self.orders[record["order_id"]]
+                    order.price, order.quantity = record["price"], record["quantity"]
+                    order.updated_ns = record["ts_ns"]
                 case "end":
                     order = self.orders[record["order_id"]]
                     order.status, order.updated_ns = OrderStatus(record["status"]), record["ts_ns"]
+                    order.ended_by = EndedBy(record.get("by", EndedBy.REQUEST))
                     self.resting.pop(order.order_id, None)
         # an order that takes and ends is one group of records; a group torn by a crash was never confirmed, but its fills stand
         for order in list(self.resting.values()):
-            if order.tif is not Tif.GTC:
+            if not order.rests:
                 self._end(order, OrderStatus.EXPIRED)
         missing = {currency: amount for currency, amount in opening.items() if currency not in self.balances}
         if missing:  # a first start, or a symbol that was not listed before
