@@ -10,94 +10,35 @@ Both: a best bid at or above the best ask cannot be. A broken book says so in a 
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from bisect import bisect_left, insort
 from collections import deque
-from typing import Any
+from typing import Any, ClassVar
 from zlib import crc32
 
+import msgspec
 import numpy as np
 
+from adapters.ccxt.digits import LevelReader
 from adapters.ccxt.events import BookEvent, BookEventKind
 from adapters.ccxt.hook import BadFrame
+from adapters.ccxt.levels import NO_LEVELS, Level, Levels
 from adapters.ccxt.symbols import Market, exact, floored
 
 BUFFER_MESSAGES = 2_000  # updates kept while a snapshot is on its way; more than this is a gap
-NO_LEVELS = np.empty((0, 3), dtype=np.int64)
-
-Level = tuple[int, int, int]  # side +1 bid / -1 ask, price, size
 
 
-class Levels:
-    """Both sides of a book: sizes by price, prices ascending."""
+class VenueBook:
+    """What the venues' books have in common: `whole`, the CLEAR on trouble, and the events.
 
-    def __init__(self) -> None:
-        self.sizes: dict[int, dict[int, int]] = {1: {}, -1: {}}
-        self.prices: dict[int, list[int]] = {1: [], -1: []}
+    Rows of levels come decoded, or as the text that a typed frame leaves of them (`msgspec.Raw`), which a kernel reads.
+    """
 
-    def set(self, side: int, price: int, size: int) -> None:
-        """Absolute size of a level; 0 removes it."""
-        sizes, prices = self.sizes[side], self.prices[side]
-        if size:
-            if price not in sizes:
-                insort(prices, price)
-            sizes[price] = size
-        elif sizes.pop(price, None) is not None:
-            del prices[bisect_left(prices, price)]
-
-    def clear(self) -> None:
-        """Forget everything."""
-        for side in (1, -1):
-            self.sizes[side].clear()
-            self.prices[side].clear()
-
-    @property
-    def best_bid(self) -> int | None:
-        """Highest bid price."""
-        return self.prices[1][-1] if self.prices[1] else None
-
-    @property
-    def best_ask(self) -> int | None:
-        """Lowest ask price."""
-        return self.prices[-1][0] if self.prices[-1] else None
-
-    @property
-    def crossed(self) -> bool:
-        """Whether the best bid is at or above the best ask."""
-        bid, ask = self.best_bid, self.best_ask
-        return bid is not None and ask is not None and bid >= ask
-
-    def cut(self, depth: int) -> list[Level]:
-        """Drop what is worse than the best `depth` prices of each side; the removals."""
-        removed: list[Level] = []
-        bids, asks = self.prices[1], self.prices[-1]
-        while len(bids) > depth:
-            removed.append((1, bids[0], 0))
-            self.set(1, bids[0], 0)
-        while len(asks) > depth:
-            removed.append((-1, asks[-1], 0))
-            self.set(-1, asks[-1], 0)
-        return removed
-
-    def best(self, side: int, count: int) -> list[tuple[int, int]]:
-        """The best `count` (price, size) of one side, best first."""
-        prices = self.prices[side]
-        chosen = reversed(prices[-count:]) if side == 1 else prices[:count]
-        return [(price, self.sizes[side][price]) for price in chosen]
-
-    def array(self) -> np.ndarray:
-        """All levels, (n, 3), bids best first, then asks best first."""
-        rows = [(side, price, size) for side in (1, -1) for price, size in self.best(side, len(self.prices[side]))]
-        return np.array(rows, dtype=np.int64).reshape(-1, 3)
-
-
-class VenueBook(ABC):
-    """What both venues' books have in common: `whole`, the CLEAR on trouble, and the events."""
+    floors: ClassVar[bool] = False  # displayed sizes may have more decimals than today's lot: they are cut off
 
     def __init__(self, market: Market, depth: int) -> None:
         self.market = market
         self.depth = depth
         self.levels = Levels()
+        self._reader = LevelReader(market.price_decimals, market.size_decimals, floor=self.floors)
         self.whole = False
         self.sequence = 0
 
@@ -118,13 +59,23 @@ class VenueBook(ABC):
     def _forget(self) -> None:
         """Drop what belongs to the broken book."""
 
-    @abstractmethod
-    def _parse(self, bids: list[Any], asks: list[Any]) -> list[Level]:
-        """Rows of a message as levels; raises BadFrame on anything but non-negative exact numbers."""
+    def _parse(self, bids: Any, asks: Any) -> np.ndarray:
+        """Rows of a message as levels, int64 (n, 3); raises BadFrame on anything but non-negative exact numbers."""
+        if isinstance(bids, msgspec.Raw):
+            if (levels := self._reader.read(bids, asks)) is not None:
+                return levels
+            bids, asks = msgspec.json.decode(bids), msgspec.json.decode(asks)
+        rows = [self._row(1, row) for row in bids] + [self._row(-1, row) for row in asks]
+        return np.array(rows, dtype=np.int64).reshape(-1, 3)
 
-    def _apply(self, changed: list[Level]) -> None:
-        for side, price, size in changed:
-            self.levels.set(side, price, size)
+    def _row(self, side: int, row: Any) -> Level:
+        """Price and size of a decoded row."""
+        return self._level(side, row[0], row[1])
+
+    def _cut(self, changed: np.ndarray, depth: int) -> np.ndarray:
+        """The changes and the removals that cutting the book to `depth` adds to them."""
+        removed = self.levels.trim(depth)
+        return np.concatenate((changed, removed)) if len(removed) else changed
 
     def _event(self, kind: BookEventKind, levels: np.ndarray, ts_event_ns: int, reason: str = "") -> BookEvent:
         return BookEvent(
@@ -146,7 +97,7 @@ class VenueBook(ABC):
         return level
 
     def _size(self, size: Any) -> int:
-        return exact(size, self.market.size_decimals)
+        return (floored if self.floors else exact)(size, self.market.size_decimals)
 
     def _crossed(self) -> str:
         return f"crossed: bid {self.levels.best_bid} at or above ask {self.levels.best_ask} (in ticks of 10^-{self.market.price_decimals})"
@@ -154,6 +105,8 @@ class VenueBook(ABC):
 
 class BinanceBook(VenueBook):
     """`update` takes raw `depthUpdate` messages, `snapshot` the raw REST body of `/depth`."""
+
+    floors = True
 
     def __init__(self, market: Market, depth: int) -> None:
         super().__init__(market, depth)
@@ -180,19 +133,17 @@ class BinanceBook(VenueBook):
         changed = self._parse(raw["b"], raw["a"])
         self._fresh = False
         self.sequence = last
-        self._apply(changed)
+        self.levels.put(changed)
         if self.levels.crossed:
             return self._broken(self._crossed())
-        changed += self.levels.cut(2 * self.depth)
-        levels = np.array(changed, dtype=np.int64).reshape(-1, 3)
-        return self._event(BookEventKind.UPDATE, levels, int(raw["E"]) * 1_000_000)
+        return self._event(BookEventKind.UPDATE, self._cut(changed, 2 * self.depth), int(raw["E"]) * 1_000_000)
 
     def snapshot(self, raw: dict[str, Any]) -> BookEvent | None:
         """A REST snapshot: the whole book as SNAPSHOT, or None when it is too old for what came since (`trouble`)."""
         levels = self._parse(raw["bids"], raw["asks"])
         self.sequence = int(raw["lastUpdateId"])
         self.levels.clear()
-        self._apply(levels)
+        self.levels.put(levels)
         self._fresh, ts_event_ns, self.trouble = True, 0, ""
         pending, self._buffer = self._buffer, deque()
         for update in pending:
@@ -203,7 +154,7 @@ class BinanceBook(VenueBook):
                 self.trouble = f"snapshot {raw['lastUpdateId']} does not join update {first}"
                 self.levels.clear()
                 return None
-            self._apply(self._parse(update["b"], update["a"]))
+            self.levels.put(self._parse(update["b"], update["a"]))
             self.sequence, self._fresh = last, False
             ts_event_ns = int(update["E"]) * 1_000_000
         if self.levels.crossed:
@@ -224,12 +175,6 @@ class BinanceBook(VenueBook):
         self._buffer.clear()
         self.trouble = ""
 
-    def _size(self, size: Any) -> int:
-        return floored(size, self.market.size_decimals)
-
-    def _parse(self, bids: list[Any], asks: list[Any]) -> list[Level]:
-        return [self._level(1, row[0], row[1]) for row in bids] + [self._level(-1, row[0], row[1]) for row in asks]
-
 
 class KrakenBook(VenueBook):
     """`message` takes one element of `data` of a v2 `book` message and its type."""
@@ -241,15 +186,15 @@ class KrakenBook(VenueBook):
         if kind == "snapshot":
             self.levels.clear()
             self.trouble = ""
-            self._apply(self._parse(raw["bids"], raw["asks"]))
-            self.levels.cut(self.depth)
+            self.levels.put(self._parse(raw["bids"], raw["asks"]))
+            self.levels.trim(self.depth)
             changed = None
         elif not self.whole:
             return None
         else:
             changed = self._parse(raw["bids"], raw["asks"])
-            self._apply(changed)
-            changed += self.levels.cut(self.depth)
+            self.levels.put(changed)
+            changed = self._cut(changed, self.depth)
         self.sequence += 1
         if (ours := self.checksum()) != int(raw["checksum"]):
             return self._broken(f"checksum: the venue says {raw['checksum']}, our book gives {ours}")
@@ -258,8 +203,7 @@ class KrakenBook(VenueBook):
         if changed is None:
             self.whole = True
             return self._event(BookEventKind.SNAPSHOT, self.levels.array(), ts_event_ns)
-        levels = np.array(changed, dtype=np.int64).reshape(-1, 3)
-        return self._event(BookEventKind.UPDATE, levels, ts_event_ns)
+        return self._event(BookEventKind.UPDATE, changed, ts_event_ns)
 
     def checksum(self) -> int:
         """Kraken's CRC32. An int's digits are the number without point and leading zeros, which is what the rule asks for."""
@@ -272,7 +216,5 @@ class KrakenBook(VenueBook):
         self.trouble = reason
         return event
 
-    def _parse(self, bids: list[Any], asks: list[Any]) -> list[Level]:
-        return [self._level(1, row["price"], row["qty"]) for row in bids] + [
-            self._level(-1, row["price"], row["qty"]) for row in asks
-        ]
+    def _row(self, side: int, row: Any) -> Level:
+        return self._level(side, row["price"], row["qty"])

@@ -17,12 +17,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
-from adapters.ccxt.books import Level, VenueBook
+from adapters.ccxt.books import VenueBook
 from adapters.ccxt.events import BookEvent, BookEventKind
 from adapters.ccxt.hook import BadFrame
-from adapters.ccxt.symbols import floored
 
 DEPTHS = (50, 200, 1000)
 
@@ -35,6 +32,7 @@ def offered_depth(wanted: int) -> int:
 class BybitBook(VenueBook):
     """`message` takes a whole `orderbook` message. `depth` is the one subscribed to."""
 
+    floors = True
     trouble = ""  # why a new subscription is needed, when `message` could not go on
 
     def message(self, raw: dict[str, Any]) -> BookEvent | None:
@@ -49,11 +47,11 @@ class BybitBook(VenueBook):
 
     def _begin(self, data: dict[str, Any], ts_event_ns: int) -> BookEvent | None:
         levels = self._parse(data["b"], data["a"])
-        if not levels:
+        if not len(levels):
             return self._broken("the venue says that there is no book")
         self.levels.clear()
-        self._apply(levels)
-        self.levels.cut(self.depth)
+        self.levels.put(levels)
+        self.levels.trim(self.depth)
         self.sequence, self.trouble = int(data["u"]), ""
         if self.levels.crossed:
             return self._broken(self._crossed())
@@ -68,12 +66,10 @@ class BybitBook(VenueBook):
             return self._broken(f"sequence gap: expected update {self.sequence + 1}, got {update}")
         changed = self._parse(data["b"], data["a"])
         self.sequence = update
-        self._apply(changed)
+        self.levels.put(changed)
         if self.levels.crossed:
             return self._broken(self._crossed())
-        changed += self.levels.cut(self.depth)
-        levels = np.array(changed, dtype=np.int64).reshape(-1, 3)
-        return self._event(BookEventKind.UPDATE, levels, ts_event_ns)
+        return self._event(BookEventKind.UPDATE, self._cut(changed, self.depth), ts_event_ns)
 
     def _broken(self, reason: str) -> BookEvent | None:
         event = self.break_(reason)
@@ -82,9 +78,3 @@ class BybitBook(VenueBook):
 
     def _forget(self) -> None:
         self.trouble = ""
-
-    def _size(self, size: Any) -> int:
-        return floored(size, self.market.size_decimals)
-
-    def _parse(self, bids: list[Any], asks: list[Any]) -> list[Level]:
-        return [self._level(1, row[0], row[1]) for row in bids] + [self._level(-1, row[0], row[1]) for row in asks]

@@ -17,12 +17,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
-from adapters.ccxt.books import Level, VenueBook
+from adapters.ccxt.books import VenueBook
 from adapters.ccxt.events import BookEvent, BookEventKind
 from adapters.ccxt.hook import BadFrame
-from adapters.ccxt.symbols import Market, floored
+from adapters.ccxt.symbols import Market
 
 LEVELS = 400
 
@@ -30,6 +28,7 @@ LEVELS = 400
 class OkxBook(VenueBook):
     """`message` takes one element of `data` of a `books` message and its action. Depth is always the channel's own 400."""
 
+    floors = True
     trouble = ""  # why a new subscription is needed, when `message` could not go on
 
     def __init__(self, market: Market) -> None:
@@ -52,8 +51,8 @@ class OkxBook(VenueBook):
         levels = self._parse(raw["bids"], raw["asks"])
         self.levels.clear()
         self.trouble = ""
-        self._apply(levels)
-        self.levels.cut(self.depth)
+        self.levels.put(levels)
+        self.levels.trim(self.depth)
         self.sequence = sequence
         if self.levels.crossed:
             return self._broken(self._crossed())
@@ -65,23 +64,14 @@ class OkxBook(VenueBook):
             return self._broken(f"sequence gap: expected a message after {self.sequence}, got one after {before}")
         changed = self._parse(raw["bids"], raw["asks"])
         self.sequence = sequence
-        if not changed:
+        if not len(changed):
             return None
-        self._apply(changed)
+        self.levels.put(changed)
         if self.levels.crossed:
             return self._broken(self._crossed())
-        changed += self.levels.cut(self.depth)
-        return self._event(BookEventKind.UPDATE, np.array(changed, dtype=np.int64).reshape(-1, 3), ts_event_ns)
+        return self._event(BookEventKind.UPDATE, self._cut(changed, self.depth), ts_event_ns)
 
     def _broken(self, reason: str) -> BookEvent | None:
         event = self.break_(reason)
         self.trouble = reason
         return event
-
-    def _size(self, size: Any) -> int:
-        return floored(
-            size, self.market.size_decimals
-        )  # an order older than the lot's last change is shown smaller, not refused
-
-    def _parse(self, bids: list[Any], asks: list[Any]) -> list[Level]:
-        return [self._level(1, row[0], row[1]) for row in bids] + [self._level(-1, row[0], row[1]) for row in asks]
