@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from enum import StrEnum
 from typing import Any, ClassVar, Protocol
 
 import msgspec
 
 from adapters.ccxt.config import ExchangeConfig
-from adapters.ccxt.events import Balance, BookEvent, FillEvent, OrderEvent, QuoteEvent, Stream, TradeEvent
+from adapters.ccxt.events import (
+    Balance,
+    BookEvent,
+    FillEvent,
+    FundingEvent,
+    FundingPayment,
+    LiquidationEvent,
+    OrderEvent,
+    PositionEvent,
+    QuoteEvent,
+    Stream,
+    TradeEvent,
+)
 from adapters.ccxt.symbols import Market
 
 
@@ -27,19 +40,78 @@ class OrderRequest(msgspec.Struct, frozen=True, kw_only=True):
     symbol: str
     side: str  # "buy" | "sell"
     kind: str  # "limit" | "market"
-    time_in_force: str  # "IOC" | "FOK" | "GTC"
+    time_in_force: str  # "IOC" | "FOK" | "GTC" | "GTD"
     quantity: str
     price: str | None
     post_only: bool = False
+    reduce_only: bool = False
+    expires_ns: int = 0  # of GTD
+
+
+class AmendRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """New terms of an open limit order. `quantity` is the order's whole quantity, what has filled included; both as exact text."""
+
+    client_order_id: str
+    venue_order_id: str
+    symbol: str
+    side: str
+    quantity: str
+    price: str
+
+
+class CancelRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """An order to cancel, by our id."""
+
+    client_order_id: str
+    symbol: str
+
+
+class Amending(StrEnum):
+    """What of an open order a venue changes in place."""
+
+    NONE = "none"  # nothing: cancel and place anew
+    REDUCE = "reduce"  # the quantity, and only to less
+    FULL = "full"  # price and quantity
+
+
+class Switch(StrEnum):
+    """The kind of a venue's dead-man switch, which cancels every order of the account when it hears no more of us."""
+
+    NONE = "none"
+    TIMER = "timer"  # runs out unless it is set again
+    DISCONNECT = "disconnect"  # runs from the loss of the private socket
+
+
+class Offers(msgspec.Struct, frozen=True, kw_only=True):
+    """What a venue's orders can have beyond limit, market, IOC, FOK and post-only. What is not offered is refused before it is sent."""
+
+    gtd: bool = False
+    reduce_only: bool = False
+    amending: Amending = Amending.NONE
+    socket: bool = False  # orders go over the private WebSocket as well as by REST
+    cancel_batch: int = 1  # orders that one request cancels
+    sweep: bool = False  # one request cancels all orders of the account (on a symbol)
+    switch: Switch = Switch.NONE
+    switch_s: tuple[int, int] = (0, 0)  # least and most seconds it takes
+
+
+NOTHING_MORE = Offers()
+    reduce_only: bool = False  # of perpetuals: closes, and never opens or turns a position round
 
 
 class PrivateMessage(msgspec.Struct, frozen=True, kw_only=True):
-    """What a private message said. `balances_stale`: balances changed and must be fetched to be known with their locked part."""
+    """What a private message said. `balances_stale`: balances changed and must be fetched to be known with their locked part.
+    `positions_stale`: the same of positions; `funding_stale`: funding was settled, how much of which position must be fetched.
+    """
 
     orders: tuple[OrderEvent, ...] = ()
     fills: tuple[FillEvent, ...] = ()
     balances: tuple[Balance, ...] = ()
     balances_stale: bool = False
+    positions: tuple[PositionEvent, ...] = ()
+    liquidations: tuple[LiquidationEvent, ...] = ()
+    positions_stale: bool = False
+    funding_stale: bool = False
     subscribed: bool = False
     refused: str = ""  # the venue refused our subscription, in its words
 
@@ -75,6 +147,16 @@ class MarketDialect(Protocol):
         """The best prices of one piece."""
 
 
+class PerpetualMarketDialect(MarketDialect, Protocol):
+    """Market data of a venue of perpetuals."""
+
+    def funding(self, market: Market, raw: Any) -> FundingEvent:
+        """Mark price and funding rate of one piece."""
+
+    def liquidations(self, market: Market, raw: Any) -> list[LiquidationEvent]:
+        """The liquidations of one piece."""
+
+
 class AccountDialect(Protocol):
     """Orders, fills and balances of one venue."""
 
@@ -105,7 +187,7 @@ class AccountDialect(Protocol):
         """What a private message says; None for what does not concern us."""
 
     async def place(self, exchange: Any, request: OrderRequest) -> tuple[OrderEvent, list[FillEvent]]:
-        """Send an order once."""
+        """Send an order once by REST."""
 
     async def cancel(self, exchange: Any, client_order_id: str, symbol: str) -> None:
         """Cancel by our client order id."""
@@ -124,3 +206,51 @@ class AccountDialect(Protocol):
 
     async def balances(self, exchange: Any) -> list[Balance]:
         """All balances that are not zero."""
+
+
+class Ordering(Protocol):
+    """What an account dialect adds that offers more than placing and cancelling one order by REST; asked for only as `offers` says."""
+
+    offers: ClassVar[Offers]
+
+    async def amend(self, exchange: Any, request: AmendRequest) -> None:
+        """Ask for new terms by REST; whether they are in force is asked afterwards."""
+
+    async def cancel_batch(self, exchange: Any, orders: list[CancelRequest]) -> None:
+        """Cancel up to `offers.cancel_batch` orders of one symbol; those that are gone already are no failure."""
+
+    async def sweep(self, exchange: Any, symbol: str | None, symbols: tuple[str, ...]) -> None:
+        """Cancel every order of the account, also those that are not ours, on one symbol or (None) on all `symbols`."""
+
+    async def set_switch(self, exchange: Any, seconds: int) -> None:
+        """Set the dead-man switch to run out after so long from now; 0 takes it off."""
+
+    def socket_url(self, exchange: Any) -> str:
+        """Where orders go by WebSocket."""
+
+    async def socket_login(self, exchange: Any) -> None:
+        """Open and log in to that socket, where it is not the private stream's own."""
+
+    def socket_frame(self, exchange: Any, number: str, request: OrderRequest | AmendRequest | CancelRequest) -> Any:
+        """A request as the venue's socket takes it; `number` comes back with the answer."""
+
+    def socket_answer(self, exchange: Any, message: Any) -> tuple[str, Any] | None:
+        """(number, result, or the exception that REST would have raised) of a message that answers a request, None for all others."""
+
+    def socket_placed(self, exchange: Any, request: OrderRequest, result: Any) -> tuple[OrderEvent, list[FillEvent]]:
+        """What the answer to an order says."""
+
+
+def offers_of(dialect: Any) -> Offers:
+    """What a dialect offers; one that says nothing of it offers nothing more."""
+    return getattr(dialect, "offers", NOTHING_MORE)
+
+
+class PerpetualAccountDialect(AccountDialect, Protocol):
+    """The account of a venue of perpetuals."""
+
+    async def positions(self, exchange: Any, symbols: tuple[str, ...]) -> list[PositionEvent]:
+        """Our position in each of our symbols, also where it is zero."""
+
+    async def funding_since(self, exchange: Any, symbols: tuple[str, ...], since_ns: int) -> list[FundingPayment]:
+        """Funding of our positions since a moment."""
