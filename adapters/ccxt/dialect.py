@@ -44,7 +44,7 @@ class OrderRequest(msgspec.Struct, frozen=True, kw_only=True):
     quantity: str
     price: str | None
     post_only: bool = False
-    reduce_only: bool = False
+    reduce_only: bool = False  # of perpetuals: closes, and never opens or turns a position round
     expires_ns: int = 0  # of GTD
 
 
@@ -96,7 +96,6 @@ class Offers(msgspec.Struct, frozen=True, kw_only=True):
 
 
 NOTHING_MORE = Offers()
-    reduce_only: bool = False  # of perpetuals: closes, and never opens or turns a position round
 
 
 class PrivateMessage(msgspec.Struct, frozen=True, kw_only=True):
