@@ -121,18 +121,15 @@ class BinanceBook(VenueBook):
                 self._buffer.clear()
                 self.trouble = f"no snapshot within {BUFFER_MESSAGES} updates"
             return None
-        first, last = int(raw["U"]), int(raw["u"])
-        if last <= self.sequence:
+        if self._old(raw):
             return None
-        fresh = self._fresh
-        if first > self.sequence + 1 or (first != self.sequence + 1 and not fresh):
-            reason = f"sequence gap: expected update {self.sequence + 1}, got {first}"
-            event = self._broken(reason)
+        if not self._joins(raw):
+            event = self._broken(f"sequence gap: after update {self.sequence} came {self._named(raw)}")
             self._buffer.append(raw)
             return event
         changed = self._parse(raw["b"], raw["a"])
         self._fresh = False
-        self.sequence = last
+        self.sequence = int(raw["u"])
         self.levels.put(changed)
         if self.levels.crossed:
             return self._broken(self._crossed())
@@ -147,15 +144,14 @@ class BinanceBook(VenueBook):
         self._fresh, ts_event_ns, self.trouble = True, 0, ""
         pending, self._buffer = self._buffer, deque()
         for update in pending:
-            first, last = int(update["U"]), int(update["u"])
-            if last <= self.sequence:
+            if self._old(update):
                 continue
-            if first > self.sequence + 1 or (first != self.sequence + 1 and not self._fresh):
-                self.trouble = f"snapshot {raw['lastUpdateId']} does not join update {first}"
+            if not self._joins(update):
+                self.trouble = f"snapshot {raw['lastUpdateId']} does not join {self._named(update)}"
                 self.levels.clear()
                 return None
             self.levels.put(self._parse(update["b"], update["a"]))
-            self.sequence, self._fresh = last, False
+            self.sequence, self._fresh = int(update["u"]), False
             ts_event_ns = int(update["E"]) * 1_000_000
         if self.levels.crossed:
             self.trouble = self._crossed()
@@ -165,6 +161,18 @@ class BinanceBook(VenueBook):
         return self._event(BookEventKind.SNAPSHOT, self.levels.array(), ts_event_ns)
 
     _fresh = True  # no update applied since the snapshot: the first may overlap it
+
+    def _old(self, update: dict[str, Any]) -> bool:
+        """Whether the book has all of an update already."""
+        return int(update["u"]) <= self.sequence
+
+    def _joins(self, update: dict[str, Any]) -> bool:
+        """Whether nothing is missing between the book and an update that is not old."""
+        first = int(update["U"])
+        return first == self.sequence + 1 or (self._fresh and first <= self.sequence)
+
+    def _named(self, update: dict[str, Any]) -> str:
+        return f"update {update['U']}"
 
     def _broken(self, reason: str) -> BookEvent | None:
         event = self.break_(reason)

@@ -1,4 +1,7 @@
-"""What a link says about a venue: plain values, no engine types. Prices and sizes of market data are ints in the market's units."""
+"""What a link says about a venue: plain values, no engine types. Prices and sizes of market data are ints in the market's units.
+
+Of perpetuals, sizes and quantities are contracts, and mark and index prices, which have more digits than a tick, are Decimals.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,17 @@ import numpy as np
 
 
 class Stream(StrEnum):
-    """The kinds of market-data streams of one instrument."""
+    """The kinds of market-data streams of one instrument; the last two of perpetuals only."""
 
     BOOK = "book"
     TRADES = "trades"
     QUOTES = "quotes"
+    FUNDING = "funding"
+    LIQUIDATIONS = "liquidations"
+
+
+SPOT_STREAMS = (Stream.BOOK, Stream.TRADES, Stream.QUOTES)
+QUIET_STREAMS = frozenset({Stream.TRADES, Stream.LIQUIDATIONS})  # may say nothing for long
 
 
 class StreamStatus(StrEnum):
@@ -64,6 +73,31 @@ class QuoteEvent(msgspec.Struct, frozen=True, kw_only=True):
     ask: int
     ask_size: int
     ts_event_ns: int
+
+
+class FundingEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """Mark and index price of a perpetual, and the rate that will be settled at `next_ns` as it stands now (0.0001 = 1 bp)."""
+
+    symbol: str
+    mark: Decimal
+    index: Decimal | None
+    rate: Decimal
+    next_ns: int
+    ts_event_ns: int
+
+
+class LiquidationEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """A position that the venue closed by force: somebody's (public stream), or ours (`order_id` is the venue's).
+
+    `side` is that of the closing order: "sell" closed a long. `price` is the average of its executions.
+    """
+
+    symbol: str
+    side: str
+    price: Decimal
+    quantity: Decimal
+    ts_event_ns: int
+    order_id: str = ""
 
 
 class VenueOrderState(StrEnum):
@@ -119,4 +153,35 @@ class Balance(msgspec.Struct, frozen=True):
 
     currency: str
     total: Decimal
-    locked: Decimal
+    locked: Decimal  # by open orders; of a margin account: its initial margin
+    maintenance: Decimal = Decimal(0)
+
+
+class PositionEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """Our position in one perpetual as the venue says it; None is what a message leaves out. `quantity`: negative is short.
+
+    `side`: "" in one-way mode, the only one supported; "long" and "short" are the halves of a position in hedge mode.
+    """
+
+    symbol: str
+    quantity: Decimal
+    entry: Decimal
+    unrealised: Decimal | None = None
+    mark: Decimal | None = None
+    liquidation: Decimal | None = None
+    initial_margin: Decimal | None = None
+    maintenance_margin: Decimal | None = None
+    leverage: Decimal | None = None
+    margin_mode: str = "cross"  # "cross" | "isolated"
+    side: str = ""
+    ts_event_ns: int = 0
+
+
+class FundingPayment(msgspec.Struct, frozen=True, kw_only=True):
+    """Funding of our position at one settlement; `amount` negative: we paid. `payment_id` is the venue's own."""
+
+    symbol: str
+    payment_id: str
+    amount: Decimal
+    currency: str
+    ts_event_ns: int

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 from nautilus_trader.core.nautilus_pyo3 import FIXED_PRECISION
 from nautilus_trader.model.enums import CurrencyType
 from nautilus_trader.model.identifiers import InstrumentId, Symbol, Venue
-from nautilus_trader.model.instruments import CurrencyPair
+from nautilus_trader.model.instruments import CryptoPerpetual, CurrencyPair
 from nautilus_trader.model.objects import Currency, Money, Price, Quantity
 
 from adapters.ccxt.symbols import Market
@@ -32,29 +33,37 @@ def instrument_id(symbol: str, venue: str) -> InstrumentId:
     return InstrumentId(Symbol(symbol), Venue(venue))
 
 
-def instrument_of(market: Market, venue: str, ts_ns: int) -> CurrencyPair:
-    """The spot instrument with the venue's exact increments, limits and our fees."""
+def instrument_of(market: Market, venue: str, ts_ns: int) -> CurrencyPair | CryptoPerpetual:
+    """The pair or perpetual with the venue's exact increments, limits and our fees; a perpetual's quantities are contracts."""
     quote = currency(market.quote)
     limits = {"min_quantity": market.min_quantity, "max_quantity": market.max_quantity}
-    return CurrencyPair(
-        instrument_id=instrument_id(market.symbol, venue),
-        raw_symbol=Symbol(market.market_id),
-        base_currency=currency(market.base),
-        quote_currency=quote,
-        price_precision=market.price_decimals,
-        size_precision=market.size_decimals,
-        price_increment=Price.from_str(f"{market.tick:f}"),
-        size_increment=Quantity.from_str(f"{market.lot:f}"),
-        min_notional=None if market.min_notional is None else Money.from_str(f"{market.min_notional:f} {quote}"),
-        maker_fee=market.maker_fee,
-        taker_fee=market.taker_fee,
-        ts_event=ts_ns,
-        ts_init=ts_ns,
+    fields: dict[str, Any] = {
+        "instrument_id": instrument_id(market.symbol, venue),
+        "raw_symbol": Symbol(market.market_id),
+        "base_currency": currency(market.base),
+        "quote_currency": quote,
+        "price_precision": market.price_decimals,
+        "size_precision": market.size_decimals,
+        "price_increment": Price.from_str(f"{market.tick:f}"),
+        "size_increment": Quantity.from_str(f"{market.lot:f}"),
+        "min_notional": None if market.min_notional is None else Money.from_str(f"{market.min_notional:f} {quote}"),
+        "maker_fee": market.maker_fee,
+        "taker_fee": market.taker_fee,
+        "ts_event": ts_ns,
+        "ts_init": ts_ns,
         **{
             name: Quantity.from_str(f"{value:.{market.size_decimals}f}")
             for name, value in limits.items()
             if value is not None and value < QUANTITY_MAX
         },
+    }
+    if market.contract is None:
+        return CurrencyPair(**fields)
+    return CryptoPerpetual(
+        settlement_currency=currency(market.contract.settle),
+        is_inverse=market.contract.inverse,
+        multiplier=Quantity.from_str(f"{market.contract.size:f}"),
+        **fields,
     )
 
 

@@ -15,6 +15,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
 
+from adapters.ccxt.contracts import Contract
+
 
 def exact(value: str | float | int, decimals: int) -> int:
     """`value` in units of 10^-decimals. Raises ValueError when it has more digits than that, or is not a finite number."""
@@ -63,7 +65,10 @@ def decimals_of(step: Decimal) -> int:
 
 
 class Market(msgspec.Struct, frozen=True, kw_only=True):
-    """One instrument of a venue, exactly. `tick`, `lot` in price and size; fees as fractions (0.001 = 10 bps)."""
+    """One instrument of a venue, exactly. `tick`, `lot` in price and size; fees as fractions (0.001 = 10 bps).
+
+    `contract`: of a perpetual, whose sizes are contracts; None of a spot pair, whose sizes are the base currency.
+    """
 
     symbol: str
     market_id: str
@@ -78,6 +83,12 @@ class Market(msgspec.Struct, frozen=True, kw_only=True):
     min_notional: Decimal | None
     taker_fee: Decimal
     maker_fee: Decimal
+    contract: Contract | None = None
+
+    @property
+    def currencies(self) -> tuple[str, ...]:
+        """What an account holds to trade it: both currencies of a pair, the settlement currency of a contract."""
+        return (self.base, self.quote) if self.contract is None else (self.contract.settle,)
 
 
 def market_of(row: dict[str, Any], *, taker: Decimal | None = None, maker: Decimal | None = None) -> Market:
@@ -106,7 +117,16 @@ def market_of(row: dict[str, Any], *, taker: Decimal | None = None, maker: Decim
         min_notional=optional(cost.get("min")),
         taker_fee=taker_fee,
         maker_fee=resting if maker is None else maker,
+        contract=_contract(row),
     )
+
+
+def _contract(row: dict[str, Any]) -> Contract | None:
+    if not row.get("contract"):
+        return None
+    if not row.get("swap"):
+        raise ValueError(f"{row['symbol']} is no perpetual: contracts that expire are not supported")
+    return Contract(settle=row["settle"], size=dec(row["contractSize"]), inverse=bool(row["inverse"]))
 
 
 def rewrite_hosts(urls: Any, rest_url: str | None, ws_url: str | None) -> Any:
