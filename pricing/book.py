@@ -80,7 +80,6 @@ __all__ = [
     "new_arena",
     "set_level",
     "side_base",
-    "tops",
     "words",
 ]
 
@@ -253,16 +252,3 @@ def live_mask(arena: Array, now_ns: int) -> int:
         ):
             mask |= 1 << venue
     return mask
-
-
-@njit(cache=True, nogil=True)
-def tops(arena: Array, out: Array) -> None:
-    """Fill `out` (K × 4) with best bid, its size, best ask, its size; zeros where a side is empty."""
-    depth = arena[H_DEPTH]
-    for venue in range(arena[H_VENUES]):
-        head = HEADER + venue * VENUE_WORDS
-        for side in range(2):
-            n = arena[head + V_COUNT + side]
-            base = side_base(arena, venue, side)
-            out[venue, 2 * side] = 0 if n == 0 else abs(arena[base + n - 1])
-            out[venue, 2 * side + 1] = 0 if n == 0 else arena[base + depth + n - 1]

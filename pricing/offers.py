@@ -7,9 +7,12 @@ Every refusal is a `RequestFault` of one line that names the place.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
+from functools import partial
+from typing import Any
 
 import msgspec
 
@@ -88,9 +91,21 @@ def decode[Wire: msgspec.Struct](text: bytes | str, kind: type[Wire], what: str)
     if not text.strip():
         raise RequestFault("the request is empty")
     try:
-        return msgspec.json.decode(text, type=kind)
+        found = msgspec.json.decode(text, type=kind)
+        json.loads(text, object_pairs_hook=partial(_no_duplicates, what))
+        return found
     except (msgspec.ValidationError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
         raise RequestFault(f"not {what}: {fault}") from None
+
+
+def _no_duplicates(what: str, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The fields of one JSON object, each given once: of two prices one would be dropped without a word."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise RequestFault(f"not {what}: field {twice[:40]!r} is given twice")
+    return found
 
 
 def number(text: str, where: str, *, positive: bool = False, signed: bool = False) -> Decimal:

@@ -12,6 +12,7 @@ no end: only the venue's report or the proven outcome is.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from copy import copy
 from decimal import Decimal
 from typing import Any
@@ -67,9 +68,9 @@ class Children(Safe, LoopSafe, Strategy):
         self._tapes: dict[str, Tape] = {}  # of symbols an algo follows
         self._bus: Bus | None = None
 
+    @abstractmethod
     def _go_on(self, run: Run) -> None:
         """A child of `run` has changed: see what is next."""
-        raise NotImplementedError
 
     # ---- internalisation first ----------
 

@@ -410,6 +410,9 @@ class SmartOrderRouter(Waves):
             if not run.sent:
                 run.why_not = run.why_not or "no liquidity within the limits"
         run.phase = Phase.WORKING
+        if not run.sent and not run.quiet and _at_once(parent):
+            self._wind_down(run, run.why_not)
+            return
         run.tried = True
         self._go_on(run)
 
@@ -542,6 +545,11 @@ class SmartOrderRouter(Waves):
 
     def _ask_lp(self, lp: str, rfq: Any) -> bool:
         return self._bus is not None and self._bus.send(topics.lp_rfq(lp), rfq)
+
+
+def _at_once(parent: ParentOrder) -> bool:
+    """Whether what cannot be had within its limit now is not wanted: an order that somebody gave, and no hedge of ours."""
+    return bool(parent.account) and parent.algo is None and parent.limit_price is not None
 
 
 def _is_taking(child: ChildOrder) -> bool:

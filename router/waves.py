@@ -8,6 +8,7 @@ Nothing that waits is reserved, and nothing is sent of it but what is then free:
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from decimal import Decimal
 
@@ -44,9 +45,9 @@ class Waves(Children):
         super().__init__(parameters, gate, journal, epoch, crossing)
         self._books = books
 
+    @abstractmethod
     def _must_stop(self, run: Run, now: int) -> str | None:
         """Why nothing more may be sent for this parent, if so."""
-        raise NotImplementedError
 
     def _send(self, run: Run, what: Later, now: int) -> bool:
         """Plan what is free and send the first of it; what is to wait for that stands in `run.later`. True: something was made."""

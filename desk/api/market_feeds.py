@@ -5,6 +5,7 @@ One `MarketHub` listens to `desk.market.Market` and wakes the subscriptions conc
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections import deque
 from collections.abc import Callable
 from functools import partial
@@ -185,9 +186,9 @@ class MarketFeed(Conflated):
             self.watch(pair, listener)
             self._changed[pair] = 1
 
+    @abstractmethod
     def watch(self, pair: Pair, listener: Listener) -> None:
         """Have `listener` hear what this feed is about."""
-        raise NotImplementedError
 
     def detach(self) -> None:
         for listener in self._listeners:

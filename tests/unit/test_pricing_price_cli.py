@@ -306,6 +306,7 @@ def test_ladders_add_up_stay_monotone_and_never_cross(data: st.DataObject) -> No
         (changed(quotes=[{**QUOTE, "side": "both"}]), "side"),
         (changed(quotes=[QUOTE, QUOTE]), "twice"),
         (changed(quotes=[{**QUOTE, "price": "-3"}]), "price"),
+        (json.dumps(changed()).replace('"side"', '"side": "sell", "side"', 1), "'side' is given twice"),
     ],
 )
 def test_a_malformed_request_is_one_clear_line(request_: Any, word: str) -> None:
