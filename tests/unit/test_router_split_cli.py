@@ -234,7 +234,10 @@ def quote(**fields: Any) -> dict[str, Any]:
         (quote(lot="0", all_or_none=False), "lot"),
         (quote(all_or_none="yes"), "all_or_none"),
         (quote(haste=1), "haste"),
-        ('{"side":"buy","quantity":"1","quantity":"100","quotes":[{"lp":"A","quote_id":"q","price":"1","quantity":"1"}]}', "given twice"),
+        (
+            '{"side":"buy","quantity":"1","quantity":"100","quotes":[{"lp":"A","quote_id":"q","price":"1","quantity":"1"}]}',
+            "given twice",
+        ),
     ],
 )
 def test_a_malformed_request_is_one_clear_line(request_: Any, word: str) -> None:
