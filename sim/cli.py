@@ -95,15 +95,42 @@ def demo(
 @click.option("--state", type=click.Path(path_type=Path), help="Folder that keeps accounts, credentials and ports.")
 @click.option("--symbols", default="", help="Comma-separated, e.g. BTC/USDT,ETH/USDT (default: what the tapes hold).")
 @click.option("--speed", type=float, default=1.0, show_default=True, help="2.0 plays the tape twice as fast.")
+@click.option(
+    "--faults", type=click.Path(dir_okay=False, path_type=Path), help="Disturb the exchanges by this schedule (TOML)."
+)
 def serve(
-    venues: tuple[str, ...], tape: Path | None, seed: int, state: Path | None, symbols: str, speed: float
+    venues: tuple[str, ...],
+    tape: Path | None,
+    seed: int,
+    state: Path | None,
+    symbols: str,
+    speed: float,
+    faults: Path | None,
 ) -> None:
-    """Serve loopback venues on 127.0.0.1: those named, else Binance, Kraken and FalconX."""
+    """Serve loopback venues on 127.0.0.1: those named, else Binance, Kraken and FalconX.
+
+    \b
+    A schedule of faults, such as for  kerb serve kraken okx --faults weather.toml
+        seed = 7
+        [[fault]]
+        fault = "disconnect"   # every WebSocket is torn down,
+        at = "10s"             # ten seconds after the start,
+        every = "30s"          # and again each thirty,
+        jitter = "5s"          # up to five later
+        [[fault]]
+        fault = "slow_rest"    # the next 20 requests wait 1.5 s
+        at = "1m"
+        count = 20
+        ms = 1500
+        venue = "OKX"          # of one exchange only
+    docs/faults.md lists every fault and what the desk makes of it.
+    """
     import asyncio
     import signal
 
     from desk.errors import ConfigFault
-    from sim.servers.venues import DEFAULT_VENUES, VENUES, start_venues
+    from sim.servers.fault_file import read_faults
+    from sim.servers.venues import DEFAULT_VENUES, EXCHANGES, VENUES, start_venues
     from sim.tape import TapeFault
 
     if speed <= 0:
@@ -112,6 +139,7 @@ def serve(
     if strangers := [name for name in wanted if name not in VENUES]:
         raise click.BadParameter(f"{', '.join(strangers)}: there are {', '.join(VENUES)}", param_hint="VENUE")
     listed = tuple(symbol.strip().upper() for symbol in symbols.split(",") if symbol.strip()) or None
+    plan = read_faults(faults, tuple(name for name in EXCHANGES if name in wanted)) if faults is not None else None
 
     async def run() -> None:
         stopped = asyncio.Event()
@@ -125,6 +153,7 @@ def serve(
             venues=wanted,
             speed=speed,
             say=lambda sentence: click.echo(sentence, err=True),
+            faults=plan,
         )
         try:
             for venue, urls in running.urls.items():

@@ -1,4 +1,4 @@
-"""What both exchange servers share: sockets on loopback, WebSocket peers with bounded queues, the control endpoint, faults.
+"""What the exchange servers share: sockets on loopback, WebSocket peers with bounded queues, the control endpoint, faults.
 
 A server binds 127.0.0.1 only. Frames to one peer keep their order; a peer that falls `QUEUE_FRAMES` behind is disconnected, as venues do.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from typing import ClassVar
@@ -33,14 +34,18 @@ class Credentials(msgspec.Struct, frozen=True, kw_only=True):
 class Peer:
     """One WebSocket client: what it subscribed to, and the frames that wait for it."""
 
-    def __init__(self, socket: web.WebSocketResponse) -> None:
+    def __init__(self, socket: web.WebSocketResponse, faults: Faults) -> None:
         self.socket = socket
         self.topics: set[str] = set()
         self.state: dict[str, object] = {}
+        self.half_open = False  # its other end hears nothing of us any more, and we nothing of it
+        self._faults = faults
         self._queue: asyncio.Queue[str | None] = asyncio.Queue(QUEUE_FRAMES)
 
     def send(self, frame: str) -> None:
         """Queue a frame; a peer that is too slow loses its connection."""
+        if self.half_open or self._faults.silent:
+            return
         try:
             self._queue.put_nowait(frame)
         except asyncio.QueueFull:
@@ -56,6 +61,14 @@ class Peer:
         """Write queued frames until the socket closes."""
         while (frame := await self._queue.get()) is not None:
             await self.socket.send_str(frame)
+        await self.socket.close(code=WSCloseCode.GOING_AWAY)
+
+    def finish(self) -> None:
+        """Close once what is queued has been written."""
+        try:
+            self._queue.put_nowait(None)
+        except asyncio.QueueFull:
+            self.abort()
 
 
 class VenueServer(ABC):
@@ -71,6 +84,7 @@ class VenueServer(ABC):
         self.port = 0
         self._runner: web.AppRunner | None = None
         self._hanging = asyncio.Event()
+        self._late: dict[str, list[str]] = {}  # by topic: frames that go after the next one
         self.app = web.Application(middlewares=[self._fault_middleware], client_max_size=1 << 20)
         self.app.router.add_post("/_control", self._control)
         self.app.router.add_get("/_control", self._control_state)
@@ -89,6 +103,17 @@ class VenueServer(ABC):
     def unavailable(self) -> web.Response:
         """The venue's answer when it is in trouble."""
 
+    def too_many(self, request: web.Request) -> web.Response:
+        """The venue's answer to one request too many; here as most gateways say it."""
+        return web.Response(status=429, text="Too Many Requests", headers={"Retry-After": "1"})
+
+    def closed(self) -> web.Response:
+        """The venue's answer while it is closed for maintenance."""
+        return self.unavailable()
+
+    def farewell(self, peer: Peer) -> None:
+        """What the venue says on a socket before it ends it for maintenance."""
+
     def greet(self, peer: Peer, path: str) -> None:
         """Called when a WebSocket has opened."""
 
@@ -98,6 +123,10 @@ class VenueServer(ABC):
 
     async def background(self) -> None:
         """Periodic work while the server runs."""
+
+    def now_ns(self) -> int:
+        """The venue's clock, for what it tells the time of and what it holds signed requests to."""
+        return time.time_ns() + self.faults.skew_ns
 
     # --- life --------------------------------------------------------------------------------------------------------------------------
 
@@ -133,13 +162,17 @@ class VenueServer(ABC):
         """One WebSocket connection, from its opening to its end."""
         socket = web.WebSocketResponse(autoping=False, max_msg_size=1 << 20)
         await socket.prepare(request)
-        peer = Peer(socket)
+        peer = Peer(socket, self.faults)
         self.peers.add(peer)
         pump = asyncio.create_task(peer.pump())
         try:
+            if self.faults.lasting(Fault.DISCONNECT_STORM):
+                peer.abort()
             self.greet(peer, request.path)
             async for raw in socket:
                 match raw.type:
+                    case _ if peer.half_open:
+                        pass
                     case WSMsgType.PING:
                         if not self.faults.silent:
                             await socket.pong(raw.data)
@@ -164,13 +197,32 @@ class VenueServer(ABC):
 
     def publish(self, topic: str, frame: str, *, symbol: str = "", market: bool = True) -> None:
         """Send a frame to every subscriber of a topic, unless a fault says otherwise."""
-        if self.faults.silent:
-            return
         to = [peer for peer in self.peers if topic in peer.topics]
-        if to and market and self.faults.take(Fault.GARBAGE_FRAME, symbol=symbol):
+        if not to or self.faults.silent:
+            return
+        for said in self._disturbed(topic, frame, symbol, "market" if market else "private"):
+            for peer in to:
+                peer.send(said)
+
+    def _disturbed(self, topic: str, frame: str, symbol: str, scope: str) -> list[str]:
+        """What is really sent when a frame is due on a topic."""
+
+        def due(fault: Fault) -> bool:
+            return self.faults.take(fault, symbol=symbol, scope=scope) is not None
+
+        if due(Fault.DROP_FRAMES):
+            return []
+        if due(Fault.TRUNCATE_FRAME):
             frame = frame[: len(frame) // 2]
-        for peer in to:
-            peer.send(frame)
+        if due(Fault.GARBAGE_FRAME):
+            frame = "{" + frame[::-1]
+        frames = [frame, frame] if due(Fault.DUPLICATE_FRAMES) else [frame]
+        if topic in self._late:
+            return frames + self._late.pop(topic)
+        if due(Fault.REORDER_FRAMES):
+            self._late[topic] = frames
+            return []
+        return frames
 
     async def hang(self) -> None:
         """Never answer: wait until the client has gone or the server stops."""
@@ -183,11 +235,31 @@ class VenueServer(ABC):
     async def _fault_middleware(
         self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
     ) -> web.StreamResponse:
-        if request.path != "/_control" and "upgrade" not in request.headers.get("Connection", "").lower():
-            scope = "order" if self.is_order(request) else ""
-            if self.faults.take(Fault.HTTP_503, scope=scope):
-                return self.unavailable()
-        return await handler(request)
+        if request.path == "/_control":
+            return await handler(request)
+        upgrade = "upgrade" in request.headers.get("Connection", "").lower()
+        if self.faults.lasting(Fault.MAINTENANCE):
+            return self.closed()
+        return await handler(request) if upgrade else await self._disturbed_rest(request, handler)
+
+    async def _disturbed_rest(
+        self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
+        faults, scope = self.faults, "order" if self.is_order(request) else ""
+        if slow := faults.take(Fault.SLOW_REST, scope=scope):
+            await asyncio.sleep(slow.ms / 1000)
+        if faults.take(Fault.HTTP_503, scope=scope):
+            return self.unavailable()
+        if faults.take(Fault.HTTP_502, scope=scope):
+            return _bad_gateway()
+        if faults.take(Fault.HTTP_429, scope=scope):
+            return self.too_many(request)
+        answer = await handler(request)
+        if faults.take(Fault.HTTP_502_AFTER, scope=scope):
+            return _bad_gateway()
+        if faults.take(Fault.RESET_AFTER, scope=scope) and request.transport is not None:
+            request.transport.abort()
+        return answer
 
     def is_order(self, request: web.Request) -> bool:
         """Whether a REST request places an order (scope "order" of faults)."""
@@ -200,11 +272,23 @@ class VenueServer(ABC):
             return web.json_response({"error": str(error)}, status=400)
         if wanted.venue and wanted.venue != self.venue:
             return web.json_response({"error": f"this is {self.venue}"}, status=400)
-        self.faults.order(wanted)
-        if wanted.fault is Fault.DISCONNECT:
-            for peer in list(self.peers):
-                peer.abort()
+        self.disturb(wanted)
         return web.json_response({"ok": True, "pending": self.faults.pending()})
+
+    def disturb(self, wanted: FaultOrder) -> None:
+        """Do, or remember, what a fault asks for."""
+        self.faults.order(wanted)
+        match wanted.fault:
+            case Fault.DISCONNECT | Fault.DISCONNECT_STORM:
+                for peer in list(self.peers):
+                    peer.abort()
+            case Fault.HALF_OPEN:
+                for peer in self.peers:
+                    peer.half_open = True
+            case Fault.MAINTENANCE:
+                for peer in list(self.peers):
+                    self.farewell(peer)
+                    peer.finish()
 
     async def _control_state(self, request: web.Request) -> web.Response:
         books = {
@@ -213,3 +297,8 @@ class VenueServer(ABC):
         }
         body = {"venue": self.venue, "pending": self.faults.pending(), "peers": len(self.peers), "books": books}
         return web.json_response(body)
+
+
+def _bad_gateway() -> web.Response:
+    page = "<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>"
+    return web.Response(status=502, text=page, content_type="text/html")

@@ -15,7 +15,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
-import time
 from decimal import Decimal, InvalidOperation
 from typing import ClassVar
 from urllib.parse import parse_qsl
@@ -89,6 +88,7 @@ class BinanceServer(VenueServer):
         last = self._update_id[symbol] = first + max(1, len(rows)) - 1
         if self.faults.take(Fault.DROP_UPDATES, symbol=symbol):
             return
+        rows = self.faults.spoiled(rows, symbol)
         frame = wire.depth_update(rows, self.core.instruments[symbol], first, last, event_ms)
         for stream in _DEPTH_STREAMS:
             self._publish(symbol, stream, frame)
@@ -185,7 +185,7 @@ class BinanceServer(VenueServer):
                 case "ping":
                     result: object = {}
                 case "time":
-                    result = {"serverTime": self.core.clock_ns() // 1_000_000}
+                    result = {"serverTime": self.now_ns() // 1_000_000}
                 case "userDataStream.subscribe.signature":
                     self._check_api_signature(params)
                     peer.topics.add("user")
@@ -253,7 +253,7 @@ class BinanceServer(VenueServer):
         add = self.app.router.add_route
         public = {
             "ping": lambda query: {},
-            "time": lambda query: {"serverTime": self.core.clock_ns() // 1_000_000},
+            "time": lambda query: {"serverTime": self.now_ns() // 1_000_000},
             "exchangeInfo": lambda query: wire.exchange_info(self.core.instruments, self.core.clock_ns() // 1_000_000),
             "depth": self._depth,
             "trades": self._trades,
@@ -292,6 +292,16 @@ class BinanceServer(VenueServer):
         return web.json_response(
             {"code": -1001, "msg": "Internal error; unable to process your request. Please try again."}, status=503
         )
+
+    def too_many(self, request: web.Request) -> web.Response:
+        """429, with when to come back and the weight that was used up."""
+        words = "Too much request weight used; current limit is 6000 request weight per 1 MINUTE. Please use WebSocket Streams"
+        body = {"code": -1003, "msg": f"{words} for live updates to avoid polling the API."}
+        return web.json_response(body, status=429, headers={"Retry-After": "1", "X-MBX-USED-WEIGHT-1M": "6001"})
+
+    def closed(self) -> web.Response:
+        """The words ccxt knows of it; the status is ours."""
+        return web.json_response({"code": 1, "msg": "System is under maintenance."}, status=503)
 
     def is_order(self, request: web.Request) -> bool:
         """Whether a request places an order."""
@@ -336,7 +346,7 @@ class BinanceServer(VenueServer):
             raise BinanceError(-1100, "Illegal characters found in parameter 'timestamp'.") from None
         if not 0 < window <= 60_000:
             raise BinanceError(-1131, "recvWindow must be less than 60000")
-        now_ms = time.time_ns() // 1_000_000
+        now_ms = self.now_ns() // 1_000_000
         if stamp > now_ms + 1000:
             raise BinanceError(-1021, "Timestamp for this request was 1000ms ahead of the server's time.")
         if now_ms - stamp > window:

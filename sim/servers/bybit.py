@@ -65,7 +65,7 @@ class BybitServer(VenueServer):
         self._routes()
 
     def _now_ms(self) -> int:
-        return self.core.clock_ns() // wire.MS
+        return (self.core.clock_ns() + self.faults.skew_ns) // wire.MS
 
     # --- market data -------------------------------------------------------------------------------------------------------------------
 
@@ -111,6 +111,7 @@ class BybitServer(VenueServer):
             if self.faults.take(Fault.DROP_UPDATES, symbol=symbol):
                 continue
             times = (self._now_ms(), ts_ns // wire.MS)
+            bids, asks = self.faults.spoiled(bids, symbol), self.faults.spoiled(asks, symbol)
             frame = wire.orderbook(instrument, depth, "delta", bids, asks, update, seq, times)
             self.publish(topic, frame, symbol=symbol)
         self._publish_top(symbol, ts_ns)
@@ -329,6 +330,13 @@ class BybitServer(VenueServer):
         """A gateway's 503: no JSON, so nothing that says whether the request was taken."""
         return web.Response(status=503, text="503 Service Temporarily Unavailable")
 
+    def too_many(self, request: web.Request) -> web.Response:
+        """HTTP 200 with the venue's code, and in the headers the limit of the endpoint and when it is there again."""
+        now = self._now_ms()
+        headers = {"X-Bapi-Limit": "20", "X-Bapi-Limit-Status": "0", "X-Bapi-Limit-Reset-Timestamp": str(now + 1_000)}
+        body = wire.envelope({}, now, 10006, "Too many visits!")
+        return web.Response(body=orjson.dumps(body), content_type="application/json", headers=headers)
+
     def is_order(self, request: web.Request) -> bool:
         """Whether a request places an order."""
         return request.path == "/v5/order/create"
@@ -394,7 +402,7 @@ class BybitServer(VenueServer):
     # --- public answers ----------------------------------------------------------------------------------------------------------------
 
     def _time(self) -> dict:
-        now = self.core.clock_ns()
+        now = self.now_ns()
         return {"timeSecond": str(now // 1_000_000_000), "timeNano": str(now)}
 
     def _instruments(self, query: dict) -> dict:

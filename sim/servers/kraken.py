@@ -100,6 +100,7 @@ class KrakenServer(VenueServer):
             if self.faults.take(Fault.DROP_UPDATES, symbol=symbol):
                 continue
             crc = wire.checksum(list(published.bids.items())[:10], list(published.asks.items())[:10])
+            bids, asks = self.faults.spoiled(bids, symbol), self.faults.spoiled(asks, symbol)
             self.publish(topic, wire.book("update", instrument, bids, asks, crc, ts_ns), symbol=symbol)
         self._publish_top(symbol)
 
@@ -355,7 +356,7 @@ class KrakenServer(VenueServer):
     def _routes(self) -> None:
         public: dict[str, Callable[[dict], object]] = {
             "Time": lambda query: {
-                "unixtime": int(time.time()),
+                "unixtime": self.now_ns() // 1_000_000_000,
                 "rfc1123": time.strftime("%a, %d %b %y %H:%M:%S +0000", time.gmtime()),
             },
             "SystemStatus": lambda query: {"status": "online", "timestamp": wire.stamp(self.core.clock_ns())},
@@ -393,6 +394,17 @@ class KrakenServer(VenueServer):
     def unavailable(self) -> web.Response:
         """503 with Kraken's words for it."""
         return web.json_response({"error": ["EService:Unavailable"]}, status=503)
+
+    def too_many(self, request: web.Request) -> web.Response:
+        """HTTP 200 like every refusal; the trading engine's counter has words of its own."""
+        kind = "EOrder" if self.is_order(request) else "EAPI"
+        return _failed(f"{kind}:Rate limit exceeded")
+
+    def farewell(self, peer: Peer) -> None:
+        """The status channel says it."""
+        peer.send(
+            '{"channel":"status","type":"update","data":[{"api_version":"v2","system":"maintenance","version":"2.0.10"}]}'
+        )
 
     def is_order(self, request: web.Request) -> bool:
         """Whether a request places an order."""

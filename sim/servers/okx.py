@@ -18,7 +18,6 @@ import asyncio
 import base64
 import hashlib
 import hmac
-import time
 from collections.abc import Callable
 from datetime import datetime
 from typing import ClassVar
@@ -122,6 +121,7 @@ class OkxServer(VenueServer):
     ) -> None:
         instrument = self.core.instruments[symbol]
         self._chains[symbol].sent_ns = self.core.clock_ns()
+        bids, asks = self.faults.spoiled(bids, symbol), self.faults.spoiled(asks, symbol)
         frame = wire.book(action, instrument, bids, asks, before=before, sequence=sequence, ts_ns=ts_ns)
         self.publish(_topic("books", symbol), frame, symbol=symbol)
 
@@ -242,7 +242,7 @@ class OkxServer(VenueServer):
         if not hmac.compare_digest(str(arg.get("passphrase", "")), self.credentials.passphrase):
             raise OkxError("60024", "Wrong passphrase")
         timestamp = str(arg.get("timestamp", ""))
-        if not timestamp.isdigit() or abs(int(timestamp) - time.time()) > _SKEW_S:
+        if not timestamp.isdigit() or abs(int(timestamp) - self.now_ns() / 1e9) > _SKEW_S:
             raise OkxError("60006", "Timestamp request expired")
         if not hmac.compare_digest(str(arg.get("sign", "")), self._sign(f"{timestamp}GET/users/self/verify")):
             raise OkxError("60007", "Invalid sign")
@@ -345,7 +345,7 @@ class OkxServer(VenueServer):
 
     def _routes(self) -> None:
         public: dict[str, Callable[[dict], list]] = {
-            "public/time": lambda query: [{"ts": wire.ms(time.time_ns())}],
+            "public/time": lambda query: [{"ts": wire.ms(self.now_ns())}],
             "public/instruments": self._instruments,
             "market/books": self._books,
             "market/trades": self._trades,
@@ -386,6 +386,21 @@ class OkxServer(VenueServer):
         return web.Response(
             text="<html><h1>503 Service Temporarily Unavailable</h1></html>", status=503, content_type="text/html"
         )
+
+    def too_many(self, request: web.Request) -> web.Response:
+        """429 with the venue's code."""
+        return _json({"code": "50011", "data": [], "msg": "Too Many Requests"}, 429)
+
+    def closed(self) -> web.Response:
+        """503 with the code that means it."""
+        return _json(
+            {"code": "50001", "data": [], "msg": "Service temporarily unavailable. Please try again later"}, 503
+        )
+
+    def farewell(self, peer: Peer) -> None:
+        """The venue tells a minute ahead; here at once."""
+        said = "The connection will soon be closed for a service upgrade. Please reconnect."
+        peer.send(orjson.dumps({"event": "notice", "code": "64008", "msg": said, "connId": _conn(peer)}).decode())
 
     def is_order(self, request: web.Request) -> bool:
         """Whether a request places an order."""
@@ -435,7 +450,7 @@ class OkxServer(VenueServer):
             moment = datetime.fromisoformat(given["TIMESTAMP"]).timestamp()
         except ValueError:
             raise OkxError("50112", "Invalid OK-ACCESS-TIMESTAMP", 401) from None
-        if abs(moment - time.time()) > _SKEW_S:
+        if abs(moment - self.now_ns() / 1e9) > _SKEW_S:
             raise OkxError("50102", "Timestamp request expired", 401)
         parts = urlsplit(request.raw_path)
         path = parts.path + (f"?{parts.query}" if parts.query else "")

@@ -28,6 +28,7 @@ from sim.lp_model import LpParams
 from sim.servers.base import Credentials, VenueServer
 from sim.servers.binance import BinanceServer
 from sim.servers.bybit import BybitServer
+from sim.servers.fault_file import FaultPlan, run_faults
 from sim.servers.kraken import KrakenServer
 from sim.servers.matching import FeeIn, MatchingCore, PostOnly
 from sim.servers.okx import OkxServer
@@ -127,11 +128,13 @@ async def start_venues(
     speed: float = 1.0,
     say: Callable[[str], None] = lambda sentence: None,
     balances: dict[str, Decimal] | None = None,
+    faults: FaultPlan | None = None,
 ) -> Venues:
     """Start the venues on 127.0.0.1 and feed them, until `stop()`.
 
     `tape`: a file or a folder (None: the seeded generator). `symbols`: what to list (default: what the tapes hold, else BTC and ETH).
-    `state`: folder for accounts, credentials and ports (None: nothing is kept). `say` hears each sentence about the tapes.
+    `state`: folder for accounts, credentials and ports (None: nothing is kept). `say` hears each sentence about the tapes and each of the
+    planned `faults` as it happens.
     Raises `TapeFault` when `tape` is none, or does not hold a wanted symbol; ValueError on a venue that is not among `VENUES`.
     """
     if strangers := [venue for venue in venues if venue not in VENUES]:
@@ -168,6 +171,8 @@ async def start_venues(
     _feed(out, tapes, listed, seed, speed, say)
     if FALCONX in venues:
         await _start_falconx(out, seed, folder, ports)
+    if faults is not None:
+        out._tasks.append(asyncio.create_task(run_faults(faults, out.servers, seed, say), name="faults"))
     return out
 
 
