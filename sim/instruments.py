@@ -2,7 +2,8 @@
 
 Fees are those of an institutional volume tier, not list prices: Binance spot VIP 4-5 (taker about 4 bps), Kraken Pro above
 500 M USD of 30-day volume (taker 5 bps), OKX spot of a middle VIP tier (taker 5 bps), Bybit spot Supreme VIP (taker about 4.5 bps).
-Tick and lot are one unit of the decimals given here. `DERIVED` are made from Binance's market (`sim/transform.py`).
+Binance USD-M the same tier (taker 3.2 bps). Tick and lot are one unit of the decimals given here. `DERIVED` are made from
+Binance's market (`sim/transform.py`), USD-M only where no USD-M tape is at hand.
 """
 
 from __future__ import annotations
@@ -12,13 +13,28 @@ from decimal import Decimal
 
 import msgspec
 
+from adapters.ccxt.contracts import Contract
+
 BINANCE = "BINANCE"
 KRAKEN = "KRAKEN"
 OKX = "OKX"
 BYBIT = "BYBIT"
+BINANCEUSDM = "BINANCEUSDM"
 
-TAKER_FEE_BPS = {BINANCE: Decimal("4"), KRAKEN: Decimal("5"), OKX: Decimal("5"), BYBIT: Decimal("4.5")}
-MAKER_FEE_BPS = {BINANCE: Decimal("2"), KRAKEN: Decimal("1"), OKX: Decimal("3"), BYBIT: Decimal("3")}
+TAKER_FEE_BPS = {
+    BINANCE: Decimal("4"),
+    KRAKEN: Decimal("5"),
+    OKX: Decimal("5"),
+    BYBIT: Decimal("4.5"),
+    BINANCEUSDM: Decimal("3.2"),
+}
+MAKER_FEE_BPS = {
+    BINANCE: Decimal("2"),
+    KRAKEN: Decimal("1"),
+    OKX: Decimal("3"),
+    BYBIT: Decimal("3"),
+    BINANCEUSDM: Decimal("1.4"),
+}
 
 # (price decimals, size decimals) as the venues listed them; unlisted symbols use what the tape shows.
 _BINANCE_DECIMALS = {
@@ -67,6 +83,14 @@ _BYBIT_DECIMALS = {
     "SOL/USDT": (2, 3),
     "XRP/USDT": (4, 2),
 }
+_BINANCEUSDM_DECIMALS = {
+    "BTC/USDT": (1, 3),
+    "BTC/USDC": (1, 3),
+    "ETH/USDT": (2, 3),
+    "ETH/USDC": (2, 3),
+    "SOL/USDT": (2, 0),
+    "XRP/USDT": (4, 1),
+}
 _OPENING = {
     "USDT": Decimal(25_000_000),
     "USDC": Decimal(25_000_000),
@@ -83,7 +107,10 @@ _OPENING_OTHER = Decimal(10_000_000)
 
 
 class VenueInstrument(msgspec.Struct, frozen=True, kw_only=True):
-    """A spot instrument of one simulated venue. Tick = 10^-price_decimals, lot = 10^-size_decimals; fees in basis points."""
+    """An instrument of one simulated venue. Tick = 10^-price_decimals, lot = 10^-size_decimals; fees in basis points.
+
+    `contract`: of a perpetual, whose sizes are contracts; None of a spot pair.
+    """
 
     venue: str
     symbol: str
@@ -93,6 +120,7 @@ class VenueInstrument(msgspec.Struct, frozen=True, kw_only=True):
     min_notional: Decimal
     taker_fee_bps: Decimal
     maker_fee_bps: Decimal
+    contract: Contract | None = None
 
     @property
     def base(self) -> str:
@@ -102,7 +130,12 @@ class VenueInstrument(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def quote(self) -> str:
         """The quote currency."""
-        return self.symbol.partition("/")[2]
+        return self.symbol.partition("/")[2].partition(":")[0]
+
+    @property
+    def settle(self) -> str:
+        """The currency that is paid in: a contract's own, or the quote currency."""
+        return self.quote if self.contract is None else self.contract.settle
 
     def price(self, units: int) -> Decimal:
         """A price in units of the tick as Decimal."""
@@ -177,14 +210,39 @@ def bybit_instrument(symbol: str, source: VenueInstrument | None = None) -> Venu
     )
 
 
+def binanceusdm_instrument(
+    symbol: str, source: VenueInstrument | None = None, seen: tuple[int, int] = (0, 0)
+) -> VenueInstrument:
+    """The USD-M perpetual on a pair in USDT or USDC. `seen`: decimals found on a USD-M tape; an unlisted one takes those of `source`."""
+    pair = symbol.partition(":")[0]
+    settle = pair.partition("/")[2]
+    if settle not in ("USDT", "USDC"):
+        raise ValueError(f"{pair} has no USD-M perpetual: only pairs in USDT and USDC have")
+    unlisted = (source.price_decimals, source.size_decimals) if source and not any(seen) else seen
+    price_decimals, size_decimals = _BINANCEUSDM_DECIMALS.get(pair, unlisted)
+    size_decimals = max(size_decimals, seen[1])
+    return VenueInstrument(
+        venue=BINANCEUSDM,
+        symbol=f"{pair}:{settle}",
+        price_decimals=max(price_decimals, seen[0]),
+        size_decimals=size_decimals,
+        min_quantity=Decimal(1).scaleb(-size_decimals),
+        min_notional=Decimal(100) if pair.startswith("BTC/") else Decimal(20),
+        taker_fee_bps=TAKER_FEE_BPS[BINANCEUSDM],
+        maker_fee_bps=MAKER_FEE_BPS[BINANCEUSDM],
+        contract=Contract(settle=settle),
+    )
+
+
 DERIVED: dict[str, Callable[[str, VenueInstrument | None], VenueInstrument]] = {
     KRAKEN: kraken_instrument,
     OKX: okx_instrument,
     BYBIT: bybit_instrument,
+    BINANCEUSDM: binanceusdm_instrument,
 }
 
 
 def opening_balances(symbols: list[str] | tuple[str, ...]) -> dict[str, Decimal]:
     """What a fresh account holds on each simulated venue, by currency."""
-    currencies = sorted({currency for symbol in symbols for currency in symbol.split("/")})
+    currencies = sorted({currency for symbol in symbols for currency in symbol.partition(":")[0].split("/")})
     return {currency: _OPENING.get(currency, _OPENING_OTHER) for currency in currencies}

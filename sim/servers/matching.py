@@ -28,6 +28,7 @@ import time
 from collections.abc import Callable
 from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
+from typing import ClassVar
 
 import msgspec
 
@@ -59,6 +60,8 @@ class MatchingCore:
     Listeners (called synchronously, in order): `on_order(order, change, fill)`; `on_rows(symbol, rows)` when our own taking changed shown
     levels; `on_print(symbol, fill)` for the public trade of each own fill.
     """
+
+    refuses_fok: ClassVar[bool] = False  # a fill-or-kill that cannot fill is an error, not an order that was killed
 
     def __init__(
         self,
@@ -102,12 +105,16 @@ class MatchingCore:
         known = self.by_client.get(request.client_id) if request.client_id else None
         if known is not None and known.open:
             raise Refusal(RefusalKind.DUPLICATE_CLIENT_ID, request.client_id)
-        plan = self._walk(request.symbol, request.side, price if request.price is not None else None, quantity)
+        allowed = self._allowed(request.symbol, request.side, quantity, request.reduce_only)
+        plan = self._walk(request.symbol, request.side, price if request.price is not None else None, allowed)
         self._check_minimum(instrument, request, price, quantity, plan)
         would_take = request.post_only and bool(plan)
         if would_take and self.post_only is PostOnly.REFUSE:
             raise Refusal(RefusalKind.WOULD_TAKE)
-        if would_take or (request.tif is Tif.FOK and sum(size for _, size in plan) < quantity):
+        killed = request.tif is Tif.FOK and sum(size for _, size in plan) < quantity
+        if killed and self.refuses_fok:
+            raise Refusal(RefusalKind.CANNOT_FILL)
+        if would_take or killed:
             plan = []
         self._check_funds(instrument, request, price, quantity, plan)
         now = self.clock_ns()
@@ -125,6 +132,7 @@ class MatchingCore:
             updated_ns=now,
             status=OrderStatus.EXPIRED if would_take else OrderStatus.NEW,  # in its first record: it must never rest
             post_only=request.post_only,
+            reduce_only=request.reduce_only,
             expires_ns=request.expires_ns if request.tif is Tif.GTD else 0,
             fills=[],
         )
@@ -179,10 +187,7 @@ class MatchingCore:
             self._check_minimum(instrument, request, wanted, total, plan)
             if plan and (post_only or order.post_only):
                 raise Refusal(RefusalKind.WOULD_TAKE)
-            held = self._reservation(instrument, order.side, order.price, order.leaves)[1]
-            currency, needed = self._reservation(instrument, order.side, wanted, total - order.filled)
-            if needed - held > self.free(currency):
-                raise Refusal(RefusalKind.INSUFFICIENT_FUNDS, f"{needed - held} {currency} more needed")
+            self._check_more(instrument, order, wanted, total - order.filled)
         order.price, order.quantity, order.updated_ns = wanted, max(total, order.filled), self.clock_ns()
         terms = {"order_id": order_id, "price": wanted, "quantity": order.quantity, "ts_ns": order.updated_ns}
         self._written.append({"k": "amend", **terms})
@@ -282,24 +287,40 @@ class MatchingCore:
             if event.kind is EventKind.TRADE:
                 # a print through our price would have reached us first
                 if event.side == -order.side and (order.price - event.price) * order.side > 0 and printed > 0:
-                    size = min(printed, order.leaves)
+                    size = min(printed, self._may_fill(order))
+                    if not size:
+                        continue
                     printed -= size
                     told.append((Change.TRADE, self._fill(order, order.price, size, maker=True)))
             else:
-                for level, size in self._walk(order.symbol, order.side, order.price, order.leaves):
+                for level, size in self._walk(order.symbol, order.side, order.price, self._may_fill(order)):
                     taken.append(self.books[order.symbol].take(-order.side, level, size))
                     told.append((Change.TRADE, self._fill(order, order.price, size, maker=True)))
             if told:
                 self._commit()
                 self._tell(order, told, taken)
 
+    def _allowed(self, symbol: str, side: int, quantity: int, reduce_only: bool) -> int:
+        """How much of a quantity may fill now; a spot account has no positions to reduce."""
+        return quantity
+
+    def _may_fill(self, order: VenueOrder) -> int:
+        return self._allowed(order.symbol, order.side, order.leaves, order.reduce_only)
+
+    def _worth(self, instrument: VenueInstrument, price: int, size: int) -> Decimal:
+        """What a size is worth at a price, in the currency it is paid in."""
+        return instrument.price(price) * instrument.size(size)
+
+    def _realised(self, order: VenueOrder, price: int, size: int) -> Decimal:
+        """What an execution gains by closing a position."""
+        return Decimal(0)
+
     def _fill(self, order: VenueOrder, price: int, size: int, *, maker: bool) -> VenueFill:
         instrument = self.instruments[order.symbol]
-        base_amount = instrument.size(size)
-        cost = instrument.price(price) * base_amount
+        cost = self._worth(instrument, price, size)
         bps = instrument.maker_fee_bps if maker else instrument.taker_fee_bps
         in_base = self.fee_in is FeeIn.RECEIVED and order.side > 0
-        fee = ((base_amount if in_base else cost) * bps / 10_000).quantize(_CENT_8, ROUND_HALF_UP)
+        fee = ((instrument.size(size) if in_base else cost) * bps / 10_000).quantize(_CENT_8, ROUND_HALF_UP)
         fill = VenueFill(
             trade_id=self.next_trade_id(),
             order_id=order.order_id,
@@ -309,16 +330,16 @@ class MatchingCore:
             size=size,
             cost=cost,
             fee=fee,
-            fee_currency=instrument.base if in_base else instrument.quote,
+            fee_currency=instrument.base if in_base else instrument.settle,
             maker=maker,
             ts_ns=self.clock_ns(),
+            realised=self._realised(order, price, size),
         )
         self._book_fill(order, fill)
         self._written.append({"k": "fill", **_plain(fill)})
         return fill
 
     def _book_fill(self, order: VenueOrder, fill: VenueFill) -> None:
-        instrument = self.instruments[order.symbol]
         order.fills.append(fill)
         order.filled += fill.size
         order.cost += fill.cost
@@ -326,16 +347,20 @@ class MatchingCore:
         order.status = OrderStatus.PARTIALLY_FILLED if order.leaves else OrderStatus.FILLED
         if not order.leaves:
             self.resting.pop(order.order_id, None)
-        for currency, amount in (
-            (instrument.base, instrument.size(fill.size) * fill.side),
-            (instrument.quote, -fill.cost * fill.side),
-            (fill.fee_currency, -fill.fee),
-        ):
+        for currency, amount in self._movements(self.instruments[order.symbol], fill):
             self.balances[currency] = self.balances.get(currency, Decimal(0)) + amount
         self.last_price[order.symbol] = fill.price
         self.fills.append(fill)
         if len(self.fills) > 2 * _KEPT_ORDERS:
             del self.fills[:_KEPT_ORDERS]
+
+    def _movements(self, instrument: VenueInstrument, fill: VenueFill) -> list[tuple[str, Decimal]]:
+        """What an execution does to the balances."""
+        return [
+            (instrument.base, instrument.size(fill.size) * fill.side),
+            (instrument.quote, -fill.cost * fill.side),
+            (fill.fee_currency, -fill.fee),
+        ]
 
     def _end(self, order: VenueOrder, status: OrderStatus, by: EndedBy = EndedBy.REQUEST) -> None:
         order.status, order.ended_by = status, by
@@ -373,7 +398,7 @@ class MatchingCore:
         reference = (
             price if request.price is not None else (plan[0][0] if plan else self.last_price.get(request.symbol, 0))
         )
-        notional = instrument.price(reference) * instrument.size(quantity)
+        notional = self._worth(instrument, reference, quantity) if reference else Decimal(0)
         if reference and notional < instrument.min_notional:
             raise Refusal(RefusalKind.MIN_NOTIONAL, f"{notional} < {instrument.min_notional}")
 
@@ -392,6 +417,13 @@ class MatchingCore:
             currency, needed = self._reservation(instrument, request.side, price, quantity)
         if needed > self.free(currency):
             raise Refusal(RefusalKind.INSUFFICIENT_FUNDS, f"{needed} {currency} needed, {self.free(currency)} free")
+
+    def _check_more(self, instrument: VenueInstrument, order: VenueOrder, price: int, leaves: int) -> None:
+        """Whether an order's new terms can be paid for."""
+        held = self._reservation(instrument, order.side, order.price, order.leaves)[1]
+        currency, needed = self._reservation(instrument, order.side, price, leaves)
+        if needed - held > self.free(currency):
+            raise Refusal(RefusalKind.INSUFFICIENT_FUNDS, f"{needed - held} {currency} more needed")
 
     def _reservation(self, instrument: VenueInstrument, side: int, price: int, size: int) -> tuple[str, Decimal]:
         """Currency and most that an order of this size may spend."""
@@ -445,6 +477,8 @@ class MatchingCore:
                     order.status, order.updated_ns = OrderStatus(record["status"]), record["ts_ns"]
                     order.ended_by = EndedBy(record.get("by", EndedBy.REQUEST))
                     self.resting.pop(order.order_id, None)
+                case kind:
+                    self._restore_more(kind, record)
         # an order that takes and ends is one group of records; a group torn by a crash was never confirmed, but its fills stand
         for order in list(self.resting.values()):
             if not order.rests:
@@ -456,6 +490,10 @@ class MatchingCore:
                 {"k": "open", "balances": {currency: str(amount) for currency, amount in missing.items()}}
             )
         self._commit()
+
+    def _restore_more(self, kind: str, record: dict) -> None:
+        """A record of a kind that only this core's own account has."""
+        raise ValueError(f"{self.venue}: the journal holds {kind!r}, which this account does not know")
 
 
 def _units(instrument: VenueInstrument, request: OrderRequest) -> tuple[int, int]:

@@ -66,6 +66,8 @@ class RefusalKind(StrEnum):
     INSUFFICIENT_FUNDS = "insufficient_funds"
     DUPLICATE_CLIENT_ID = "duplicate_client_id"
     WOULD_TAKE = "would_take"
+    CANNOT_FILL = "cannot_fill"  # fill-or-kill, where the venue refuses what it could only kill
+    REDUCE_ONLY = "reduce_only"
     UNKNOWN_ORDER = "unknown_order"
 
 
@@ -91,10 +93,11 @@ class VenueFill(msgspec.Struct, frozen=True, kw_only=True):
     fee_currency: str
     maker: bool
     ts_ns: int
+    realised: Decimal = Decimal(0)  # by closing a position; in the settlement currency
 
 
 class VenueOrder(msgspec.Struct, kw_only=True):
-    """One of our orders; `side` +1 buy, -1 sell; `price` 0 for market orders; `cost` in quote currency."""
+    """One of our orders; `side` +1 buy, -1 sell; `price` 0 for market orders; `cost` in quote currency (of contracts: settlement)."""
 
     order_id: int
     client_id: str
@@ -110,6 +113,7 @@ class VenueOrder(msgspec.Struct, kw_only=True):
     filled: int = 0
     cost: Decimal = Decimal(0)
     post_only: bool = False
+    reduce_only: bool = False
     expires_ns: int = 0
     ended_by: EndedBy = EndedBy.REQUEST
     fills: list[VenueFill] = []
@@ -140,6 +144,7 @@ class OrderRequest(msgspec.Struct, frozen=True, kw_only=True):
     tif: Tif = Tif.GTC
     client_id: str = ""
     post_only: bool = False
+    reduce_only: bool = False
     expires_ns: int = 0
 
 
