@@ -9,6 +9,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any, ClassVar
 
+from adapters.ccxt import binance_frames
 from adapters.ccxt.books import BinanceBook
 from adapters.ccxt.config import ExchangeConfig
 from adapters.ccxt.dialect import Decoded, OrderRequest, PrivateMessage
@@ -117,6 +118,10 @@ class BinanceMarketDialect:
         client.rejections.pop(key, None)
         if stream is Stream.BOOK:
             exchange.orderbooks.pop(symbol, None)
+
+    def frame(self, text: str) -> list[Decoded] | None:
+        """A frame of the three streams from its text."""
+        return binance_frames.read(text)
 
     def split(self, message: Any) -> list[Decoded]:
         """`depthUpdate`, `trade`, and bookTicker, which has no event name."""

@@ -25,6 +25,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any, ClassVar
 
+from adapters.ccxt import bybit_frames
 from adapters.ccxt.bybit_book import BybitBook, offered_depth
 from adapters.ccxt.config import ExchangeConfig
 from adapters.ccxt.dialect import Decoded, OrderRequest, PrivateMessage
@@ -151,6 +152,17 @@ class BybitMarketDialect:
         client.subscriptions.pop(key, None)
         client.rejections.pop(key, None)
 
+    def frame(self, text: str) -> list[Decoded] | None:
+        """A frame of the three topics from its text."""
+        match bybit_frames.read(text):
+            case bybit_frames.Book() as book:
+                return [Decoded(Stream.BOOK, book.topic.rpartition(".")[2], book)]
+            case bybit_frames.Top() as top:
+                return self._top(top.topic.rpartition(".")[2], top)
+            case bybit_frames.Trades() as trades:
+                return [Decoded(Stream.TRADES, row.s, row) for row in trades.data if not row.BT]
+        return None
+
     def split(self, message: Any) -> list[Decoded]:
         """By topic. A block trade is agreed elsewhere: it is no trade of this book."""
         if not isinstance(message, dict):
@@ -165,7 +177,7 @@ class BybitMarketDialect:
                 return [Decoded(Stream.TRADES, row["s"], row) for row in rows]
         return []
 
-    def _top(self, market_id: str, message: dict[str, Any]) -> list[Decoded]:
+    def _top(self, market_id: str, message: Any) -> list[Decoded]:
         """The best prices after this message, when both are there."""
         data = message["data"]
         if message["type"] == "snapshot":

@@ -130,6 +130,9 @@ class MarketDialect(Protocol):
     async def forget(self, exchange: Any, client: Any, symbol: str, stream: Stream, depth: int) -> None:
         """Make ccxt and the venue forget a live subscription, so that the next `subscribe` starts afresh."""
 
+    def frame(self, text: str) -> list[Decoded] | None:
+        """The pieces of a frame from its text; None for one that is to be decoded and `split`. A venue may do without this."""
+
     def split(self, message: Any) -> list[Decoded]:
         """The market-data pieces of a message; nothing for everything else."""
 

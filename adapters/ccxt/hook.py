@@ -2,7 +2,8 @@
 
 What `watch_*` returns conflates (partial fills vanish, quiet symbols starve), and one bad frame or one exception in a parser ends
 ccxt's receive loop without a word. So each client is wrapped as it is made: the decoded message goes to `on_message` first, then to
-ccxt's own handler, each guarded by itself; a closed or failed client is told to `on_down` at once.
+ccxt's own handler, each guarded by itself; a closed or failed client is told to `on_down` at once. Before any of that the text itself
+goes to `on_frame`: what it takes is neither decoded nor handled by ccxt.
 """
 
 from __future__ import annotations
@@ -40,8 +41,10 @@ def attach(
     counters: Counters,
     on_message: Callable[[Any, Any], None],
     on_down: Callable[[Any, str], None],
+    on_frame: Callable[[Any, Any], bool] | None = None,
 ) -> None:
-    """Hook an exchange instance before its first connection. `on_message(client, message)`, `on_down(client, reason)`."""
+    """Hook an exchange instance before its first connection. `on_message(client, message)`, `on_down(client, reason)`,
+    `on_frame(client, text)`: whether that is all there is to do with it."""
     original_message = exchange.handle_message
     original_error, original_close = exchange.on_error, exchange.on_close
     original_client = exchange.client
@@ -85,7 +88,7 @@ def attach(
         known = url in (exchange.clients or {})
         client = original_client(url)
         if not known:
-            _guard(client, counters, complain)
+            _guard(client, counters, complain, on_frame)
         return client
 
     exchange.handle_message = handle_message
@@ -94,11 +97,26 @@ def attach(
     exchange.client = make_client
 
 
-def _guard(client: Any, counters: Counters, complain: Callable[[str, Exception], None]) -> None:
-    """A frame that cannot be decoded is counted, not raised into the receive loop."""
+def _guard(
+    client: Any,
+    counters: Counters,
+    complain: Callable[[str, Exception], None],
+    on_frame: Callable[[Any, Any], bool] | None,
+) -> None:
+    """A frame that is taken by its text goes no further; one that cannot be decoded is counted, not raised into the receive loop."""
     decode = client.handle_text_or_binary_message
 
     def handle_text_or_binary_message(data: Any) -> None:
+        try:
+            taken = on_frame is not None and on_frame(client, data)
+        except Exception as e:
+            counters.messages += 1
+            counters.frames_bad += 1
+            complain("bad message", e)
+            return
+        if taken:
+            counters.messages += 1
+            return
         try:
             decode(data)
         except Exception as e:

@@ -94,6 +94,7 @@ class MarketLink:
         self._sink = sink
         self._rng = rng or random.Random()
         self._dialect = DIALECTS[config.exchange]()
+        self._read = getattr(self._dialect, "frame", None)  # a venue may do without
         self._by_id: dict[str, Market] = {}
         self._books: dict[str, VenueBook] = {}
         self._states: dict[tuple[str, Stream], StreamState] = {}
@@ -178,7 +179,7 @@ class MarketLink:
         if self._exchange is None:
             self._exchange = self._dialect.create(self.config)
             self._exchange.on_snapshot = self._on_snapshot
-            attach(self._exchange, self.counters, self._on_message, self._on_down)
+            attach(self._exchange, self.counters, self._on_message, self._on_down, self._on_frame)
         return self._exchange
 
     def prepare(self, markets: dict[str, Market]) -> None:
@@ -281,27 +282,44 @@ class MarketLink:
         others = (other for other in self._states.values() if other is not state and other.client is state.client)
         return all(now - other.last_s > self.config.max_age_ms / 1000 for other in others)
 
+    def _on_frame(self, client: Any, text: Any) -> bool:
+        """Take a frame from its text, if it belongs to streams that ccxt has subscribed: it waits for nothing more of them."""
+        pieces = self._read(text) if self._read is not None and type(text) is str else None
+        if not pieces:
+            return False
+        routes = []
+        for piece in pieces:
+            market = self._by_id.get(piece.market_id)
+            if market is None or not (state := self._states[market.symbol, piece.stream]).subscribed:
+                return False
+            routes.append((state, market, piece))
+        for state, market, piece in routes:
+            self._take(client, state, market, piece)
+        return True
+
     def _on_message(self, client: Any, message: Any) -> None:
         """Every decoded frame, before ccxt's own handler."""
         for piece in self._dialect.split(message):
             market = self._by_id.get(piece.market_id)
-            if market is None:
-                continue
-            state = self._states[market.symbol, piece.stream]
-            state.client = client
-            state.last_s = monotonic()
-            match piece.stream:
-                case Stream.BOOK:
-                    self._book_piece(state, market, piece)
-                case Stream.TRADES:
-                    self._live(state)
-                    for trade in self._dialect.trades(market, piece.raw):
-                        self._sink.on_trade(trade)
-                case Stream.QUOTES:
-                    self._live(state)
-                    quote = self._dialect.quote(market, piece.raw)
-                    self._compare(market.symbol, quote)
-                    self._sink.on_quote(quote)
+            if market is not None:
+                self._take(client, self._states[market.symbol, piece.stream], market, piece)
+
+    def _take(self, client: Any, state: StreamState, market: Market, piece: Decoded) -> None:
+        """One piece to its book or its listeners."""
+        state.client = client
+        state.last_s = monotonic()
+        match piece.stream:
+            case Stream.BOOK:
+                self._book_piece(state, market, piece)
+            case Stream.TRADES:
+                self._live(state)
+                for trade in self._dialect.trades(market, piece.raw):
+                    self._sink.on_trade(trade)
+            case Stream.QUOTES:
+                self._live(state)
+                quote = self._dialect.quote(market, piece.raw)
+                self._compare(market.symbol, quote)
+                self._sink.on_quote(quote)
 
     def _book_piece(self, state: StreamState, market: Market, piece: Decoded) -> None:
         book = self._books[market.symbol]

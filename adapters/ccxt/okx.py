@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator
 from decimal import Decimal
 from typing import Any, ClassVar
 
+from adapters.ccxt import okx_frames
 from adapters.ccxt.config import ExchangeConfig
 from adapters.ccxt.dialect import Decoded, OrderRequest, PrivateMessage
 from adapters.ccxt.events import (
@@ -142,6 +143,10 @@ class OkxMarketDialect:
         client.rejections.pop(key, None)
         if stream is Stream.BOOK:
             exchange.orderbooks.pop(symbol, None)
+
+    def frame(self, text: str) -> list[Decoded] | None:
+        """A frame of the three channels from its text."""
+        return okx_frames.read(text)
 
     def split(self, message: Any) -> list[Decoded]:
         """Rows of the three channels, a book's with its action. A best price that lacks a side is none."""
