@@ -22,6 +22,7 @@ import msgspec
 from adapters.ccxt.binance import BinanceAccountDialect
 from adapters.ccxt.bucket import TokenBucket
 from adapters.ccxt.bybit import BybitAccountDialect
+from adapters.ccxt.coinbase_account import CoinbaseAccountDialect
 from adapters.ccxt.config import ExchangeConfig
 from adapters.ccxt.dialect import AccountDialect, OrderRequest
 from adapters.ccxt.events import Balance, FillEvent, OrderEvent, VenueOrderState
@@ -42,11 +43,13 @@ CLOSED_KEPT = 10_000
 PREPARE_EVERY_S = 600.0
 BALANCE_PAUSE_S = 0.5
 SUBSCRIBE_S = 10.0
+FOLLOWED_TURNS = 100  # queries for executions that were announced; then reconciliation has to find them
 REFUSED_PAUSE_S = 60.0  # venues lock out keys that knock too often
 
 DIALECTS: dict[str, type[AccountDialect]] = {
     "binance": BinanceAccountDialect,
     "bybit": BybitAccountDialect,
+    "coinbase": CoinbaseAccountDialect,
     "kraken": KrakenAccountDialect,
     "okx": OkxAccountDialect,
 }
@@ -95,6 +98,8 @@ class AccountLink:
         self._ids: OrderedDict[str, tuple[str, str]] = OrderedDict()  # venue order id → client order id, symbol
         self._unclaimed: OrderedDict[str, list[FillEvent]] = OrderedDict()  # by venue order id, until it is known
         self._seen: OrderedDict[tuple[str, str], None] = OrderedDict()
+        self._streams_fills = getattr(self._dialect, "streams_fills", True)
+        self._following: dict[str, tuple[Decimal, OrderEvent]] = {}  # by venue order id: announced, not yet told executions
         self._balances: dict[str, Balance] = {}
         self._balances_due = asyncio.Event()
         self._down = asyncio.Event()
@@ -278,6 +283,8 @@ class AccountLink:
             return
         if said.refused:
             self._lose(f"the venue refused the private stream: {said.refused}")
+        if said.lost:
+            self._lose(said.lost)
         if said.subscribed:
             self._confirmed.set()
         for order in said.orders:
@@ -285,7 +292,10 @@ class AccountLink:
         for fill in said.fills:
             self._fill(fill)
         for order in said.orders:
-            self._order(self._completed(order))
+            named = self._completed(order)
+            if order.filled and not self._streams_fills:
+                self._follow(named)
+            self._order(named)
         if said.balances:
             self._balances.update({row.currency: row for row in said.balances})
             self._sink.on_balances(list(self._balances.values()))
@@ -339,6 +349,38 @@ class AccountLink:
         self._balances_due.set()
         self._sink.on_fill(fill)
 
+    def _follow(self, order: OrderEvent) -> None:
+        """Ask for the executions of an order that has filled (more), where no stream tells them."""
+        known = self._following.get(order.venue_order_id)
+        if order.filled is None or (known is not None and order.filled <= known[0]):
+            return
+        self._following[order.venue_order_id] = (order.filled, order)
+        if known is None:
+            self._spawn(self._followed(order.venue_order_id), f"executions of {order.venue_order_id}")
+
+    async def _followed(self, venue_order_id: str) -> None:
+        """Until every execution that was announced is told; what comes in between is waited for as well."""
+        turn = 0
+        while True:
+            wanted, order = self._following[venue_order_id]
+            found = Decimal(0)
+            try:
+                for fill in await self._dialect.fills_of(self._exchange, order):
+                    found += fill.quantity
+                    self._fill(fill)
+            except Exception as e:
+                log.warning("%s: executions of %s: %s: %s", self.config.venue, venue_order_id, type(e).__name__, e)
+            if found >= self._following[venue_order_id][0]:
+                del self._following[venue_order_id]
+                return
+            if found < wanted:  # the venue announces before it lists
+                await asyncio.sleep(PROOF_PAUSES_S[min(turn, len(PROOF_PAUSES_S) - 1)])
+                turn += 1
+            if turn == FOLLOWED_TURNS:
+                log.error("%s: %s of %s executions of %s are listed", self.config.venue, found, wanted, venue_order_id)
+                del self._following[venue_order_id]
+                return
+
     def _order(self, order: OrderEvent) -> None:
         if not order.client_order_id:
             return
@@ -379,13 +421,13 @@ class AccountLink:
             attach(exchange, self.counters, self._on_message, self._on_down)
             self._exchange = exchange
         exchange = self._exchange
+        await self._prepare()
         if not self.markets:
             await exchange.load_markets()
             missing = [symbol for symbol in self.config.symbols if symbol not in exchange.markets]
             if missing:
                 raise ValueError(f"{self.config.venue} does not list {', '.join(missing)}")
             self.markets = {symbol: market_of(exchange.markets[symbol]) for symbol in self.config.symbols}
-        await self._prepare()
         self._confirmed.clear()
         await asyncio.wait_for(self._subscribed(), SUBSCRIBE_S)
         self._disabled = ""

@@ -7,7 +7,7 @@ from decimal import Decimal
 import msgspec
 
 DEPTHS = (10, 25, 100, 500, 1000)
-EXCHANGES = ("binance", "bybit", "kraken", "okx")
+EXCHANGES = ("binance", "bybit", "coinbase", "kraken", "okx")
 
 
 class ExchangeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -113,6 +113,7 @@ class PrivateMessage(msgspec.Struct, frozen=True, kw_only=True):
     funding_stale: bool = False
     subscribed: bool = False
     refused: str = ""  # the venue refused our subscription, in its words
+    lost: str = ""  # messages of this connection were lost: it is made anew, and live orders are asked
 
 
 class MarketDialect(Protocol):
@@ -163,6 +164,7 @@ class AccountDialect(Protocol):
     """Orders, fills and balances of one venue."""
 
     confirms: ClassVar[bool]  # that the private stream is up is said by a message (`read` → `subscribed`)
+    # A venue that streams how much of an order is filled, but not by which executions, says `streams_fills = False`: they are asked for.
 
     def create(self, config: ExchangeConfig) -> Any:
         """The ccxt.pro instance for execution: no throttle, the order timeout."""

@@ -15,12 +15,23 @@ from decimal import Decimal
 from time import monotonic
 from typing import Any, Protocol
 
+import msgspec
+
 from adapters.ccxt.binance import BinanceMarketDialect
 from adapters.ccxt.books import BinanceBook, VenueBook
 from adapters.ccxt.bybit import BybitMarketDialect
+from adapters.ccxt.coinbase import CoinbaseMarketDialect
 from adapters.ccxt.config import ExchangeConfig
 from adapters.ccxt.dialect import Decoded, MarketDialect
-from adapters.ccxt.events import BookEvent, BookEventKind, QuoteEvent, Stream, StreamStatus, TradeEvent
+from adapters.ccxt.events import (
+    SPOT_STREAMS,
+    BookEvent,
+    BookEventKind,
+    QuoteEvent,
+    Stream,
+    StreamStatus,
+    TradeEvent,
+)
 from adapters.ccxt.hook import Counters, attach
 from adapters.ccxt.kraken import KrakenMarketDialect
 from adapters.ccxt.okx import OkxMarketDialect
@@ -36,6 +47,7 @@ BACKOFF_S = (0.1, 10.0)
 DIALECTS: dict[str, type[MarketDialect]] = {
     "binance": BinanceMarketDialect,
     "bybit": BybitMarketDialect,
+    "coinbase": CoinbaseMarketDialect,
     "kraken": KrakenMarketDialect,
     "okx": OkxMarketDialect,
 }
@@ -95,6 +107,8 @@ class MarketLink:
         self._rng = rng or random.Random()
         self._dialect = DIALECTS[config.exchange]()
         self._read = getattr(self._dialect, "frame", None)  # a venue may do without
+        self._streams: tuple[Stream, ...] = getattr(self._dialect, "streams", SPOT_STREAMS)
+        self._derives_quotes = Stream.QUOTES not in self._streams  # best prices are those of the book
         self._by_id: dict[str, Market] = {}
         self._books: dict[str, VenueBook] = {}
         self._states: dict[tuple[str, Stream], StreamState] = {}
@@ -187,7 +201,7 @@ class MarketLink:
         self._made()
         self._by_id = {market.market_id: market for market in markets.values()} | markets
         self._books = {symbol: self._dialect.book(market, self.config.depth) for symbol, market in markets.items()}
-        self._states = {(symbol, stream): StreamState(symbol, stream) for symbol in markets for stream in Stream}
+        self._states = {(symbol, stream): StreamState(symbol, stream) for symbol in markets for stream in self._streams}
         self.markets = markets
 
     async def _taker_fees(self) -> dict[str, Decimal]:
@@ -349,8 +363,31 @@ class MarketLink:
                 self._live(state)
             if state.contradicted_s is not None and (quote := self._tops.get(state.symbol)) is not None:
                 self._compare(state.symbol, quote)  # depth comes in batches, a moment after the best prices it explains
+            if self._derives_quotes:
+                self._tell_best(state.symbol, book, event)
         if trouble := getattr(book, "trouble", ""):
             self._lose(state, trouble)
+
+    def _tell_best(self, symbol: str, book: VenueBook, event: BookEvent) -> None:
+        """The best prices of a book, when they changed, of a venue that has no stream of them."""
+        if event.kind is BookEventKind.CLEAR:
+            self._tops.pop(symbol, None)
+            return
+        bid, ask = book.levels.best(1, 1), book.levels.best(-1, 1)
+        if not bid or not ask:
+            return
+        quote = QuoteEvent(
+            symbol=symbol,
+            bid=bid[0][0],
+            bid_size=bid[0][1],
+            ask=ask[0][0],
+            ask_size=ask[0][1],
+            ts_event_ns=event.ts_event_ns,
+        )
+        known = self._tops.get(symbol)
+        if known is None or msgspec.structs.replace(known, ts_event_ns=quote.ts_event_ns) != quote:
+            self._tops[symbol] = quote
+            self._sink.on_quote(quote)
 
     def _compare(self, symbol: str, quote: QuoteEvent) -> None:
         """A book whose best price is through the venue's own best price of the other side has a stuck side.
