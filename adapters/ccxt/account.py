@@ -19,18 +19,21 @@ from typing import Any, Protocol
 
 import msgspec
 
+from adapters.ccxt import amendments
 from adapters.ccxt.binance import BinanceAccountDialect
 from adapters.ccxt.bucket import TokenBucket
 from adapters.ccxt.bybit import BybitAccountDialect
 from adapters.ccxt.coinbase_account import CoinbaseAccountDialect
+from adapters.ccxt.commands import OrderCommands
 from adapters.ccxt.config import ExchangeConfig
-from adapters.ccxt.dialect import AccountDialect, OrderRequest
+from adapters.ccxt.dialect import AccountDialect, AmendRequest, CancelRequest, Offers, OrderRequest
 from adapters.ccxt.events import Balance, FillEvent, OrderEvent, VenueOrderState
 from adapters.ccxt.hook import Counters, attach
 from adapters.ccxt.kraken import KrakenAccountDialect
 from adapters.ccxt.link import backoff_s
 from adapters.ccxt.okx import OkxAccountDialect
 from adapters.ccxt.orders import Failure, Verdict, classify
+from adapters.ccxt.switch import DeadManSwitch
 from adapters.ccxt.symbols import Market, market_of
 
 log = logging.getLogger(__name__)
@@ -91,6 +94,8 @@ class AccountLink:
         self._sink = sink
         self._rng = rng or random.Random()
         self._dialect = DIALECTS[config.exchange]()
+        self._commands = OrderCommands(config, self._dialect)
+        self.switch = DeadManSwitch(config.venue, self.offers, config.dead_man_s, self._put_switch)
         self._orders_bucket = TokenBucket(config.order_rate_per_s)
         self._cancels_bucket = TokenBucket(config.order_rate_per_s)  # its own: a cancel never waits behind orders
         self._live: dict[str, str] = {}  # client order id → symbol, while it may still fill
@@ -99,7 +104,9 @@ class AccountLink:
         self._unclaimed: OrderedDict[str, list[FillEvent]] = OrderedDict()  # by venue order id, until it is known
         self._seen: OrderedDict[tuple[str, str], None] = OrderedDict()
         self._streams_fills = getattr(self._dialect, "streams_fills", True)
-        self._following: dict[str, tuple[Decimal, OrderEvent]] = {}  # by venue order id: announced, not yet told executions
+        self._following: dict[
+            str, tuple[Decimal, OrderEvent]
+        ] = {}  # by venue order id: announced, not yet told executions
         self._balances: dict[str, Balance] = {}
         self._balances_due = asyncio.Event()
         self._down = asyncio.Event()
@@ -114,10 +121,12 @@ class AccountLink:
         """Connect in the background, for ever."""
         self._spawn(self._run(), "account")
         self._spawn(self._refresh_balances(), "balances")
+        self._spawn(self.switch.run(), "dead-man switch")
 
     async def stop(self) -> None:
         """Leave the venue. Orders that live stay at the venue."""
         self._stopping = True
+        await self.switch.off()
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
@@ -133,8 +142,15 @@ class AccountLink:
             "connected": self.connected,
             "reason": self._disabled or self.reason,
             "live_orders": len(self._live),
+            "orders_by": self._commands.way,
+            "dead_man": self.switch.health(),
             "counters": {name: getattr(self.counters, name) for name in self.counters.__struct_fields__},
         }
+
+    @property
+    def offers(self) -> Offers:
+        """What orders can have at this venue beyond the plain ones."""
+        return self._commands.offers
 
     # -- orders ---------------------------------------------------------------------------------------------------------
 
@@ -145,6 +161,8 @@ class AccountLink:
             return Failure(verdict=Verdict.NOT_SENT, reason=f"not connected: {self._disabled or self.reason}")
         if self._disabled:
             return Failure(verdict=Verdict.NOT_SENT, reason=self._disabled)
+        if refusal := self._commands.refusal(request):
+            return Failure(verdict=Verdict.NOT_SENT, reason=refusal)
         self._live[cid] = request.symbol
         self._placing.add(cid)
         try:
@@ -157,7 +175,7 @@ class AccountLink:
         for attempt in (0, 1):
             try:
                 await self._orders_bucket.take(self.config.order_timeout_ms / 1000)
-                order, fills = await self._dialect.place(self._exchange, request)
+                order, fills = await self._commands.place(self._exchange, request)
                 break
             except Exception as e:
                 failure = classify(e)
@@ -192,7 +210,7 @@ class AccountLink:
         """Cancel; None when the venue took it. What became of the order is told by events."""
         try:
             await self._cancels_bucket.take(self.config.order_timeout_ms / 1000)
-            await self._dialect.cancel(self._exchange, client_order_id, symbol)
+            await self._commands.cancel(self._exchange, client_order_id, symbol)
         except Exception as e:
             failure = classify(e)
             if failure.verdict in (Verdict.UNKNOWN, Verdict.NOT_FOUND):  # it may be gone already
@@ -200,6 +218,46 @@ class AccountLink:
             return failure
         await self.refresh(client_order_id, symbol)
         return None
+
+    async def amend(self, request: AmendRequest, known: OrderEvent) -> OrderEvent | Failure:
+        """Ask for new terms of an open order (`known`: as we know it), once, and prove what became of it.
+
+        The order with the new terms, or ended meanwhile; a `Failure` when it certainly keeps its old ones. Lasts until that is certain.
+        """
+        if not self.connected:
+            return Failure(verdict=Verdict.NOT_SENT, reason=f"not connected: {self._disabled or self.reason}")
+        if refusal := amendments.refusal(self.offers, request, known):
+            return Failure(verdict=Verdict.NOT_SENT, reason=refusal)
+
+        async def send() -> None:
+            await self._orders_bucket.take(self.config.order_timeout_ms / 1000)
+            await self._commands.amend(self._exchange, request)
+
+        async def ask() -> OrderEvent | None:
+            return (await self._ask(request.client_order_id, request.symbol)).order
+
+        return await amendments.amended(self.config.venue, request, send, ask, self.counters)
+
+    async def cancel_all(self, symbol: str | None = None, *, others: bool = False) -> list[OrderEvent]:
+        """Cancel every open order of ours, on a symbol or on all; what is still open after that is the answer.
+
+        `others`: also orders of the account that are not ours, on the symbols we know. Raises when the venue cannot be asked.
+        """
+        if not self.markets:
+            raise ConnectionError(f"not connected: {self.reason}")
+        if others and self.offers.sweep:
+            await self._cancels_bucket.take(self.config.order_timeout_ms / 1000)
+            await self._dialect.sweep(self._exchange, symbol, tuple(self.markets))
+        ours = [CancelRequest(client_order_id=cid, symbol=of) for cid, of in self._live.items() if symbol in (None, of)]
+        if not others:
+            await self._commands.cancel_many(self._exchange, ours, self._cancels_bucket)
+        for order in ours:
+            await self.refresh(order.client_order_id, order.symbol)
+        return [order for order in await self.open_orders() if symbol in (None, order.symbol)]
+
+    async def _put_switch(self, seconds: int) -> None:
+        if self._exchange is not None:
+            await self._dialect.set_switch(self._exchange, seconds)
 
     async def refresh(self, client_order_id: str, symbol: str) -> Proof | None:
         """Ask once for an order and its executions, and tell what is new. None: the venue could not be asked or does not know it."""
@@ -278,6 +336,7 @@ class AccountLink:
     # -- what the venue says --------------------------------------------------------------------------------------------
 
     def _on_message(self, client: Any, message: Any) -> None:
+        self._commands.read(self._exchange, message)
         said = self._dialect.read(self._exchange, message)
         if said is None:
             return
@@ -303,6 +362,7 @@ class AccountLink:
             self._balances_due.set()
 
     def _on_down(self, client: Any, reason: str) -> None:
+        self._commands.lost(client, reason)
         if self._dialect.carries(self._exchange, client):
             self._lose(f"disconnected: {reason}")
 
@@ -437,7 +497,9 @@ class AccountLink:
                 await self.refresh(cid, symbol)
         if self._down.is_set():
             raise ConnectionError(self.reason)
+        await self._commands.connect(exchange)
         self.connected, self.reason = True, ""
+        self.switch.connected()
         self.ready.set()
         self._sink.on_connected()
 
@@ -475,6 +537,7 @@ class AccountLink:
         if self.connected:
             log.warning("%s account lost: %s", self.config.venue, reason)
         self.connected, self.reason = False, reason
+        self.switch.lost()
         self._down.set()
 
     async def _refresh_balances(self) -> None:

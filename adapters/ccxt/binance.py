@@ -10,6 +10,8 @@ from decimal import Decimal
 from typing import Any, ClassVar
 
 from adapters.ccxt import binance_frames
+from adapters.ccxt.audit import Depth
+from adapters.ccxt.binance_orders import BinanceOrdering
 from adapters.ccxt.books import BinanceBook
 from adapters.ccxt.config import ExchangeConfig
 from adapters.ccxt.dialect import Decoded, OrderRequest, PrivateMessage
@@ -81,7 +83,9 @@ class BinanceMarketDialect:
 
     def create(self, config: ExchangeConfig) -> Any:
         """The instance for market data, with a hook on the raw REST snapshot (`exchange.on_snapshot(symbol, raw)`)."""
-        exchange = _create(config, throttle=True, timeout_ms=10_000)
+        return self._hooked(_create(config, throttle=True, timeout_ms=10_000))
+
+    def _hooked(self, exchange: Any) -> Any:
         parse = exchange.parse_order_book
 
         def parse_order_book(raw: Any, symbol: str, *args: Any, **kwargs: Any) -> Any:
@@ -145,6 +149,11 @@ class BinanceMarketDialect:
         """Apply a diff."""
         return book.update(raw)
 
+    async def whole_book(self, exchange: Any, symbol: str, levels: int) -> Depth:
+        """`/depth`: its `lastUpdateId` is an id of the diff stream."""
+        raw = await exchange.public_get_depth({"symbol": exchange.market_id(symbol), "limit": levels})
+        return Depth(bids=raw["bids"], asks=raw["asks"], sequence=int(raw["lastUpdateId"]))
+
     def trades(self, market: Market, raw: Any) -> list[TradeEvent]:
         """`m`: the buyer was the maker, so the aggressor sold. The dust of an order older than today's lot is no trade."""
         size = floored(raw["q"], market.size_decimals)
@@ -173,7 +182,7 @@ class BinanceMarketDialect:
         )
 
 
-class BinanceAccountDialect:
+class BinanceAccountDialect(BinanceOrdering):
     """Orders, fills, balances."""
 
     confirms: ClassVar[bool] = False
@@ -264,13 +273,14 @@ class BinanceAccountDialect:
 
     async def place(self, exchange: Any, request: OrderRequest) -> tuple[OrderEvent, list[FillEvent]]:
         """`newOrderRespType=FULL`: the answer carries state and executions."""
-        params: dict[str, Any] = {"newClientOrderId": self.encode_id(request.client_order_id)}
-        if request.kind == "limit":
-            params |= {"postOnly": True} if request.post_only else {"timeInForce": request.time_in_force}
+        params = self.order_params(request)
         answer = await exchange.create_order(
             request.symbol, request.kind, request.side, request.quantity, request.price, params
         )
-        raw = answer["info"]
+        return self.placed(exchange, request, answer["info"])
+
+    def placed(self, exchange: Any, request: OrderRequest, raw: dict[str, Any]) -> tuple[OrderEvent, list[FillEvent]]:
+        """A FULL answer, by REST or by socket."""
         order = self._order(request.symbol, raw)
         fills = [
             FillEvent(

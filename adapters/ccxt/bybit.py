@@ -19,16 +19,17 @@ September 2026.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import re
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any, ClassVar
 
 from adapters.ccxt import bybit_frames
+from adapters.ccxt.audit import Depth
 from adapters.ccxt.bybit_book import BybitBook, offered_depth
+from adapters.ccxt.bybit_orders import BybitOrdering
 from adapters.ccxt.config import ExchangeConfig
-from adapters.ccxt.dialect import Decoded, OrderRequest, PrivateMessage
+from adapters.ccxt.dialect import Decoded, OrderRequest, PrivateMessage, acknowledged
 from adapters.ccxt.events import (
     Balance,
     BookEvent,
@@ -80,7 +81,6 @@ _NO_REASON = ("", "EC_NoError", "UNKNOWN")
 _CLIENT_ID = re.compile(r"^[0-9A-Za-z_-]{1,36}$")
 _RET_CODE = re.compile(r'"retCode":\s*(\d+)')
 _ORDERS_PAGE, _FILLS_PAGE = 50, 100
-_LOGIN_MS = 10_000  # how long a login is good for
 _WEEK_MS = 7 * 24 * 3_600_000  # the longest span of one query for executions
 
 
@@ -203,6 +203,12 @@ class BybitMarketDialect:
         """Apply a snapshot or delta."""
         return book.message(raw)
 
+    async def whole_book(self, exchange: Any, symbol: str, levels: int) -> Depth:
+        """`market/orderbook`: its `u` is another depth's, so it has no id for us."""
+        query = {"category": CATEGORY, "symbol": exchange.market_id(symbol), "limit": levels}
+        result = (await exchange.public_get_v5_market_orderbook(query))["result"]
+        return Depth(bids=result["b"], asks=result["a"])
+
     def trades(self, market: Market, raw: Any) -> list[TradeEvent]:
         """`S` is the taker's side. The dust of an order older than today's lot is no trade."""
         size = floored(raw["v"], market.size_decimals)
@@ -232,7 +238,7 @@ class BybitMarketDialect:
         )
 
 
-class BybitAccountDialect:
+class BybitAccountDialect(BybitOrdering):
     """Orders, fills, balances. `category`: whose rows are read."""
 
     confirms: ClassVar[bool] = True
@@ -266,10 +272,7 @@ class BybitAccountDialect:
             raise ccxt.NotSupported("bybit: this is no unified account; upgrade it at the venue")
         url = exchange.urls["api"]["ws"]["private"]["contract"]
         url = exchange.implode_hostname(url)  # nothing to fill in when the hosts are ours
-        expires = str(exchange.nonce() + _LOGIN_MS)  # ccxt's own login takes our clock
-        text, secret = exchange.encode(f"GET/realtime{expires}"), exchange.encode(exchange.secret)
-        login = {"op": "auth", "args": [exchange.apiKey, expires, exchange.hmac(text, secret, hashlib.sha256)]}
-        await exchange.watch(url, "authenticated", login, "authenticated")
+        await self.login(exchange, url)
         topics = [f"order.{self.category}", f"execution.{self.category}", "wallet"]
         request = {"op": "subscribe", "req_id": str(exchange.request_id()), "args": topics}
         future = exchange.watch(url, "confirmed:private", request, "private")
@@ -285,6 +288,8 @@ class BybitAccountDialect:
     def read(self, exchange: Any, message: Any) -> PrivateMessage | None:
         """Rows of `order`, `execution` and `wallet`, and the answer to our subscription."""
         if not isinstance(message, dict):
+            return None
+        if self.topic_answered(message):
             return None
         if message.get("op") == "subscribe":
             if not message.get("success"):
@@ -359,25 +364,16 @@ class BybitAccountDialect:
 
     async def place(self, exchange: Any, request: OrderRequest) -> tuple[OrderEvent, list[FillEvent]]:
         """The answer is the order's id and nothing else: its end and its fills come by stream or query."""
-        params: dict[str, Any] = {"clientOrderId": self.encode_id(request.client_order_id)}
-        if request.kind == "limit":
-            params |= {"postOnly": True} if request.post_only else {"timeInForce": request.time_in_force}
+        params = self.order_params(request)
         with _meant():
             answer = await exchange.create_order(
                 request.symbol, request.kind, request.side, request.quantity, request.price, params
             )
-        order = OrderEvent(
-            symbol=request.symbol,
-            client_order_id=request.client_order_id,
-            venue_order_id=answer["id"] or "",
-            state=VenueOrderState.OPEN,
-            side=request.side,
-            kind=request.kind,
-            time_in_force=request.time_in_force,
-            price=None if request.price is None else Decimal(request.price),
-            quantity=Decimal(request.quantity),
-        )
-        return order, []
+        return acknowledged(request, answer["id"] or ""), []
+
+    def meant(self) -> contextlib.AbstractContextManager[None]:
+        """Around a request about an order: what a refusal's code says of it."""
+        return _meant()
 
     async def cancel(self, exchange: Any, client_order_id: str, symbol: str) -> None:
         """By `orderLinkId`. Raises `OrderNotFound` as well when the order has ended: what became of it is to be asked."""

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Protocol
 
 import msgspec
 
+from adapters.ccxt.audit import Depth
 from adapters.ccxt.config import ExchangeConfig
 from adapters.ccxt.events import (
     Balance,
@@ -21,6 +22,7 @@ from adapters.ccxt.events import (
     QuoteEvent,
     Stream,
     TradeEvent,
+    VenueOrderState,
 )
 from adapters.ccxt.symbols import Market
 
@@ -140,6 +142,9 @@ class MarketDialect(Protocol):
     def book(self, market: Market, depth: int) -> Any:
         """An empty book of this venue."""
 
+    async def whole_book(self, exchange: Any, symbol: str, levels: int) -> Depth:
+        """The venue's book now by REST, past ccxt's own books, for an audit of ours."""
+
     def book_event(self, book: Any, raw: Any) -> BookEvent | None:
         """Apply one piece to a book."""
 
@@ -258,3 +263,18 @@ class PerpetualAccountDialect(AccountDialect, Protocol):
 
     async def funding_since(self, exchange: Any, symbols: tuple[str, ...], since_ns: int) -> list[FundingPayment]:
         """Funding of our positions since a moment."""
+
+
+def acknowledged(request: OrderRequest, venue_order_id: str) -> OrderEvent:
+    """An order whose venue has said no more of it than its id."""
+    return OrderEvent(
+        symbol=request.symbol,
+        client_order_id=request.client_order_id,
+        venue_order_id=venue_order_id,
+        state=VenueOrderState.OPEN,
+        side=request.side,
+        kind=request.kind,
+        time_in_force=request.time_in_force,
+        price=None if request.price is None else Decimal(request.price),
+        quantity=Decimal(request.quantity),
+    )

@@ -12,9 +12,10 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, ClassVar
 
+from adapters.ccxt.audit import Depth
 from adapters.ccxt.books import KrakenBook
 from adapters.ccxt.config import ExchangeConfig
-from adapters.ccxt.dialect import Decoded, OrderRequest, PrivateMessage
+from adapters.ccxt.dialect import Decoded, OrderRequest, PrivateMessage, acknowledged
 from adapters.ccxt.events import (
     Balance,
     BookEvent,
@@ -25,6 +26,7 @@ from adapters.ccxt.events import (
     TradeEvent,
     VenueOrderState,
 )
+from adapters.ccxt.kraken_orders import KrakenOrdering
 from adapters.ccxt.symbols import Market, dec, exact, kraken_client_id, kraken_original_id, rewrite_hosts
 
 _WS_STATES = {
@@ -171,6 +173,12 @@ class KrakenMarketDialect:
         kind, row = raw
         return book.message(kind, row, _iso_ns(row.get("timestamp")))
 
+    async def whole_book(self, exchange: Any, symbol: str, levels: int) -> Depth:
+        """`Depth`, which has no id."""
+        answer = await exchange.public_get_depth({"pair": exchange.market_id(symbol), "count": levels})
+        (sides,) = answer["result"].values()
+        return Depth(bids=sides["bids"], asks=sides["asks"])
+
     def trades(self, market: Market, raw: Any) -> list[TradeEvent]:
         """`side` is the taker's."""
         _, row = raw
@@ -198,7 +206,7 @@ class KrakenMarketDialect:
         )
 
 
-class KrakenAccountDialect:
+class KrakenAccountDialect(KrakenOrdering):
     """Orders, fills, balances."""
 
     confirms: ClassVar[bool] = True
@@ -220,7 +228,7 @@ class KrakenAccountDialect:
 
     async def subscribe(self, exchange: Any) -> None:
         """Token and both channels; the venue's confirmation comes as a message (`read` → `subscribed`)."""
-        token = await exchange.authenticate()
+        token = self.token = await exchange.authenticate()
         url = exchange.urls["api"]["ws"]["privateV2"]
         for channel, params in (("executions", {"snap_trades": False, "snap_orders": True}), ("balances", {})):
             request = {
@@ -304,24 +312,11 @@ class KrakenAccountDialect:
 
     async def place(self, exchange: Any, request: OrderRequest) -> tuple[OrderEvent, list[FillEvent]]:
         """The answer is the order's id and nothing else: fills come by stream or query."""
-        params: dict[str, Any] = {"clientOrderId": self.encode_id(request.client_order_id)}
-        if request.kind == "limit":
-            params |= {"postOnly": True} if request.post_only else {"timeInForce": request.time_in_force}
+        params = self.order_params(request)
         answer = await exchange.create_order(
             request.symbol, request.kind, request.side, request.quantity, request.price, params
         )
-        order = OrderEvent(
-            symbol=request.symbol,
-            client_order_id=request.client_order_id,
-            venue_order_id=answer["id"] or "",
-            state=VenueOrderState.OPEN,
-            side=request.side,
-            kind=request.kind,
-            time_in_force=request.time_in_force,
-            price=None if request.price is None else Decimal(request.price),
-            quantity=Decimal(request.quantity),
-        )
-        return order, []
+        return acknowledged(request, answer["id"] or ""), []
 
     async def cancel(self, exchange: Any, client_order_id: str, symbol: str) -> None:
         """By `cl_ord_id`."""

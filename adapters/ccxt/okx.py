@@ -17,8 +17,9 @@ from decimal import Decimal
 from typing import Any, ClassVar
 
 from adapters.ccxt import okx_frames
+from adapters.ccxt.audit import Depth
 from adapters.ccxt.config import ExchangeConfig
-from adapters.ccxt.dialect import Decoded, OrderRequest, PrivateMessage
+from adapters.ccxt.dialect import Decoded, OrderRequest, PrivateMessage, acknowledged
 from adapters.ccxt.events import (
     Balance,
     BookEvent,
@@ -30,6 +31,7 @@ from adapters.ccxt.events import (
     VenueOrderState,
 )
 from adapters.ccxt.okx_book import LEVELS, OkxBook
+from adapters.ccxt.okx_orders import OkxOrdering
 from adapters.ccxt.symbols import Market, dec, exact, floored, okx_client_id, okx_original_id, rewrite_hosts
 
 MS = 1_000_000
@@ -179,6 +181,12 @@ class OkxMarketDialect:
         action, row = raw
         return book.message(action, row)
 
+    async def whole_book(self, exchange: Any, symbol: str, levels: int) -> Depth:
+        """`market/books`. That its ids are the stream's is nowhere said: it has none for us."""
+        answer = await exchange.public_get_market_books({"instId": exchange.market_id(symbol), "sz": levels})
+        row = answer["data"][0]
+        return Depth(bids=row["bids"], asks=row["asks"])
+
     def trades(self, market: Market, raw: Any) -> list[TradeEvent]:
         """`side` is the taker's; one row may be several matches of one taker at one price. Less than a lot is no trade."""
         size = floored(raw["sz"], market.size_decimals)
@@ -208,7 +216,7 @@ class OkxMarketDialect:
         )
 
 
-class OkxAccountDialect:
+class OkxAccountDialect(OkxOrdering):
     """Orders, fills, balances."""
 
     confirms: ClassVar[bool] = True
@@ -325,24 +333,11 @@ class OkxAccountDialect:
 
     async def place(self, exchange: Any, request: OrderRequest) -> tuple[OrderEvent, list[FillEvent]]:
         """The answer is the order's id and nothing else: fills come by stream or query. Market orders are sized in base currency."""
-        params: dict[str, Any] = {"clOrdId": self.encode_id(request.client_order_id)}
-        if request.kind == "limit":
-            params |= {"postOnly": True} if request.post_only else {"timeInForce": request.time_in_force}
+        params = self.order_params(request)
         answer = await exchange.create_order(
             request.symbol, request.kind, request.side, request.quantity, request.price, params
         )
-        order = OrderEvent(
-            symbol=request.symbol,
-            client_order_id=request.client_order_id,
-            venue_order_id=answer["id"] or "",
-            state=VenueOrderState.OPEN,
-            side=request.side,
-            kind=request.kind,
-            time_in_force=request.time_in_force,
-            price=None if request.price is None else Decimal(request.price),
-            quantity=Decimal(request.quantity),
-        )
-        return order, []
+        return acknowledged(request, answer["id"] or ""), []
 
     async def cancel(self, exchange: Any, client_order_id: str, symbol: str) -> None:
         """By `clOrdId`."""

@@ -49,6 +49,10 @@ _STATUS = re.compile(r" (4\d\d|5\d\d) ")
 _REFUSING_STATUS = {"400", "401", "403", "404", "405", "407", "410", "418", "422", "429", "451"}
 
 
+class NotSent(Exception):
+    """Our own checks stopped a request: it did not leave."""
+
+
 @cache
 def _errors() -> Any:
     import ccxt  # here: it takes a second to load
@@ -61,7 +65,7 @@ def classify(error: BaseException) -> Failure:
     e = _errors()
     reason = f"{type(error).__name__}: {error}".replace("\n", " ")[:300]
     match error:
-        case RateLimited() | ClientIdError():
+        case RateLimited() | ClientIdError() | NotSent():
             return Failure(verdict=Verdict.NOT_SENT, reason=str(error))
         case e.OrderNotFound():
             return Failure(verdict=Verdict.NOT_FOUND, reason=reason)
