@@ -13,20 +13,24 @@ import logging
 import random
 from decimal import Decimal
 from time import monotonic
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import msgspec
 
 from adapters.ccxt.binance import BinanceMarketDialect
+from adapters.ccxt.binanceusdm import BinanceUsdmMarketDialect
 from adapters.ccxt.books import BinanceBook, VenueBook
 from adapters.ccxt.bybit import BybitMarketDialect
 from adapters.ccxt.coinbase import CoinbaseMarketDialect
 from adapters.ccxt.config import ExchangeConfig
-from adapters.ccxt.dialect import Decoded, MarketDialect
+from adapters.ccxt.dialect import Decoded, MarketDialect, PerpetualMarketDialect
 from adapters.ccxt.events import (
+    QUIET_STREAMS,
     SPOT_STREAMS,
     BookEvent,
     BookEventKind,
+    FundingEvent,
+    LiquidationEvent,
     QuoteEvent,
     Stream,
     StreamStatus,
@@ -46,6 +50,7 @@ BACKOFF_S = (0.1, 10.0)
 
 DIALECTS: dict[str, type[MarketDialect]] = {
     "binance": BinanceMarketDialect,
+    "binanceusdm": BinanceUsdmMarketDialect,
     "bybit": BybitMarketDialect,
     "coinbase": CoinbaseMarketDialect,
     "kraken": KrakenMarketDialect,
@@ -67,6 +72,12 @@ class MarketSink(Protocol):
 
     def on_quote(self, event: QuoteEvent) -> None:
         """Best prices."""
+
+    def on_funding(self, event: FundingEvent) -> None:
+        """Mark price and funding rate of a perpetual."""
+
+    def on_liquidation(self, event: LiquidationEvent) -> None:
+        """A position in a perpetual that was closed by force."""
 
 
 class StreamState:
@@ -279,7 +290,7 @@ class MarketLink:
 
     def _check(self, state: StreamState, now: float) -> None:
         """Trades may be silent for long, books and quotes may not."""
-        if state.wake.is_set() or state.stream is Stream.TRADES:
+        if state.wake.is_set() or state.stream in QUIET_STREAMS:
             return
         if state.status is not StreamStatus.LIVE:
             if now - state.began_s > FIRST_MESSAGE_S:
@@ -334,6 +345,13 @@ class MarketLink:
                 quote = self._dialect.quote(market, piece.raw)
                 self._compare(market.symbol, quote)
                 self._sink.on_quote(quote)
+            case Stream.FUNDING:
+                self._live(state)
+                self._sink.on_funding(cast("PerpetualMarketDialect", self._dialect).funding(market, piece.raw))
+            case Stream.LIQUIDATIONS:
+                self._live(state)
+                for closed in cast("PerpetualMarketDialect", self._dialect).liquidations(market, piece.raw):
+                    self._sink.on_liquidation(closed)
 
     def _book_piece(self, state: StreamState, market: Market, piece: Decoded) -> None:
         book = self._books[market.symbol]
