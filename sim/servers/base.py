@@ -21,6 +21,7 @@ from sim.servers.faults import Fault, FaultOrder, Faults
 from sim.servers.matching import MatchingCore
 
 QUEUE_FRAMES = 20_000
+TICK_S = 0.05
 
 
 class Credentials(msgspec.Struct, frozen=True, kw_only=True):
@@ -124,6 +125,9 @@ class VenueServer(ABC):
     async def background(self) -> None:
         """Periodic work while the server runs."""
 
+    def on_clock(self) -> None:
+        """Called every `TICK_S`: what runs out by the venue's clock."""
+
     def now_ns(self) -> int:
         """The venue's clock, for what it tells the time of and what it holds signed requests to."""
         return time.time_ns() + self.faults.skew_ns
@@ -141,7 +145,7 @@ class VenueServer(ABC):
             site = web.TCPSite(self._runner, "127.0.0.1", 0)
             await site.start()
         self.port = self._runner.addresses[0][1]
-        self._task = asyncio.create_task(self.background())
+        self._task = asyncio.create_task(self._work())
         return f"http://127.0.0.1:{self.port}", f"ws://127.0.0.1:{self.port}"
 
     async def stop(self) -> None:
@@ -155,6 +159,18 @@ class VenueServer(ABC):
         if self._runner is not None:
             await self._runner.cleanup()
         self.core.close()
+
+    async def _work(self) -> None:
+        """The venue's own periodic work, and its clock."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.background())
+            tasks.create_task(self._tick())
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(TICK_S)
+            self.core.expire()
+            self.on_clock()
 
     # --- sockets -----------------------------------------------------------------------------------------------------------------------
 

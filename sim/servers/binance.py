@@ -5,7 +5,8 @@
 * Market streams on any path under `/ws` or `/stream` (raw frames), combined frames on `/stream?streams=…`; `SUBSCRIBE`/`UNSUBSCRIBE`.
   Update ids of a symbol are continuous: each frame's `U` is the `u` before it plus one. A CLEAR of the tape shows as a hole in the ids and
   `503` from `/depth` until the book is whole again.
-* WebSocket API on `/ws-api/v3`: `userDataStream.subscribe.signature`, `order.place`, `order.cancel`, `order.status`, `ping`, `time`.
+* WebSocket API on `/ws-api/v3`: `userDataStream.subscribe.signature`, `order.place`, `order.cancel`, `order.amend.keepPriority`,
+  `openOrders.cancelAll`, `order.status`, `ping`, `time`.
 
 Not simulated: OCO, stop orders, `quoteOrderQty`, self-trade prevention, rate limits. Our resting orders are not shown in the book.
 """
@@ -15,7 +16,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import ClassVar
 from urllib.parse import parse_qsl
 
@@ -25,9 +26,10 @@ from aiohttp import web
 from sim.events import EventKind, VenueEvent
 from sim.servers import binance_wire as wire
 from sim.servers.base import Credentials, Peer, VenueServer
+from sim.servers.binance_account import BinanceAccount
 from sim.servers.binance_wire import BinanceError
 from sim.servers.faults import Fault
-from sim.servers.matching import Change, MatchingCore, OrderRequest, Refusal, Tif, VenueFill, VenueOrder
+from sim.servers.matching import Change, MatchingCore, VenueFill, VenueOrder
 from sim.servers.rolling import Rolling
 
 _DEPTH_STREAMS = ("depth", "depth@100ms", "depth@1000ms")
@@ -47,11 +49,11 @@ class BinanceServer(VenueServer):
         self._top: dict[str, tuple[int, int, int, int]] = {}
         self._quoted: set[str] = set()
         self._rolling = {symbol: Rolling() for symbol in core.instruments}
-        self._cancel_ids: dict[int, str] = {}
         self._execution_id = core.clock_ns() // 1_000_000
         core.on_order.append(self._on_order)
         core.on_rows.append(self._on_rows)
         core.on_print.append(self._on_own_print)
+        self.account = BinanceAccount(core, self.faults)
         self._routes()
 
     # --- market data -------------------------------------------------------------------------------------------------------------------
@@ -195,14 +197,21 @@ class BinanceServer(VenueServer):
                     result = {}
                 case "order.place":
                     self._check_api_signature(params)
-                    result = self._place(params)
-                    hang = self.faults.take(Fault.HANG_AFTER_ACCEPT, symbol=self._unified(params))
+                    result = self.account.place(params)
+                    hang = self.faults.take(Fault.HANG_AFTER_ACCEPT, symbol=self.account.unified(params))
                 case "order.cancel":
                     self._check_api_signature(params)
-                    result = self._cancel(params)
+                    result = self.account.cancel(params)
+                case "order.amend.keepPriority":
+                    self._check_api_signature(params)
+                    result = self.account.amend(params)
+                    hang = self.faults.take(Fault.HANG_AFTER_ACCEPT, symbol=self.account.unified(params), scope="amend")
+                case "openOrders.cancelAll":
+                    self._check_api_signature(params)
+                    result = self.account.cancel_all(params)
                 case "order.status":
                     self._check_api_signature(params)
-                    result = wire.order_state(*self._find(params))
+                    result = wire.order_state(*self.account.find(params))
                 case _:
                     raise BinanceError(-1099, "Not found, authenticated, or authorized", 404)
         except BinanceError as error:
@@ -228,7 +237,7 @@ class BinanceServer(VenueServer):
 
     def _on_order(self, order: VenueOrder, change: Change, fill: VenueFill | None) -> None:
         instrument = self.core.instruments[order.symbol]
-        upto = order.fills if change in (Change.CANCELED, Change.EXPIRED) else []
+        upto = order.fills if change in (Change.AMENDED, Change.CANCELED, Change.EXPIRED) else []
         if fill is not None:
             upto = order.fills[: order.fills.index(fill) + 1]
         self._execution_id += 1
@@ -242,7 +251,7 @@ class BinanceServer(VenueServer):
             sum((done.cost for done in upto), Decimal(0)),
             self._execution_id,
             now_ms,
-            self._cancel_ids.pop(order.order_id, "") if change is Change.CANCELED else "",
+            *self.account.names(order, change),
         )
         self._user(report)
         self._user(wire.account_position(self.core, {instrument.base, instrument.quote}, now_ms))
@@ -265,16 +274,17 @@ class BinanceServer(VenueServer):
             add("GET", f"/api/v3/{path}", self._public(handler))
         signed = {
             ("GET", "/api/v3/account"): lambda query: wire.account(self.core, self.core.clock_ns() // 1_000_000),
-            ("POST", "/api/v3/order"): self._place,
-            ("GET", "/api/v3/order"): lambda query: wire.order_state(*self._find(query)),
-            ("DELETE", "/api/v3/order"): self._cancel,
-            ("GET", "/api/v3/openOrders"): self._open_orders,
-            ("DELETE", "/api/v3/openOrders"): self._cancel_all,
-            ("GET", "/api/v3/allOrders"): self._all_orders,
-            ("GET", "/api/v3/myTrades"): self._my_trades,
-            ("GET", "/api/v3/account/commission"): self._commission,
-            ("GET", "/sapi/v1/capital/config/getall"): lambda query: self._coins(),
-            ("GET", "/sapi/v1/asset/tradeFee"): self._trade_fees,
+            ("POST", "/api/v3/order"): self.account.place,
+            ("GET", "/api/v3/order"): lambda query: wire.order_state(*self.account.find(query)),
+            ("DELETE", "/api/v3/order"): self.account.cancel,
+            ("PUT", "/api/v3/order/amend/keepPriority"): self.account.amend,
+            ("GET", "/api/v3/openOrders"): self.account.open_orders,
+            ("DELETE", "/api/v3/openOrders"): self.account.cancel_all,
+            ("GET", "/api/v3/allOrders"): self.account.all_orders,
+            ("GET", "/api/v3/myTrades"): self.account.my_trades,
+            ("GET", "/api/v3/account/commission"): self.account.commission,
+            ("GET", "/sapi/v1/capital/config/getall"): lambda query: self.account.coins(),
+            ("GET", "/sapi/v1/asset/tradeFee"): self.account.trade_fees,
             ("GET", "/sapi/v1/margin/allPairs"): lambda query: [],
             ("GET", "/sapi/v1/margin/isolated/allPairs"): lambda query: [],
         }
@@ -325,7 +335,9 @@ class BinanceServer(VenueServer):
             try:
                 self._check_signature(payload, signature, request.headers.get("X-MBX-APIKEY", ""), params)
                 result = handler(params)
-                if self.is_order(request) and self.faults.take(Fault.HANG_AFTER_ACCEPT, symbol=self._unified(params)):
+                if self.is_order(request) and self.faults.take(
+                    Fault.HANG_AFTER_ACCEPT, symbol=self.account.unified(params)
+                ):
                     await self.hang()
                 return _json(result)
             except BinanceError as error:
@@ -357,14 +369,8 @@ class BinanceServer(VenueServer):
 
     # --- public answers ----------------------------------------------------------------------------------------------------------------
 
-    def _unified(self, params: dict) -> str:
-        symbol = self._symbols.get(str(params.get("symbol", "")))
-        if symbol is None:
-            raise BinanceError(-1121, "Invalid symbol.")
-        return symbol
-
     def _depth(self, query: dict) -> object:
-        symbol = self._unified(query)
+        symbol = self.account.unified(query)
         book = self.core.books[symbol]
         if not book.live:
             raise BinanceError(
@@ -376,7 +382,7 @@ class BinanceServer(VenueServer):
         return f'{{"lastUpdateId":{self._update_id[symbol]},"bids":{bids},"asks":{asks}}}'
 
     def _trades(self, query: dict) -> list[dict]:
-        symbol = self._unified(query)
+        symbol = self.account.unified(query)
         instrument = self.core.instruments[symbol]
         return [
             {
@@ -436,7 +442,7 @@ class BinanceServer(VenueServer):
 
     def _one_or_all(self, query: dict, make) -> object:
         if "symbol" in query:
-            return make(self._unified(query))
+            return make(self.account.unified(query))
         return [make(symbol) for symbol in self.core.instruments]
 
     def _tickers(self, query: dict) -> object:
@@ -450,139 +456,6 @@ class BinanceServer(VenueServer):
         return self._one_or_all(query, lambda s: {"symbol": wire.symbol_id(s), "price": self._ticker(s)["lastPrice"]})
 
     # --- private answers ---------------------------------------------------------------------------------------------------------------
-
-    def _place(self, params: dict) -> dict:
-        symbol = self._unified(params)
-        if self.faults.take(Fault.REJECT, symbol=symbol):
-            raise BinanceError(-2010, "Account has insufficient balance for requested action.")
-        kind, tif = params.get("type"), params.get("timeInForce", "GTC")
-        if kind not in ("LIMIT", "MARKET", "LIMIT_MAKER") or params.get("side") not in ("BUY", "SELL"):
-            raise BinanceError(
-                -1116, "Invalid orderType." if params.get("side") in ("BUY", "SELL") else "Invalid side."
-            )
-        if "quantity" not in params or (kind != "MARKET" and "price" not in params):
-            raise BinanceError(-1102, "Mandatory parameter 'quantity' was not sent, was empty/null, or malformed.")
-        if tif not in ("GTC", "IOC", "FOK"):
-            raise BinanceError(-1115, "Invalid timeInForce.")
-        client_id = str(params.get("newClientOrderId") or f"k{self.core.clock_ns():x}")
-        if len(client_id) > 36 or not all(c.isalnum() or c in "-_./:" for c in client_id):
-            raise BinanceError(
-                -1100,
-                "Illegal characters found in parameter 'newClientOrderId'; legal range is '^[a-zA-Z0-9-_]{1,36}$'.",
-            )
-        try:
-            request = OrderRequest(
-                symbol=symbol,
-                side=1 if params["side"] == "BUY" else -1,
-                quantity=Decimal(str(params["quantity"])),
-                price=None if kind == "MARKET" else Decimal(str(params["price"])),
-                tif=Tif(tif),
-                client_id=client_id,
-                post_only=kind == "LIMIT_MAKER",
-            )
-            order = self.core.place(request)
-        except InvalidOperation:
-            raise BinanceError(-1100, "Illegal characters found in a parameter.") from None
-        except Refusal as refusal:
-            raise wire.refused(refusal) from None
-        return wire.order_answer(order, self.core.instruments[symbol])
-
-    def _find(self, params: dict) -> tuple:
-        symbol = self._unified(params)
-        order: VenueOrder | None = None
-        if params.get("orderId"):
-            order = self.core.orders.get(int(params["orderId"]))
-        elif params.get("origClientOrderId"):
-            order = self.core.by_client.get(str(params["origClientOrderId"]))
-        else:
-            raise BinanceError(-1102, "Param 'origClientOrderId' or 'orderId' must be sent, but both were empty/null!")
-        if order is None or order.symbol != symbol:
-            raise BinanceError(-2013, "Order does not exist.")
-        return order, self.core.instruments[symbol]
-
-    def _cancel(self, params: dict) -> dict:
-        try:
-            order, instrument = self._find(params)
-            cancel_id = str(params.get("newClientOrderId") or f"c{self.core.clock_ns():x}")
-            if order.open:
-                self._cancel_ids[order.order_id] = cancel_id
-            return wire.cancel_answer(self.core.cancel(order.order_id), instrument, cancel_id)
-        except Refusal as refusal:
-            raise wire.refused(refusal) from None
-        except BinanceError as error:
-            raise (BinanceError(-2011, "Unknown order sent.") if error.code == -2013 else error) from None
-
-    def _mine(self, query: dict) -> list[VenueOrder]:
-        symbol = self._unified(query) if "symbol" in query else None
-        return [order for order in self.core.orders.values() if symbol in (None, order.symbol)]
-
-    def _open_orders(self, query: dict) -> list[dict]:
-        return [
-            wire.order_state(order, self.core.instruments[order.symbol]) for order in self._mine(query) if order.open
-        ]
-
-    def _cancel_all(self, query: dict) -> list[dict]:
-        orders = [order for order in self._mine(query) if order.open]
-        if not orders:
-            raise BinanceError(-2011, "Unknown order sent.")
-        return [self._cancel({"symbol": query["symbol"], "orderId": order.order_id}) for order in orders]
-
-    def _all_orders(self, query: dict) -> list[dict]:
-        self._unified(query)
-        since, until = int(query.get("startTime", 0)) * 1_000_000, int(query.get("endTime", 1 << 43)) * 1_000_000
-        found = [order for order in self._mine(query) if since <= order.created_ns < until + 1_000_000]
-        if "orderId" in query:
-            found = [order for order in found if order.order_id >= int(query["orderId"])]
-        else:
-            found = found[-int(query.get("limit", 500)) :] if since == 0 else found
-        return [
-            wire.order_state(order, self.core.instruments[order.symbol])
-            for order in found[: int(query.get("limit", 500))]
-        ]
-
-    def _my_trades(self, query: dict) -> list[dict]:
-        symbol, limit = self._unified(query), min(_MOST_TRADES, int(query.get("limit", 500)))
-        since, until = int(query.get("startTime", 0)) * 1_000_000, int(query.get("endTime", 1 << 43)) * 1_000_000
-        found = [fill for fill in self.core.fills if fill.symbol == symbol and since <= fill.ts_ns < until + 1_000_000]
-        if "orderId" in query:
-            found = [fill for fill in found if fill.order_id == int(query["orderId"])]
-        if "fromId" in query:
-            found = [fill for fill in found if fill.trade_id >= int(query["fromId"])][:limit]
-        else:
-            found = found[:limit] if since else found[-limit:]
-        return [wire.my_trade(fill, self.core.instruments[symbol]) for fill in found]
-
-    def _commission(self, query: dict) -> dict:
-        symbol = self._unified(query)
-        return {"symbol": wire.symbol_id(symbol), "standardCommission": self._fee(symbol, "maker", "taker")}
-
-    def _trade_fees(self, query: dict) -> list[dict]:
-        symbols = [self._unified(query)] if "symbol" in query else list(self.core.instruments)
-        return [{"symbol": wire.symbol_id(s)} | self._fee(s, "makerCommission", "takerCommission") for s in symbols]
-
-    def _fee(self, symbol: str, maker: str, taker: str) -> dict[str, str]:
-        instrument = self.core.instruments[symbol]
-        return {
-            maker: wire.amount(instrument.maker_fee_bps / 10_000),
-            taker: wire.amount(instrument.taker_fee_bps / 10_000),
-        }
-
-    def _coins(self) -> list[dict]:
-        locked = self.core.locked()
-        return [
-            {
-                "coin": currency,
-                "depositAllEnable": False,
-                "withdrawAllEnable": False,
-                "free": wire.amount(total - locked.get(currency, Decimal(0))),
-                "locked": wire.amount(locked.get(currency, Decimal(0))),
-                "name": currency,
-                "trading": True,
-                "isLegalMoney": False,
-                "networkList": [],
-            }
-            for currency, total in sorted(self.core.balances.items())
-        ]
 
 
 def _json(body: object, status: int = 200) -> web.Response:

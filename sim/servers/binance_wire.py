@@ -145,6 +145,7 @@ def _listed(instrument: VenueInstrument) -> dict:
         "quoteOrderQtyMarketAllowed": False,
         "allowTrailingStop": False,
         "cancelReplaceAllowed": False,
+        "amendAllowed": True,
         "isSpotTradingAllowed": True,
         "isMarginTradingAllowed": False,
         "filters": [
@@ -232,6 +233,16 @@ def cancel_answer(order: VenueOrder, instrument: VenueInstrument, cancel_id: str
     return answer | {"origClientOrderId": order.client_id, "clientOrderId": cancel_id}
 
 
+def amend_answer(order: VenueOrder, instrument: VenueInstrument, original_id: str) -> dict:
+    """The answer to `order/amend/keepPriority`."""
+    whole = order_answer(order, instrument)
+    kept = ("symbol", "orderId", "orderListId", "clientOrderId", "price", "executedQty", "status", "timeInForce")
+    amended = {name: whole[name] for name in (*kept, "type", "side", "workingTime", "selfTradePreventionMode")}
+    amended |= {"origClientOrderId": original_id, "qty": whole["origQty"], "preventedQty": "0.00000000"}
+    amended |= {"quoteOrderQty": "0.00000000", "cumulativeQuoteQty": whole["cummulativeQuoteQty"]}
+    return {"transactTime": whole["transactTime"], "executionId": order.updated_ns, "amendedOrder": amended}
+
+
 def my_trade(fill: VenueFill, instrument: VenueInstrument) -> dict:
     """A fill as `GET /api/v3/myTrades` tells it."""
     return {
@@ -260,13 +271,15 @@ def execution_report(
     done_cost: Decimal,
     execution_id: int,
     now_ms: int,
-    cancel_id: str = "",
+    own_id: str,
+    original_id: str,
 ) -> dict:
     """An `executionReport`; `done`, `done_cost`: quantity and cost filled up to and including this execution."""
     price, size = instrument.price_decimals, instrument.size_decimals
     kind, status = {
         Change.NEW: ("NEW", "NEW"),
         Change.TRADE: ("TRADE", "FILLED" if done == order.quantity else "PARTIALLY_FILLED"),
+        Change.AMENDED: ("REPLACED", _STATUS[order.status]),
         Change.CANCELED: ("CANCELED", "CANCELED"),
         Change.EXPIRED: ("EXPIRED", "EXPIRED"),
     }[change]
@@ -274,7 +287,7 @@ def execution_report(
         "e": "executionReport",
         "E": now_ms,
         "s": symbol_id(order.symbol),
-        "c": cancel_id or order.client_id,
+        "c": own_id,
         "S": "BUY" if order.side > 0 else "SELL",
         "o": _order_type(order),
         "f": order.tif.value if not order.market else "GTC",
@@ -283,7 +296,7 @@ def execution_report(
         "P": "0.00000000",
         "F": "0.00000000",
         "g": -1,
-        "C": order.client_id if cancel_id else "",
+        "C": original_id,
         "x": kind,
         "X": status,
         "r": "NONE",

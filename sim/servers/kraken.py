@@ -3,12 +3,13 @@
 * Public REST under `/0/public`, private under `/0/private`: `API-Key`, `API-Sign` (HMAC-SHA512 over path and SHA-256
   of nonce and body) and a strictly growing nonce are checked. Business errors are HTTP 200 with `error: ["E…"]`.
 * WebSocket v2 on any path: `status`, `heartbeat`, `book` (with CRC32), `trade`, `ticker`, `instrument`, and with a
-  token `executions` and `balances`; `add_order`, `cancel_order`, `ping`.
+  token `executions` and `balances`; `add_order`, `amend_order`, `cancel_order`, `cancel_all`,
+  `cancel_all_orders_after`, `ping`.
 * While a book of the tape is lost: an update whose checksum cannot match, then silence on that book,
   `EService:Unavailable` from `Depth`; a new snapshot comes when it is whole again, also to those who subscribed in
   between.
 
-Not simulated: margin, stops, amend, batches, rate limits. A filter by `cl_ord_id` works in QueryOrders, OpenOrders,
+Not simulated: margin, stops, batches of orders. A filter by `cl_ord_id` works in QueryOrders, OpenOrders,
 ClosedOrders and TradesHistory alike (Kraken documents it for the two in the middle).
 """
 
@@ -158,6 +159,10 @@ class KrakenServer(VenueServer):
                 if peer.topics and not self.faults.silent:
                     peer.send('{"channel":"heartbeat"}')
 
+    def on_clock(self) -> None:
+        """The dead-man switch."""
+        self.account.dead_man.check()
+
     # --- WebSocket ---------------------------------------------------------------------------------------------------------------------
 
     def greet(self, peer: Peer, path: str) -> None:
@@ -185,6 +190,23 @@ class KrakenServer(VenueServer):
                     }
                     if not self.faults.take(Fault.HANG_AFTER_ACCEPT, symbol=order.symbol):
                         self._answer(peer, message, came, success=True, result=result)
+                case "amend_order":
+                    self._check_token(params)
+                    name = "order_id" if params.get("order_id") else "cl_ord_id"
+                    value = str(params.get(name, ""))
+                    order = self.account.one({"txid": value} if name == "order_id" else {name: value})
+                    terms = (params.get("order_qty"), params.get("limit_price"))
+                    amend_id = self.account.amend(order, *terms, post_only=bool(params.get("post_only")))
+                    if not self.faults.take(Fault.HANG_AFTER_ACCEPT, symbol=order.symbol, scope="amend"):
+                        self._answer(peer, message, came, success=True, result={"amend_id": amend_id, name: value})
+                case "cancel_all":
+                    self._check_token(params)
+                    self._answer(peer, message, came, success=True, result=self.account.cancel_all(params))
+                case "cancel_all_orders_after":
+                    self._check_token(params)
+                    self._answer(
+                        peer, message, came, success=True, result=self.account.cancel_after(params.get("timeout"))
+                    )
                 case "cancel_order":
                     self._check_token(params)
                     wanted = [("order_id", str(txid)) for txid in params.get("order_id", [])]
@@ -289,7 +311,7 @@ class KrakenServer(VenueServer):
 
     def _on_order(self, order: VenueOrder, change: Change, fill: VenueFill | None) -> None:
         instrument, now = self.core.instruments[order.symbol], self.core.clock_ns()
-        upto = order.fills if change in (Change.CANCELED, Change.EXPIRED) else []
+        upto = order.fills if change in (Change.AMENDED, Change.CANCELED, Change.EXPIRED) else []
         if fill is not None:
             upto = order.fills[: order.fills.index(fill) + 1]
         done = sum(item.size for item in upto) == order.quantity
@@ -298,6 +320,10 @@ class KrakenServer(VenueServer):
                 kinds = [("pending_new", "pending_new"), ("new", "new")]
             case Change.TRADE:
                 kinds = [("trade", "filled" if done else "partially_filled")] + ([("filled", "filled")] if done else [])
+            case Change.AMENDED:
+                kinds = [("amended", "partially_filled" if upto else "new")]
+            case Change.EXPIRED if order.expires_ns:
+                kinds = [("expired", "expired")]
             case Change.CANCELED | Change.EXPIRED:
                 kinds = [("canceled", "canceled")]
         for kind, status in kinds:
@@ -373,6 +399,10 @@ class KrakenServer(VenueServer):
             "TradeVolume": lambda params: {"currency": "ZUSD", "volume": "600000000.0000"},
             "AddOrder": self.account.add_order,
             "CancelOrder": self.account.cancel,
+            "CancelOrderBatch": self.account.cancel_batch,
+            "CancelAll": self.account.cancel_all,
+            "CancelAllOrdersAfter": lambda params: self.account.cancel_after(params.get("timeout")),
+            "AmendOrder": self.account.amend_order,
             "QueryOrders": self.account.query_orders,
             "OpenOrders": self.account.open_orders,
             "ClosedOrders": self.account.closed_orders,
@@ -441,7 +471,8 @@ class KrakenServer(VenueServer):
             raise KrakenError("EAPI:Invalid key")
         text = body.decode()
         if request.content_type == "application/json":
-            params = {key: str(value) for key, value in orjson.loads(body).items()}
+            said = orjson.loads(body)
+            params = {key: value if isinstance(value, list) else str(value) for key, value in said.items()}
         else:
             params = dict(parse_qsl(text, keep_blank_values=True))
         nonce = params.get("nonce", "")

@@ -5,14 +5,19 @@ Parameters are as they came over the wire (text); what the venue says no to is r
 
 from __future__ import annotations
 
+import contextlib
+from datetime import datetime
 from decimal import Decimal, InvalidOperation
 
 from sim.servers import kraken_wire as wire
+from sim.servers.dead_man import Countdown
 from sim.servers.faults import Fault, Faults
 from sim.servers.kraken_wire import KrakenError
 from sim.servers.matching import MatchingCore, OrderRequest, Refusal, Tif, VenueFill, VenueOrder
 
 _PAGE = 50
+_BATCH = 50
+_DAY_S = 86_400
 
 
 class KrakenAccount:
@@ -21,6 +26,7 @@ class KrakenAccount:
     def __init__(self, core: MatchingCore, faults: Faults, symbols: dict[str, str]) -> None:
         self.core = core
         self.faults = faults
+        self.dead_man = Countdown(core)
         self._symbols = symbols
 
     def unified(self, params: dict) -> str:
@@ -59,6 +65,7 @@ class KrakenAccount:
             tif=params.get("timeinforce", "GTC"),
             client_id=params.get("cl_ord_id", ""),
             post_only="post" in params.get("oflags", "").split(","),
+            expires_ns=self._expiry(params.get("expiretm", "")),
         )
         return {
             "descr": wire.described(order, self.core.instruments[symbol]),
@@ -80,11 +87,23 @@ class KrakenAccount:
             tif=str(params.get("time_in_force", "gtc")),
             client_id=str(params.get("cl_ord_id", "")),
             post_only=bool(params.get("post_only", False)),
+            expires_ns=_moment(str(params.get("expire_time", ""))),
         )
 
     def _place(
-        self, *, symbol: str, side: str, volume: str, price: str | None, tif: str, client_id: str, post_only: bool
+        self,
+        *,
+        symbol: str,
+        side: str,
+        volume: str,
+        price: str | None,
+        tif: str,
+        client_id: str,
+        post_only: bool,
+        expires_ns: int,
     ) -> VenueOrder:
+        if tif.upper() == "GTD" and expires_ns <= self.core.clock_ns():
+            raise KrakenError("EGeneral:Invalid arguments:expiretm")
         if self.faults.take(Fault.REJECT, symbol=symbol):
             raise KrakenError("EOrder:Insufficient funds")
         if client_id and len(client_id) > 18 and len(client_id.replace("-", "")) != 32:
@@ -98,6 +117,7 @@ class KrakenAccount:
                 tif=Tif(tif.upper()),
                 client_id=client_id,
                 post_only=post_only,
+                expires_ns=expires_ns,
             )
             return self.core.place(request)
         except InvalidOperation:
@@ -129,6 +149,59 @@ class KrakenAccount:
         """CancelOrder."""
         self.cancel_order(self.one(params))
         return {"count": 1}
+
+    def _expiry(self, text: str) -> int:
+        """`expiretm`: Unix seconds, or `+n` seconds from now."""
+        if not text or text == "0":
+            return 0
+        if not text.removeprefix("+").isdigit():
+            raise KrakenError("EGeneral:Invalid arguments:expiretm")
+        seconds = int(text.removeprefix("+"))
+        return (self.core.clock_ns() if text.startswith("+") else 0) + seconds * 1_000_000_000
+
+    def amend(self, order: VenueOrder, quantity: object, price: object, *, post_only: bool) -> str:
+        """AmendOrder and `amend_order`: the id of the amendment."""
+        try:
+            wanted = [None if value in (None, "") else Decimal(str(value)) for value in (quantity, price)]
+            self.core.amend(order.order_id, quantity=wanted[0], price=wanted[1], post_only=post_only)
+        except InvalidOperation:
+            raise KrakenError("EGeneral:Invalid arguments") from None
+        except Refusal as refusal:
+            raise wire.refused(refusal) from None
+        return wire.trade_txid(self.core.next_trade_id())
+
+    def amend_order(self, params: dict) -> dict:
+        """AmendOrder."""
+        post_only = params.get("post_only", "").lower() == "true"
+        order = self.one(params)
+        return {"amend_id": self.amend(order, params.get("order_qty"), params.get("limit_price"), post_only=post_only)}
+
+    def cancel_all(self, params: dict) -> dict:
+        """CancelAll."""
+        return {"count": len(self.core.cancel_all())}
+
+    def cancel_batch(self, params: dict) -> dict:
+        """CancelOrderBatch: by txid or by cl_ord_id, at most fifty; what is not open is not counted."""
+        named = [{"txid": str(txid)} for txid in params.get("orders") or ()]
+        named += [{"cl_ord_id": str(client_id)} for client_id in params.get("cl_ord_ids") or ()]
+        if not 1 <= len(named) <= _BATCH:
+            raise KrakenError("EGeneral:Invalid arguments:orders")
+        count = 0
+        for name in named:
+            with contextlib.suppress(KrakenError):
+                self.cancel_order(self.one(name))
+                count += 1
+        if not count:
+            raise KrakenError("EOrder:Unknown order")
+        return {"count": count}
+
+    def cancel_after(self, seconds: object) -> dict:
+        """CancelAllOrdersAfter and `cancel_all_orders_after`."""
+        if not str(seconds).isdigit() or int(str(seconds)) > _DAY_S:
+            raise KrakenError("EGeneral:Invalid arguments:timeout")
+        trigger_ns = self.dead_man.arm(int(str(seconds)))
+        now = wire.stamp(self.core.clock_ns())[:19] + "Z"
+        return {"currentTime": now, "triggerTime": wire.stamp(trigger_ns)[:19] + "Z" if trigger_ns else "0"}
 
     def _state(self, order: VenueOrder, params: dict) -> dict:
         with_trades = params.get("trades", "").lower() == "true"
@@ -185,6 +258,14 @@ class KrakenAccount:
         if not found:
             raise KrakenError("EOrder:Unknown trade")
         return found
+
+
+def _moment(text: str) -> int:
+    """RFC 3339 in ns, 0 when absent."""
+    try:
+        return int(datetime.fromisoformat(text).timestamp() * 1e6) * 1000 if text else 0
+    except ValueError:
+        raise KrakenError("EGeneral:Invalid arguments:expire_time") from None
 
 
 def _bounds(params: dict) -> tuple[int, int]:

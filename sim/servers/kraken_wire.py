@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 from sim.instruments import VenueInstrument
-from sim.servers.matching import MatchingCore, OrderStatus, Refusal, RefusalKind, Tif, VenueFill, VenueOrder
+from sim.servers.matching import EndedBy, MatchingCore, OrderStatus, Refusal, RefusalKind, VenueFill, VenueOrder
 
 _LEGACY_ASSET = {"BTC": "XXBT", "ETH": "XETH", "XRP": "XXRP", "USD": "ZUSD", "EUR": "ZEUR", "GBP": "ZGBP"}
 _ALTNAME = {"BTC": "XBT"}
@@ -177,6 +177,8 @@ def status(order: VenueOrder) -> str:
             return "open"
         case OrderStatus.FILLED:
             return "closed"
+        case OrderStatus.EXPIRED if order.expires_ns:
+            return "expired"
         case OrderStatus.CANCELED | OrderStatus.EXPIRED:
             return "canceled"
 
@@ -185,9 +187,9 @@ def reason(order: VenueOrder) -> str | None:
     """Why an order ended before it was filled."""
     match order.status:
         case OrderStatus.CANCELED:
-            return "User requested"
+            return "User requested" if order.ended_by is EndedBy.REQUEST else "Order cancelled by the venue"
         case OrderStatus.EXPIRED:
-            return "Order could not be filled at once" if order.tif is not Tif.GTC else "Expired"
+            return "Expired" if order.rests else "Order could not be filled at once"
     return None
 
 
@@ -222,7 +224,7 @@ def order_state(order: VenueOrder, instrument: VenueInstrument, *, with_trades: 
         "reason": reason(order),
         "opentm": order.created_ns / 1e9,
         "starttm": 0,
-        "expiretm": 0,
+        "expiretm": order.expires_ns / 1e9 if order.expires_ns else 0,
         "descr": described(order, instrument),
         "vol": text(order.quantity, instrument.size_decimals),
         "vol_exec": text(order.filled, instrument.size_decimals),

@@ -168,9 +168,15 @@ class MatchingCore:
         return [self.cancel(order_id, by) for order_id in wanted]
 
     def amend(
-        self, order_id: int, *, price: Decimal | None = None, quantity: Decimal | None = None, post_only: bool = False
+        self,
+        order_id: int,
+        *,
+        price: Decimal | None = None,
+        quantity: Decimal | None = None,
+        post_only: bool = False,
+        client_id: str = "",
     ) -> VenueOrder:
-        """Change price or total quantity of an open order in place; raises `Refusal`, and nothing has changed."""
+        """Change price or total quantity of an open order in place (`client_id`: its new one), or raise `Refusal`."""
         order = self.resting.get(order_id)
         if order is None:
             raise Refusal(RefusalKind.UNKNOWN_ORDER, str(order_id))
@@ -189,9 +195,18 @@ class MatchingCore:
                 raise Refusal(RefusalKind.WOULD_TAKE)
             self._check_more(instrument, order, wanted, total - order.filled)
         order.price, order.quantity, order.updated_ns = wanted, max(total, order.filled), self.clock_ns()
-        terms = {"order_id": order_id, "price": wanted, "quantity": order.quantity, "ts_ns": order.updated_ns}
+        self._rename(order, client_id or order.client_id)
+        terms: dict[str, object] = {
+            "order_id": order_id,
+            "price": wanted,
+            "quantity": order.quantity,
+            "ts_ns": order.updated_ns,
+        }
+        terms["client_id"] = order.client_id
         self._written.append({"k": "amend", **terms})
-        told: list[tuple[Change, VenueFill | None]] = [(Change.AMENDED, None)]
+        self._commit()
+        self._tell(order, [(Change.AMENDED, None)], [])
+        told: list[tuple[Change, VenueFill | None]] = []
         taken: list[tuple[int, int, int]] = []
         for level, size in plan:
             taken.append(self.books[order.symbol].take(-order.side, level, size))
@@ -202,6 +217,12 @@ class MatchingCore:
         self._commit()
         self._tell(order, told, taken)
         return order
+
+    def _rename(self, order: VenueOrder, client_id: str) -> None:
+        if client_id != order.client_id:
+            self.by_client.pop(order.client_id, None)
+            order.client_id = client_id
+            self.by_client[client_id] = order
 
     def expire(self) -> None:
         """End the orders whose time is over."""
@@ -470,8 +491,8 @@ class MatchingCore:
                     self._next_trade_id = max(self._next_trade_id, fill.trade_id)
                 case "amend":
                     order = self.orders[record["order_id"]]
-                    order.price, order.quantity = record["price"], record["quantity"]
-                    order.updated_ns = record["ts_ns"]
+                    order.price, order.quantity, order.updated_ns = record["price"], record["quantity"], record["ts_ns"]
+                    self._rename(order, record["client_id"])
                 case "end":
                     order = self.orders[record["order_id"]]
                     order.status, order.updated_ns = OrderStatus(record["status"]), record["ts_ns"]
