@@ -23,7 +23,7 @@ from pricing.credit import credit_bps
 from pricing.parameters import PricingParameters
 from pricing.scale import Scale
 from pricing.skew import Skew, inventory_share, skew
-from pricing.winning import MOST_ODDS, ODDS_ONE, SLOPE_ONE, WinModel, tuned_markup
+from pricing.winning import MOST_ODDS, ODDS_ONE, PAID_ONE, SLOPE_ONE, WinModel, tuned_markup
 
 FINE = 4  # decimals of a fine tick beyond those of the price scale
 FINE_ONE = 10**FINE
@@ -73,12 +73,22 @@ class Charges:
         tuned = win is not None and parameters.tune_markup and self.sigma_bps > 0
         self.curve = win.of(client.tier) if win is not None and tuned else None
         slope = self.curve.slope(self.sigma_bps) if self.curve is not None else 0.0
-        self.bps = (*fixed, float(parameters.impact_bps), half, float(parameters.max_deviation_bps), slope, *bounds)
+        paid = win.paid if win is not None else 1.0
+        self.bps = (
+            *fixed,
+            float(parameters.impact_bps),
+            half,
+            float(parameters.max_deviation_bps),
+            slope,
+            *bounds,
+            paid,
+        )
         self.volatility, self.adverse, self.credit, self.impact, self.half_spread = (
             up(bps * self.bp) for bps in self.bps[:5]
         )
         self.collar = floor(self.bps[5] * self.bp)
         self.slope = slope_of(slope, self.bp)
+        self.paid = round(paid * PAID_ONE)
         self.floor, self.ceiling = up(bounds[0] * self.bp), up(bounds[1] * self.bp)
         self.ticket = float(parameters.min_ticket) * self.unit
         self.tick = tick
@@ -118,9 +128,10 @@ class Charges:
             bounds = f"{plain(p.markup_floor_bps)}…{plain(p.markup_ceiling_bps)}"
             clipped = "" if bps == listed else f", clipped to {bounds}"
             return up(float(bps) * self.bp), f"{tier} {plain(listed)} bps{clipped}"
-        markup = int(tuned_markup(odds_of(self.by_size(size)), self.slope, cost, self.floor, self.ceiling))
+        odds = odds_of(self.by_size(size))
+        markup = int(tuned_markup(odds, self.slope, cost, self.paid, self.floor, self.ceiling))
         chance = curve.probability((cost + markup) / self.bp, self.sigma_bps, float(self._notional(size)))
-        why = f"{tier} {markup / self.bp:.3f} bps, tuned on {curve.n} quotes"
+        why = f"{tier} {markup / self.bp:.3f} bps, tuned on {curve.n} quotes, {self.paid / PAID_ONE:.0%} of costs paid"
         return markup, f"{why}: trades with probability {chance:.2f} {(cost + markup) / self.bp:.2f} bps from fair"
 
     def _notional(self, size: Decimal | float) -> Decimal:

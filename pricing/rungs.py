@@ -47,7 +47,7 @@ from pricing.haircut import (
 from pricing.merged import LAST_VENUE, TICK_BITS, TICK_MASK, refill
 from pricing.parameters import PricingParameters
 from pricing.pointer import integers
-from pricing.winning import MOST_ODDS, ODDS_ONE, SLOPE_ONE, tuned_markup
+from pricing.winning import MOST_ODDS, ODDS_ONE, PAID_ONE, SLOPE_ONE, tuned_markup
 
 Floats = npt.NDArray[np.float64]
 
@@ -55,12 +55,12 @@ L_RUNGS, L_MONEY, L_FAIR, L_FIXED, L_IMPACT, L_HALF, L_CENTRE, L_TICK, L_COLLAR 
 L_ROOM = 9  # +0: lots that clients may sell to us, +1: that they may buy
 L_TICKET = 11  # fine ticks × lots, per trade
 L_LIMIT = 12  # scratch: the price a size in quote currency settled at when no price implies itself
-L_SLOPE, L_FLOOR, L_CEILING = 13, 14, 15  # of a tuned markup (`pricing.winning`); slope 0: none is tuned
-HEAD = 16
+L_SLOPE, L_FLOOR, L_CEILING, L_PAID = 13, 14, 15, 16  # of a tuned markup (`pricing.winning`); slope 0: none is tuned
+HEAD = 17
 R_SIZE, R_MARKUP, R_SKEW, R_PRICE, R_LOTS = 0, 1, 2, 4, 6  # skew, price, lots: +0 bid, +1 ask
 RUNG = 8  # words a size; R_MARKUP of a tuned markup: the log odds at fair
-B_FIXED, B_IMPACT, B_HALF, B_COLLAR, B_SLOPE, B_FLOOR, B_CEILING = 0, 3, 4, 5, 6, 7, 8  # `Charges.bps`, then
-B_CENTRE, B_RUNGS = 9, 10  # the centre, and 3 words a size
+B_FIXED, B_IMPACT, B_HALF, B_COLLAR, B_SLOPE, B_FLOOR, B_CEILING, B_PAID = 0, 3, 4, 5, 6, 7, 8, 9  # `Charges.bps`, then
+B_CENTRE, B_RUNGS = 10, 11  # the centre, and 3 words a size
 ROUNDS = 12  # of the fixed point price ↔ quantity for sizes in quote currency
 LADDER = "(int64[::1], int64, int64[::1])"  # signature of `ladder_kernel`
 U = np.uint64  # an index that cannot be negative needs no check
@@ -75,7 +75,7 @@ def _charged(work: Array, side: int, row: int, swept: int, lots: int, per_lot: f
     markup = work[row + R_MARKUP]
     if work[L_SLOPE] > 0:
         cost = sign * (swept + work[row + R_SKEW + side] - work[L_FAIR]) + edge
-        markup = tuned_markup(markup, work[L_SLOPE], cost, work[L_FLOOR], work[L_CEILING])
+        markup = tuned_markup(markup, work[L_SLOPE], cost, work[L_PAID], work[L_FLOOR], work[L_CEILING])
     raw = swept + sign * (edge + markup) + work[row + R_SKEW + side]
     least = work[L_FAIR] + work[L_CENTRE] + sign * work[L_HALF]
     return max(raw, least) if side == 1 else max(min(raw, least), 0)
@@ -265,6 +265,7 @@ def scale_kernel(bps: Floats, fair: int, work: Array, first: int) -> None:
     work[L_SLOPE] = int(slope)
     work[L_FLOOR] = ceil(bps[B_FLOOR] * bp - SLACK)
     work[L_CEILING] = ceil(bps[B_CEILING] * bp - SLACK)
+    work[L_PAID] = int(np.rint(bps[B_PAID] * PAID_ONE))
     for rung in range(work[L_RUNGS]):
         row, at = first + rung * RUNG, B_RUNGS + 3 * rung
         if slope > 0.0:

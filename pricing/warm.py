@@ -136,7 +136,7 @@ def warm(progress: Progress | None = None) -> None:
     rungs.price(NOW)
     check("ladder in quote currency", rungs.quantities(), [(Decimal("1.02"), Decimal("0.99"))])
     # log odds 2 at fair that fall by a little over 1/1000 a fine tick: W(e) = 1, so the best markup is just below 2 × 1000
-    check("tuned markup", tuned_markup(2 * ODDS_ONE, SLOPE_ONE // 1000 + 1, 0, 0, 10_000), 2000)
+    check("tuned markup", tuned_markup(2 * ODDS_ONE, SLOPE_ONE // 1000 + 1, 1000, 0, 0, 10_000), 1000)
     _warm_cross(say)
     say("pricing: inventory control")
     # the currency dealer of arXiv:2106.06974, section 4: its smallest size is quoted 0.32 bps wide

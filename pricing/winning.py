@@ -8,17 +8,18 @@ Some clients bear more distance when the market moves more (b₂), some do not l
 second kind looks indifferent to price in a wild market, and is quoted far away. Coefficients by ridge-penalised maximum likelihood, found
 by Newton's method (iteratively reweighted least squares, as in Hastie–Tibshirani–Friedman 4.4.1) with halved steps; one that would be
 positive is held at nothing. The distance of a quote is known when it is made, so nothing looks ahead.
-With m the markup and c everything else between fair and the price (sweep, impact, volatility, skew, adverse selection, credit)
-the expected profit is P(c + m)·m, whose maximum over m is in closed form (the H of `pricing.inventory`):
+With m the markup, c everything else between fair and the price (sweep, impact, volatility, skew, adverse selection, credit) and κ
+the share of c that trades really cost the desk (what it holds inside its bands, or crosses, is never hedged), the expected profit is
+P(c + m)·(m + (1 − κ)·c), whose maximum over m is in closed form (the H of `pricing.inventory`):
 
-    m* = (1 + W(e^(a − βc − 1)))/β,   β = −b₁ − b₂/v,  a: the log odds at fair,  W: Lambert
+    m* = (1 + W(e^(a − βκc − 1)))/β − (1 − κ)·c,   β = −b₁ − b₂/v,  a: the log odds at fair,  W: Lambert
 
 c is known only after the sweep, so the maximum is a kernel (`tuned_markup`) that quotes and ladders call for each size.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from math import ceil, exp, isfinite, log1p
 
 import msgspec
@@ -34,6 +35,7 @@ STEPS = 100
 SETTLED = 1e-10
 ODDS_ONE = 1 << 32  # log odds in the kernels
 SLOPE_ONE = 1 << 56  # what the log odds lose a fine tick, in the kernels
+PAID_ONE = 1_000_000  # a share of costs in the kernels
 MOST_ODDS = 700.0  # e^700 is still a float
 
 
@@ -73,9 +75,11 @@ class WinCurve(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class WinModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Curves by tier; a tier that had too few quotes has none. As JSON it is the file that `win_model` names."""
+    """Curves by tier; a tier that had too few quotes has none. As JSON it is the file that `win_model` names. `paid`: the share,
+    0 to 1, of what prices charge beside the markup that trades really cost the desk."""
 
     curves: tuple[WinCurve, ...] = ()
+    paid: float = 1.0
 
     def of(self, tier: str) -> WinCurve | None:
         """A tier's curve, or None."""
@@ -99,6 +103,16 @@ def fit(outcomes: Iterable[Outcome], ridge: float = RIDGE, least: int = LEAST) -
             of = dict(zip(("intercept", "bps", "distance", "size"), b.tolist(), strict=True))
             curves.append(WinCurve(tier=tier, n=len(rows), won=won, **of))
     return WinModel(curves=tuple(curves))
+
+
+def paid_share(spent: float, charged: Sequence[float]) -> float:
+    """What trades cost, as a share of what they were charged beside the markup: `spent` in all, `charged` a trade, in one currency.
+    Shrunken to all of it by `LEAST` trades of average charge; between 0 and 1."""
+    total = sum(charged)
+    if total <= 0:
+        return 1.0
+    doubt = LEAST * total / len(charged)
+    return min(1.0, max(0.0, (spent + doubt) / (total + doubt)))
 
 
 def _falling(rows: list[Outcome], ridge: float) -> np.ndarray | None:
@@ -149,14 +163,17 @@ def newton(features: np.ndarray, won: np.ndarray, ridge: float) -> np.ndarray:
 
 
 @njit(cache=True, nogil=True)
-def tuned_markup(odds: int, slope: int, cost: int, floor: int, ceiling: int) -> int:
-    """The markup in whole fine ticks between `floor` and `ceiling` that maximises P(cost + m)·m. `odds`: at fair, in 1/`ODDS_ONE`;
-    `slope` > 0: what they lose a fine tick, in 1/`SLOPE_ONE`; `cost`: of everything else, fine ticks, may be negative.
+def tuned_markup(odds: int, slope: int, cost: int, paid: int, floor: int, ceiling: int) -> int:
+    """The markup in whole fine ticks between `floor` and `ceiling` that maximises P(cost + m)·(m + what of `cost` is not paid).
+    `odds`: at fair, in 1/`ODDS_ONE`; `slope` > 0: what they lose a fine tick, in 1/`SLOPE_ONE`; `cost`: of everything else, fine
+    ticks; `paid`: the share of it that the desk pays, in 1/`PAID_ONE`. A cost below nothing is a gift to the client, and paid in full.
 
     The profit has one peak, so the nearer bound is best when the peak is outside.
     """
-    beta = slope / SLOPE_ONE
-    free = (1.0 + omega(odds / ODDS_ONE - beta * cost - 1.0)) / beta
+    beta, spent = slope / SLOPE_ONE, cost
+    if cost > 0:
+        spent = cost // PAID_ONE * paid + cost % PAID_ONE * paid // PAID_ONE
+    free = (1.0 + omega(odds / ODDS_ONE - beta * spent - 1.0)) / beta - (cost - spent)
     if free >= ceiling:
         return ceiling
     return max(floor, ceil(free))
@@ -165,6 +182,8 @@ def tuned_markup(odds: int, slope: int, cost: int, floor: int, ceiling: int) -> 
 def loads(text: bytes) -> WinModel:
     """A model from its file; `msgspec.ValidationError` when it is none."""
     model = msgspec.json.decode(text, type=WinModel)
+    if not 0 <= model.paid <= 1:
+        raise msgspec.ValidationError("win_model: paid is a share, 0 to 1")
     if any(
         max(curve.distance, curve.bps) > 0
         or not curve.distance + curve.bps < 0

@@ -133,14 +133,15 @@ def winning(state: Path | None, ledger: str | None, days: float | None, out: Pat
     import msgspec
 
     from desk.errors import ConfigFault
-    from desk.rfq.outcomes import outcomes
+    from desk.rfq.outcomes import outcomes, paid
     from pricing.winning import LEAST, fit
 
     if (state is None) == (ledger is None):
         raise click.UsageError("give one of --state and --ledger")
     since = 0 if days is None else time.time_ns() - int(days * 86_400e9)
-    seen = list(outcomes(ledger or f"sqlite:///{state / 'ledger.db'}", since))  # type: ignore[operator]
-    model = fit(seen)
+    url = ledger or f"sqlite:///{state / 'ledger.db'}"  # type: ignore[operator]
+    seen = list(outcomes(url, since))
+    model = msgspec.structs.replace(fit(seen), paid=paid(url, since))
     if not model.curves:
         raise ConfigFault(
             f"{len(seen)} one-sided quotes: no tier has {LEAST}, some won and some lost, the dearer less often"
@@ -154,6 +155,7 @@ def winning(state: Path | None, ledger: str | None, days: float | None, out: Pat
     if as_json:
         click.echo(body.decode())
         return
+    click.echo(f"{model.paid:.0%} of what prices charge beside the markup was spent on hedges and fees")
     for curve in model.curves:
         click.echo(
             f"{curve.tier}: {curve.won} of {curve.n} traded; log odds {curve.intercept:+.3f} {curve.bps:+.3f} per bp and "

@@ -18,7 +18,7 @@ import msgspec
 from adapters.nautilus.safe import Alarm
 from desk.compose import DeskParts
 from desk.errors import ApiFault
-from desk.rfq.outcomes import outcome
+from desk.rfq.outcomes import charge, outcome
 from desk.rfq.records import RfqRecord
 from desk.service import Caller
 from pricing.winning import Outcome
@@ -74,7 +74,8 @@ def requests_of(
 
 class PriceTakers(ScriptedClients):
     """Plays requests, and takes a quote or leaves it by its price. `inventory`: the desk's position in `base`, sampled;
-    `outcomes`: every quote and whether it was taken; `closing`: at the end, what a sweep of the books would cost, beyond fair value,
+    `outcomes`: every quote and whether it was taken; `charged`: what each that was taken charges beside the markup, quote currency;
+    `closing`: at the end, what a sweep of the books would cost, beyond fair value,
     that closes the position (quote currency, fees in)."""
 
     def __init__(
@@ -87,6 +88,7 @@ class PriceTakers(ScriptedClients):
         self._base = base
         self.inventory: list[float] = []
         self.outcomes: list[Outcome] = []
+        self.charged: list[float] = []
         self.closing = 0.0
 
     def on_start(self) -> None:
@@ -124,4 +126,6 @@ class PriceTakers(ScriptedClients):
         chance = 1.0 / (1.0 + math.exp((distance - self._demand.at_bps) / self._demand.width_bps))
         taken = random.Random(f"{self._seed}|{number}").random() < chance
         self.outcomes.append(outcome(quote, won=taken))
+        if taken:
+            self.charged.append(charge(quote))
         return taken

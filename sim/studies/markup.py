@@ -16,7 +16,7 @@ import msgspec
 from desk.compose import DeskParts
 from desk.config.model import DeskConfig
 from desk.errors import ConfigFault
-from pricing.winning import Outcome, WinModel, fit
+from pricing.winning import Outcome, WinModel, fit, paid_share
 from sim.replay.command import TAIL_S, prepare
 from sim.replay.data import TapeData
 from sim.replay.run import CLIENTS_START_NS, ReplayResult, run_desk
@@ -63,12 +63,10 @@ def study(
         Run(window=ordered[n % half], seed=LEARNT + n, demand=demand, factor=TRIED[n % len(TRIED)])
         for n in range(learning_runs)
     ]
-    seen = [
-        one
-        for outcomes in spread(_answers, learning, workers=workers, what="learning runs", say=say)
-        for one in outcomes
-    ]
-    model = fit(seen)
+    runs = spread(_answers, learning, workers=workers, what="learning runs", say=say)
+    seen = [one for run in runs for one in run.outcomes]
+    paid = paid_share(sum(run.spent for run in runs), [one for run in runs for one in run.charged])
+    model = msgspec.structs.replace(fit(seen), paid=paid)
     if not model.curves:
         raise ConfigFault(
             f"{len(seen)} answers do not tell how clients take prices: more, or longer, windows are needed"
@@ -100,19 +98,29 @@ def _conditions(model: WinModel, seen: int, half: int, later: int, windows: Sequ
     tapes = ", ".join(sorted({Path(window.tape).name for window in windows}))
     curves = ", ".join(f"{curve.tier} {curve.won} of {curve.n}" for curve in model.curves)
     return (
-        f"learnt from {seen:,} answers ({curves}) of {half} windows of {tapes}, compared on the {later} later ones; simulated clients,"
-        f" half of whom trade at {demand.at_bps:g} bps from fair, width {demand.width_bps:g} bps, not told to the desk"
+        f"learnt from {seen:,} answers ({curves}; {model.paid:.0%} of costs paid) of {half} windows of {tapes}, compared on the "
+        f"{later} later; simulated clients, half of whom trade at {demand.at_bps:g} bps from fair, width {demand.width_bps:g} bps, not "
+        "told to the desk"
     )
 
 
-def _answers(job: Run) -> list[Outcome]:
-    """What clients answered a desk with other flat markups."""
+class Seen(msgspec.Struct, frozen=True):
+    """What a learning run saw: every quote and its answer; what the trades were charged, and what hedging them cost, in money."""
+
+    outcomes: list[Outcome]
+    charged: list[float]
+    spent: float
+
+
+def _answers(job: Run) -> Seen:
+    """What clients answered a desk with other flat markups, and what their trades cost it."""
     replay = prepare(Path(job.window.tape), start=job.window.start, end=job.window.end, seed=job.seed)
     pricing = replay.config.pricing
     markups = {tier: bps * job.factor for tier, bps in pricing.markup_bps.items()}
     config = msgspec.structs.replace(replay.config, pricing=msgspec.structs.replace(pricing, markup_bps=markups))
-    _, clients = _desk(job, replay.data, config)
-    return clients.outcomes
+    result, clients = _desk(job, replay.data, config)
+    pnl = result.state.pnl
+    return Seen(clients.outcomes, clients.charged, clients.closing - float(pnl.hedge) - float(pnl.fees))
 
 
 def _run(job: Run) -> dict[str, dict[str, float]]:

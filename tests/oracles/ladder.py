@@ -27,7 +27,12 @@ class Terms:
     markup: list[int]
     skew: list[tuple[int, int]]
     room: tuple[int, int]
-    tuned: tuple[int, int, int] = (0, 0, 0)  # slope, floor, ceiling: `markup` is then the log odds at fair
+    tuned: tuple[int, int, int, int] = (
+        0,
+        0,
+        0,
+        0,
+    )  # slope, share paid (ppm), floor, ceiling: `markup` is then the log odds at fair
 
 
 def real_levels(
@@ -71,18 +76,19 @@ def price(levels: list[tuple[int, int, Fraction]], lots: int, shown: int, side: 
     return max(raw, least) if side == 1 else max(min(raw, least), 0)
 
 
-def tuned(odds: int, cost: int, slope: int, floor_: int, ceiling: int) -> int:
-    """The markup that maximises the expected profit: where d/dm ln(P(c + m)·m) = 1/m − β(1 − P) is nothing, by bisection."""
-    beta = slope * 2.0**-56
+def tuned(odds: int, cost: int, slope: int, paid: int, floor_: int, ceiling: int) -> int:
+    """The markup that maximises the expected profit: where d/dm ln(P(c + m)·(m + s)) = 1/(m + s) − β(1 − P) is nothing, by
+    bisection, with s what of the cost is not paid."""
+    beta, spared = slope * 2.0**-56, cost - int(Fraction(cost * paid, 10**6)) if cost > 0 else 0
 
     def rising(m: int) -> bool:
         z = odds * 2.0**-32 - beta * (cost + m)
         losing = 1.0 / (1.0 + exp(min(z, 700.0)))
-        return m * beta * losing < 1.0
+        return (m + spared) * beta * losing < 1.0
 
     if rising(ceiling):
         return ceiling
-    low, high = 0, ceiling  # rising at `low`, not at `high`
+    low, high = -spared, ceiling  # rising at `low`, not at `high`
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (middle, high) if rising(middle) else (low, middle)

@@ -25,6 +25,7 @@ from pricing.rungs import (
     L_FLOOR,
     L_HALF,
     L_IMPACT,
+    L_PAID,
     L_ROOM,
     L_SLOPE,
     L_TICK,
@@ -116,7 +117,7 @@ def charged(r: Random, book: ConsolidatedBook, **changes: Any) -> tuple[dict[str
             "volatility": r.choice((0.0, 2e-5, 1e-4)),
             "parameters": parameters,
             "tick": Decimal(r.choice(("0.1", "0.01", "2.5"))),
-            "win": WinModel(curves=tuple(curves)),
+            "win": WinModel(curves=tuple(curves), paid=r.choice((1.0, 0.3, 0.0, r.random()))),
         },
         tier,
     )
@@ -149,7 +150,7 @@ def words_of(ladder: Ladder, venues: int) -> tuple[twin.Terms, list[list[int]]]:
         markup=[row[R_MARKUP] for row in rows],
         skew=[(row[R_SKEW], row[R_SKEW + 1]) for row in rows],
         room=(work[L_ROOM], work[L_ROOM + 1]),
-        tuned=(work[L_SLOPE], work[L_FLOOR], work[L_CEILING]),
+        tuned=(work[L_SLOPE], work[L_PAID], work[L_FLOOR], work[L_CEILING]),
     )
     return terms, [[work[HEAD + v * VENUE_WORK + W_RATIO + side] for v in range(venues)] for side in (0, 1)]
 

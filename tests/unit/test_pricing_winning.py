@@ -16,6 +16,7 @@ from scipy.integrate import quad
 from scipy.optimize import minimize
 
 from desk.ledger import Ledger
+from desk.rfq.outcomes import paid
 from desk.rfq.records import RfqState
 from pricing.adverse import adverse_bps
 from pricing.charges import Charges, Client, odds_of, slope_of
@@ -24,7 +25,7 @@ from pricing.credit import credit_bps
 from pricing.ladder import Priced, price_quote
 from pricing.parameters import PricingParameters, SizeBucket
 from pricing.scale import Scale
-from pricing.winning import Outcome, WinCurve, WinModel, fit, loads, newton, tuned_markup
+from pricing.winning import PAID_ONE, Outcome, WinCurve, WinModel, fit, loads, newton, paid_share, tuned_markup
 from sim.learn.cli import learn
 from tests.oracles import ledger_records as make
 
@@ -98,17 +99,27 @@ def test_what_teaches_nothing_is_left_out() -> None:
 
 @pytest.mark.parametrize("distance", [-0.05, -0.8, -6.0])
 @pytest.mark.parametrize("cost", [-3.0, 0.0, 4.0, 25.0])
-def test_the_tuned_markup_is_the_best_of_a_grid_of_markups(distance: float, cost: float) -> None:
-    """P(cost + m)·m for every m of a grid between the bounds, in bps of 60,000 at 6·10⁶ fine ticks each."""
+@pytest.mark.parametrize("paid", [1.0, 0.3, 0.0])
+def test_the_tuned_markup_is_the_best_of_a_grid_of_markups(distance: float, cost: float, paid: float) -> None:
+    """P(cost + m)·(m + what of the cost is not paid) for every m of a grid, in bps of 60,000 at 6·10⁶ fine ticks each."""
     curve, bp = msgspec.structs.replace(CURVE, distance=distance), 6e6
     odds, slope = odds_of(curve.odds(0.0, 2.0, 50_000.0)), slope_of(-distance / 2.0, bp)
     for floor, ceiling in ((0.0, 60.0), (0.0, 0.4), (7.0, 60.0)):
-        best = tuned_markup(odds, slope, round(cost * bp), round(floor * bp), round(ceiling * bp)) / bp
+        share = round(paid * PAID_ONE)
+        best = tuned_markup(odds, slope, round(cost * bp), share, round(floor * bp), round(ceiling * bp)) / bp
         grid = np.linspace(floor, ceiling, 20_001)
-        profits = [m * curve.probability(cost + m, 2.0, 50_000.0) for m in grid]
+        spared = max(cost, 0.0) * (1 - paid)
+        profits = [(m + spared) * curve.probability(cost + m, 2.0, 50_000.0) for m in grid]
         assert floor <= best <= ceiling
-        assert best * curve.probability(cost + best, 2.0, 50_000.0) >= max(profits) * (1 - 1e-9)
+        assert (best + spared) * curve.probability(cost + best, 2.0, 50_000.0) >= max(profits) * (1 - 1e-9)
         assert best == pytest.approx(grid[int(np.argmax(profits))], abs=1.01 * (ceiling - floor) / 20_000)
+
+
+def test_the_share_of_costs_that_is_paid_is_doubted_until_there_are_many_trades() -> None:
+    assert paid_share(0.0, []) == 1.0
+    assert paid_share(30.0, [1.0] * 100) == pytest.approx((30 + 50) / 150)
+    assert paid_share(30_000.0, [1.0] * 100_000) == pytest.approx(0.3, abs=1e-3)
+    assert paid_share(-500.0, [1.0] * 100) == 0.0 and paid_share(500.0, [1.0] * 100) == 1.0
 
 
 VENUE = VenueTerms(
@@ -260,3 +271,21 @@ def test_curves_are_learnt_from_the_ledger(tmp_path: Path) -> None:
     assert json.loads(result.stdout)["curves"][0]["n"] == curve.n
     empty = CliRunner().invoke(learn, ["winning", "--ledger", f"sqlite:///{tmp_path / 'no.db'}", "--out", str(out)])
     assert empty.exit_code != 0
+
+
+def test_what_trades_cost_is_learnt_from_the_ledger(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'ledger.db'}"
+    ledger = Ledger(url)
+    for n in range(1, 61):  # half a dollar a coin is charged, a quarter of a coin each
+        quote = make.quote(n)
+        ledger.save_quotes(make.rfq(n, quotes=(quote,)), [quote])
+        ledger.save_trade(make.trade(n), make.rfq(n, RfqState.FILLED, (quote,), trade_id=f"t{n}"))
+    mine, theirs = make.parent(1), msgspec.structs.replace(make.parent(2), account="client:acme")
+    for n, parent in enumerate((mine, theirs), 1):
+        ledger.parent(parent)
+        ledger.child(make.child(n, n))
+        ledger.fill(make.fill(n), parent.parent_id)
+    assert ledger.flush() and ledger.close()
+    spent, charged, doubt = 1.25 * 0.125 + 1.5, 60 * 0.125, 50 * 0.125  # the client's own fill is no cost of the desk's
+    assert paid(url) == pytest.approx((spent + doubt) / (charged + doubt))
+    assert paid(url, since_ns=10**6) == 1.0
