@@ -154,13 +154,14 @@ class BybitMarketDialect:
 
     def frame(self, text: str) -> list[Decoded] | None:
         """A frame of the three topics from its text."""
-        match bybit_frames.read(text):
-            case bybit_frames.Book() as book:
-                return [Decoded(Stream.BOOK, book.topic.rpartition(".")[2], book)]
-            case bybit_frames.Top() as top:
-                return self._top(top.topic.rpartition(".")[2], top)
-            case bybit_frames.Trades() as trades:
-                return [Decoded(Stream.TRADES, row.s, row) for row in trades.data if not row.BT]
+        frame = bybit_frames.read(text)
+        match frame and frame.topic.split("."):
+            case ["orderbook", "1", market_id]:
+                return self._top(market_id, frame)
+            case ["orderbook", _, market_id]:
+                return [Decoded(Stream.BOOK, market_id, frame)]
+            case ["publicTrade", _]:
+                return [Decoded(Stream.TRADES, row.s, row) for row in frame.data if not row.BT]
         return None
 
     def split(self, message: Any) -> list[Decoded]:

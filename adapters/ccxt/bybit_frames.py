@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from adapters.ccxt.frames import Row
@@ -66,8 +68,8 @@ class Trades(msgspec.Struct, frozen=True):
 _BOOK, _TOP, _TRADES = msgspec.json.Decoder(Book), msgspec.json.Decoder(Top), msgspec.json.Decoder(Trades)
 
 
-def read(text: str) -> Book | Top | Trades | None:
-    """A frame of ours, or None."""
+def read(text: str) -> Any:
+    """A `Book`, `Top` or `Trades`, or None."""
     try:
         if text.startswith(TRADES):
             return _TRADES.decode(text)

@@ -1,0 +1,320 @@
+"""The typed way of a frame and the long way through ccxt's JSON say the same: of every message of a tape, and of bad ones.
+
+Binance's frames are the recorded ones, OKX's and Bybit's what the loopback servers make of the same recording.
+`KERB_LONG_TESTS=1`: whole tapes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import itertools
+import os
+import random
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import orjson
+import pytest
+
+from adapters.ccxt.config import ExchangeConfig
+from adapters.ccxt.events import BookEvent, QuoteEvent, TradeEvent
+from adapters.ccxt.link import MarketLink
+from adapters.ccxt.symbols import Market
+from sim.events import EventKind
+from sim.feed import binance_instrument_of, derived_events
+from sim.instruments import BYBIT, DERIVED, OKX
+from sim.servers.base import Credentials
+from sim.servers.bybit import BybitServer
+from sim.servers.matching import FeeIn, MatchingCore
+from sim.servers.okx import OkxServer
+from sim.tape import scan
+
+TAPES = Path(os.environ.get("KERB_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data")) / "tapes"
+LONG = bool(os.environ.get("KERB_LONG_TESTS"))
+NAMES = ("spot_ethusdt_20240808.gz", "spot_btcusdt_20240808.gz") if LONG else ("spot_ethusdt_20240808.gz",)
+FRAMES = 10**9 if LONG else 6_000
+UPDATES = 3_000 if LONG else 120
+MUTATIONS = 4_000 if LONG else 400
+
+
+class Said:
+    """Everything a link says, comparable."""
+
+    def __init__(self) -> None:
+        self.events: list[Any] = []
+
+    def on_markets(self, markets: list[Market]) -> None: ...
+
+    def on_book(self, event: BookEvent) -> None:
+        levels = event.levels.tolist()
+        self.events.append((event.symbol, event.kind, levels, event.sequence, event.ts_event_ns, event.reason))
+
+    def on_trade(self, event: TradeEvent) -> None:
+        self.events.append(event)
+
+    def on_quote(self, event: QuoteEvent) -> None:
+        self.events.append(event)
+
+
+class Way:
+    """One link, fed with text through ccxt's own client; `typed` or the long way."""
+
+    def __init__(self, exchange: str, market: Market, url: str, *, typed: bool) -> None:
+        self.said, self.market = Said(), market
+        config = ExchangeConfig(venue=exchange.upper(), exchange=exchange, symbols=(market.symbol,))
+        self.link = MarketLink(config, self.said)
+        ccxt = self.link._made()
+        names = {"id": market.market_id, "symbol": market.symbol, "base": market.base, "quote": market.quote}
+        kind = {"type": "spot", "spot": True, "contract": False, "linear": None, "inverse": None, "option": False}
+        ccxt.set_markets([names | kind])
+        self.client = ccxt.client(url)
+        topics = (f"books:{market.symbol}", f"trades:{market.symbol}", f"bidask::{market.symbol}")
+        self.client.subscriptions = dict.fromkeys(topics, True)  # as ccxt names OKX's
+        if not typed:
+            self.link._read = None
+        self.prepare()
+
+    def prepare(self) -> None:
+        """Begin anew: an empty book, every stream subscribed."""
+        self.link.prepare({self.market.symbol: self.market})
+        self.said.events.clear()
+        for state in self.link._states.values():
+            state.subscribed = True
+
+    def tell(self, text: str) -> None:
+        """A frame as the socket gives it."""
+        self.client.handle_text_or_binary_message(text)
+
+    def book(self) -> tuple[bool, list[list[int]], str]:
+        """Whether it is whole, its levels, and why it was lost."""
+        (book,), (state, *_) = self.link._books.values(), self.link._states.values()
+        return book.whole, book.levels.array().tolist(), state.reason
+
+
+def market_of(symbol: str, market_id: str, price_decimals: int, size_decimals: int) -> Market:
+    base, quote = symbol.split("/")
+    return Market(
+        symbol=symbol, market_id=market_id, base=base, quote=quote, tick=Decimal(1).scaleb(-price_decimals),
+        lot=Decimal(1).scaleb(-size_decimals), price_decimals=price_decimals, size_decimals=size_decimals,
+        min_quantity=None, max_quantity=None, min_notional=None, taker_fee=Decimal(0), maker_fee=Decimal(0),
+    )  # fmt: skip
+
+
+def pair(exchange: str, market: Market, url: str) -> tuple[Way, Way]:
+    return Way(exchange, market, url, typed=True), Way(exchange, market, url, typed=False)
+
+
+async def closed(*ways: Way) -> None:
+    for way in ways:
+        await way.link._exchange.close()
+
+
+def recorded(name: str) -> Iterator[str]:
+    if not (TAPES / name).exists():
+        pytest.skip(f"no recorded data at {TAPES}")
+    with gzip.open(TAPES / name, "rb") as file:
+        for line in file:
+            yield line.split(b" ", 1)[1].decode().strip()
+
+
+def binance_ways(name: str) -> tuple[Way, Way]:
+    base = name[5:8].upper()
+    return pair("binance", market_of(f"{base}/USDT", f"{base}USDT", 2, 5), "ws://x/stream/ws/0")
+
+
+def snapshot(way: Way, frame: str) -> None:
+    way.link._exchange.parse_order_book(orjson.loads(frame), way.market.symbol)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_recorded_binance_message_says_the_same_either_way(name: str) -> None:
+    async def main() -> None:
+        typed, long = binance_ways(name)
+        for frame in itertools.islice(recorded(name), FRAMES):
+            for way in (typed, long):
+                snapshot(way, frame) if frame.startswith('{"lastUpdateId"') else way.tell(frame)
+        assert typed.said.events == long.said.events
+        assert typed.book() == long.book()
+        assert typed.link.counters == long.link.counters
+        assert typed.link.counters.frames_bad == 0
+        assert len(typed.said.events) > min(FRAMES, 20_000) * 0.9
+        await closed(typed, long)
+
+    asyncio.run(main())
+
+
+class Wire:
+    """A subscriber of a loopback server that writes down what it is sent."""
+
+    def __init__(self, topics: set[str]) -> None:
+        self.topics = topics
+        self.frames: list[str] = []
+
+    def send(self, frame: str) -> None:
+        self.frames.append(frame)
+
+
+def served(venue: str, name: str) -> tuple[Market, list[str]]:
+    """The venue's market, and its frames of the recording."""
+    if not (TAPES / name).exists():
+        pytest.skip(f"no recorded data at {TAPES}")
+    tape = scan(TAPES / name)
+    source = binance_instrument_of(tape)
+    instrument = DERIVED[venue](source.symbol, source)
+    symbol = instrument.symbol
+    core = MatchingCore(venue, {symbol: instrument}, {}, fee_in=FeeIn.RECEIVED)
+    credentials = Credentials(key="k", secret="s")
+    if venue == OKX:
+        server: Any = OkxServer(core, credentials)
+        wire = Wire({f"{channel}:{symbol}" for channel in ("books", "bbo-tbt", "trades")})
+        market_id, joined = symbol.replace("/", "-"), ("books", symbol)
+    else:
+        server = BybitServer(core, credentials)
+        market_id = symbol.replace("/", "")
+        joined = (f"orderbook.1000.{market_id}",)
+        wire = Wire({f"orderbook.1000.{market_id}", f"orderbook.1.{market_id}", f"publicTrade.{market_id}"})
+    server.peers.add(wire)
+    updates = 0
+    for event in derived_events(tape, 7, venue):
+        server.on_market(event)
+        updates += event.kind is EventKind.UPDATE
+        if event.kind is EventKind.UPDATE and updates == 1:
+            server._join(wire, *joined)
+        if updates == UPDATES:
+            break
+    return market_of(symbol, market_id, instrument.price_decimals, instrument.size_decimals), wire.frames
+
+
+def venue_ways(venue: str, market: Market) -> tuple[Way, Way]:
+    return pair(venue.lower(), market, f"ws://x/{'ws/v5/public' if venue == OKX else 'v5/public/spot'}")
+
+
+def kind(frame: str) -> str:
+    """What a frame is of."""
+    for mark in (
+        "depthUpdate",
+        "ookTicker",
+        '"trade"',
+        "bbo-tbt",
+        '"books"',
+        '"trades"',
+        "orderbook.1.",
+        "orderbook",
+        "publicTrade",
+    ):
+        if mark in frame[:120]:
+            return mark
+    return "other"
+
+
+@pytest.mark.parametrize("venue", [OKX, BYBIT])
+def test_every_message_of_a_venue_says_the_same_either_way(venue: str) -> None:
+    async def main() -> None:
+        market, frames = served(venue, NAMES[0])
+        typed, long = venue_ways(venue, market)
+        for frame in frames:
+            typed.tell(frame)
+            long.tell(frame)
+        assert typed.said.events == long.said.events
+        assert typed.book() == long.book()
+        assert typed.link.counters == long.link.counters
+        assert typed.link.counters.frames_bad == 0
+        assert typed.book()[0]
+        assert len({kind(frame) for frame in frames}) == 3
+        assert all(typed.link._read(frame) is not None for frame in frames)
+        await closed(typed, long)
+
+    asyncio.run(main())
+
+
+SPOILS = (
+    *((char, "") for char in '"][{}:,.'), (".", ".."), ("0", "x"), ("1", "-1"), ('"6', '"-6'), ('"2', '"2e3'), ('"0.', '"0.000000001'),
+    ('","', '", "'), ("[[", "[ ["), ("true", "null"), ("false", '"no"'), ('"b"', '"c"'), ('"a"', '"A"'), ('"data"', '"date"'),
+    ('"seqId"', '"seq"'), ('"u"', '"v"'), ('"U"', '"V"'), ('"p"', '"P"'), ('"bids"', '"bid"'), ('"ts"', '"t"'), ('"s"', '"z"'),
+    ("snapshot", "shot"), ("update", "up"), ("delta", "d"), ('["', '["é'), ('["', '["\\u0031'), ('"s":"', '"s":"X'), ("buy", "bye"),
+    ('"instId":"', '"instId":"X'), ('"px":"', '"px":"-'), ('"q":"', '"q":"1e'), ('"p":"', '"p":"0.00000000000000000000'),
+    ('"]', '",null]'), ('"]', '"],[]'), ("[[", "[[],["),
+)  # fmt: skip
+
+
+def spoilt(frame: str, rng: random.Random) -> str:
+    """The frame with one thing wrong, or only odd."""
+    match rng.randrange(5):
+        case 0:
+            return frame[: rng.randrange(len(frame))]
+        case 1:
+            at = rng.randrange(len(frame))
+            # no "e": a number beyond a double's range in a field that nobody reads is bad to ccxt's parser only
+            return frame[:at] + rng.choice('0123456789"[]{},.:- x\\\x00é') + frame[at + 1 :]
+        case 2:
+            return msgspec.json.format(frame, indent=rng.choice((0, 2))) if rng.random() < 0.3 else frame + "}"
+    for _ in range(20):
+        old, new = rng.choice(SPOILS)
+        places = [at for at in range(len(frame)) if frame.startswith(old, at)]
+        if places:
+            at = rng.choice(places)
+            return frame[:at] + new + frame[at + len(old) :]
+    return frame
+
+
+def outcome(way: Way, begin: list[str], bad: str, after: list[str]) -> tuple[Any, ...]:
+    """What a link says of a bad message in the middle of good ones, from an empty book on."""
+    way.prepare()
+    faults = way.link.counters.frames_bad
+    for frame in (*begin, bad, *after):
+        snapshot(way, frame) if frame.startswith('{"lastUpdateId"') else way.tell(frame)
+    whole, levels, reason = way.book()
+    return list(way.said.events), whole, levels, reason, way.link.counters.frames_bad - faults
+
+
+def same_of_spoilt(typed: Way, long: Way, begin: list[str], following: list[str]) -> tuple[int, int]:
+    """How many of the spoilt messages broke the book, and how many the link called bad."""
+    rng, broke, bad = random.Random(5), 0, 0
+    for number in range(MUTATIONS):
+        at = rng.randrange(len(following) - 3)
+        clean = following[: at + 1][-1:]
+        frame = spoilt(clean[0], rng)
+        ours = outcome(typed, begin + following[:at], frame, following[at + 1 : at + 3])
+        theirs = outcome(long, begin + following[:at], frame, following[at + 1 : at + 3])
+        assert ours == theirs, (number, frame)
+        broke += not ours[1]
+        bad += ours[4] > 0
+    return broke, bad
+
+
+def begun(frames: list[str], count: int) -> list[str]:
+    """A few frames of each kind."""
+    taken, seen = [], dict.fromkeys(map(kind, frames), 0)
+    for frame in frames:
+        if seen[kind(frame)] < count:
+            seen[kind(frame)] += 1
+            taken.append(frame)
+    return taken
+
+
+@pytest.mark.parametrize("venue", ["BINANCE", OKX, BYBIT])
+def test_a_malformed_message_does_the_same_either_way(venue: str) -> None:
+    async def main() -> None:
+        if venue == "BINANCE":
+            typed, long = binance_ways(NAMES[0])
+            frames = list(itertools.islice(recorded(NAMES[0]), 3_000))
+            at, rest = next((i, orjson.loads(f)) for i, f in enumerate(frames) if f.startswith('{"lastUpdateId"'))
+            small = {**rest, "bids": rest["bids"][:20], "asks": rest["asks"][:20]}
+            last = rest["lastUpdateId"]
+            depth = [f for f in frames[:at] if "depthUpdate" in f[:99] and orjson.loads(f)["data"]["u"] > last]
+            begin, following = [*depth, orjson.dumps(small).decode()], begun(frames[at + 1 :], 9)
+        else:
+            market, frames = served(venue, NAMES[0])
+            typed, long = venue_ways(venue, market)
+            books = [i for i, f in enumerate(frames) if kind(f) in ('"books"', "orderbook")]
+            begin, following = [frames[books[0]]], begun(frames[books[0] + 1 :], 9)
+        broke, bad = same_of_spoilt(typed, long, begin, following)
+        assert broke > MUTATIONS // 20
+        assert bad > MUTATIONS // 4
+        await closed(typed, long)
+
+    asyncio.run(main())
