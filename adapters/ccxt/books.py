@@ -56,6 +56,11 @@ class VenueBook:
             return None
         return self._event(BookEventKind.CLEAR, NO_LEVELS, 0, reason)
 
+    def reach(self, side: int) -> int | None:
+        """The worst price up to which every level of a side is known; None: all of them are."""
+        known = self.levels.best(side, self.depth)
+        return known[-1][0] if len(known) >= self.depth else None
+
     def _forget(self) -> None:
         """Drop what belongs to the broken book."""
 
@@ -111,6 +116,7 @@ class BinanceBook(VenueBook):
     def __init__(self, market: Market, depth: int) -> None:
         super().__init__(market, depth)
         self._buffer: deque[dict[str, Any]] = deque()
+        self._reach: dict[int, int | None] = {}
         self.trouble = ""  # why a new snapshot is needed, when `update` or `snapshot` could not go on
 
     def update(self, raw: dict[str, Any]) -> BookEvent | None:
@@ -158,7 +164,14 @@ class BinanceBook(VenueBook):
             self.levels.clear()
             return None
         self.whole = True
+        self._reach = {side: _worst(levels, side, self.depth) for side in (1, -1)}
         return self._event(BookEventKind.SNAPSHOT, self.levels.array(), ts_event_ns)
+
+    def reach(self, side: int) -> int | None:
+        """As far as its snapshot went: of levels beyond, only those are known that have changed since."""
+        kept = self.levels.best(side, 2 * self.depth)
+        ends = [self._reach.get(side), kept[-1][0] if len(kept) >= 2 * self.depth else None]
+        return max((end for end in ends if end is not None), key=lambda end: end * side, default=None)
 
     _fresh = True  # no update applied since the snapshot: the first may overlap it
 
@@ -182,6 +195,12 @@ class BinanceBook(VenueBook):
     def _forget(self) -> None:
         self._buffer.clear()
         self.trouble = ""
+
+
+def _worst(levels: np.ndarray, side: int, depth: int) -> int | None:
+    """The worst price of a side of a snapshot that was cut at `depth`; None when it was not."""
+    prices = levels[levels[:, 0] == side, 1]
+    return None if len(prices) < depth else int((prices * side).min()) * side
 
 
 class KrakenBook(VenueBook):

@@ -7,6 +7,8 @@ from typing import Literal
 
 import msgspec
 
+from adapters.ccxt.events import QUIET_STREAMS, Stream
+
 DEPTHS = (10, 25, 100, 500, 1000)
 EXCHANGES = ("binance", "binanceusdm", "bybit", "coinbase", "kraken", "okx")
 MARGIN = frozenset({"binanceusdm"})  # whose accounts hold positions in perpetuals, not the coins themselves
@@ -17,7 +19,9 @@ class ExchangeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
 
     `rest_url`, `ws_url`: `None` is the venue itself; otherwise "http://host:port" and "ws://host:port", and every URL of the
     venue keeps its path but goes to that host. `taker_fee_bps`: overrides the account's own fee. `max_age_ms`: a book or quote
-    stream silent for longer is stale. `order_timeout_ms`: how long a request may take before its outcome counts as unknown.
+    stream silent for longer is stale; `max_quotes_age_ms` where quotes have an age of their own, `max_trades_age_ms` where trades have
+    any (0 = none). `audit_s`: how often each book is compared with the venue's whole book by REST, `reconcile_s`: how often the account
+    is (0 = never). `order_timeout_ms`: how long a request may take before its outcome counts as unknown.
     `orders_by`: "ws" sends orders over the private WebSocket where the venue takes them, "rest" never. `dead_man_s`: the venue cancels
     every order of the account when it has heard no more of us for so long (within what it offers); 0 = never.
     """
@@ -34,6 +38,10 @@ class ExchangeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     depth: int = 500
     keepalive_s: float = 5.0
     max_age_ms: int = 5_000
+    max_quotes_age_ms: int = 0
+    max_trades_age_ms: int = 0
+    audit_s: float = 60.0
+    reconcile_s: float = 30.0
     order_timeout_ms: int = 4_000
     order_rate_per_s: float = 10.0
     orders_by: Literal["rest", "ws"] = "rest"
@@ -48,6 +56,9 @@ class ExchangeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
             raise ValueError(f"venue {self.venue!r} must be upper case")
         if not self.symbols:
             raise ValueError(f"{self.venue}: at least one symbol is needed")
+        for name in ("max_quotes_age_ms", "max_trades_age_ms", "audit_s", "reconcile_s"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{self.venue}: {name} must not be negative")
         for name in ("keepalive_s", "max_age_ms", "order_timeout_ms", "order_rate_per_s"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{self.venue}: {name} must be positive")
@@ -58,6 +69,17 @@ class ExchangeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     def margin(self) -> bool:
         """Whether the account holds margin and positions in perpetuals."""
         return self.exchange in MARGIN
+
+    def max_age_s(self, stream: Stream) -> float:
+        """How long a stream may be silent before it is stale; 0: for ever."""
+        match stream:
+            case Stream.QUOTES if self.max_quotes_age_ms:
+                return self.max_quotes_age_ms / 1000
+            case Stream.TRADES:
+                return self.max_trades_age_ms / 1000
+            case _ if stream in QUIET_STREAMS:
+                return 0.0
+        return self.max_age_ms / 1000
 
     def __repr__(self) -> str:
         """Without the secrets, so that no log can hold them."""

@@ -9,10 +9,13 @@ goes to `on_frame`: what it takes is neither decoded nor handled by ccxt.
 from __future__ import annotations
 
 import logging
+import random
 from collections.abc import Callable
 from typing import Any
 
 import msgspec
+
+from adapters.ccxt.pace import DialPace
 
 log = logging.getLogger(__name__)
 
@@ -42,12 +45,14 @@ def attach(
     on_message: Callable[[Any, Any], None],
     on_down: Callable[[Any, str], None],
     on_frame: Callable[[Any, Any], bool] | None = None,
+    rng: random.Random | None = None,
 ) -> None:
     """Hook an exchange instance before its first connection. `on_message(client, message)`, `on_down(client, reason)`,
-    `on_frame(client, text)`: whether that is all there is to do with it."""
+    `on_frame(client, text)`: whether that is all there is to do with it. Sockets are dialled at our own pace, drawn from `rng`."""
     original_message = exchange.handle_message
     original_error, original_close = exchange.on_error, exchange.on_close
-    original_client = exchange.client
+    original_client, original_connected = exchange.client, exchange.on_connected
+    pace = DialPace(rng or random.Random())
     complaints = 0
 
     def complain(what: str, error: Exception) -> None:
@@ -73,11 +78,16 @@ def attach(
         original_error(client, error)
         down(client, f"{type(error).__name__}: {error}"[:200])
 
+    def on_connected(client: Any, message: Any = None) -> None:
+        pace.connected(client)
+        original_connected(client, message)
+
     def on_close(client: Any, code: Any) -> None:
         original_close(client, code)
         down(client, f"closed by the venue, code {code}")
 
     def down(client: Any, reason: str) -> None:
+        pace.down(client)
         try:
             on_down(client, reason)
         except Exception as e:
@@ -94,6 +104,7 @@ def attach(
     exchange.handle_message = handle_message
     exchange.on_error = on_error
     exchange.on_close = on_close
+    exchange.on_connected, exchange.ws_dial_delay = on_connected, pace.delay_s
     exchange.client = make_client
 
 

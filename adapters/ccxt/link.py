@@ -17,6 +17,7 @@ from typing import Any, Protocol, cast
 
 import msgspec
 
+from adapters.ccxt.audit import Audit
 from adapters.ccxt.binance import BinanceMarketDialect
 from adapters.ccxt.binanceusdm import BinanceUsdmMarketDialect
 from adapters.ccxt.books import BinanceBook, VenueBook
@@ -25,7 +26,6 @@ from adapters.ccxt.coinbase import CoinbaseMarketDialect
 from adapters.ccxt.config import ExchangeConfig
 from adapters.ccxt.dialect import Decoded, MarketDialect, PerpetualMarketDialect
 from adapters.ccxt.events import (
-    QUIET_STREAMS,
     SPOT_STREAMS,
     BookEvent,
     BookEventKind,
@@ -39,14 +39,15 @@ from adapters.ccxt.events import (
 from adapters.ccxt.hook import Counters, attach
 from adapters.ccxt.kraken import KrakenMarketDialect
 from adapters.ccxt.okx import OkxMarketDialect
+from adapters.ccxt.pace import backoff_s
 from adapters.ccxt.symbols import Market, market_of
+from adapters.ccxt.witness import Witness
 
 log = logging.getLogger(__name__)
 
 WATCHDOG_S = 0.25
-FIRST_MESSAGE_S = 10.0  # a subscription that brings nothing for so long is made again
-STUCK_S = 2.0  # the book contradicts the venue's own best prices for so long: one side is stuck
-BACKOFF_S = (0.1, 10.0)
+FIRST_MESSAGE_S = 10.0  # a subscription that brings nothing for so long is made again,
+AGAIN_MESSAGE_S = 3.0  # and one of a stream that has brought something before
 
 DIALECTS: dict[str, type[MarketDialect]] = {
     "binance": BinanceMarketDialect,
@@ -93,15 +94,9 @@ class StreamState:
         self.subscribed = False  # the venue has answered, if only with what we drop (Kraken's snapshot of old trades)
         self.last_s = monotonic()
         self.began_s = monotonic()
-        self.contradicted_s: float | None = None
+        self.proven = False  # it has been live before
         self.hard = False  # the socket itself is suspect
         self.wake = asyncio.Event()
-
-
-def backoff_s(attempt: int, rng: random.Random) -> float:
-    """Full jitter over an exponentially growing span."""
-    low, high = BACKOFF_S
-    return rng.uniform(low, max(2 * low, min(high, low * 2**attempt)))
 
 
 class MarketLink:
@@ -109,7 +104,8 @@ class MarketLink:
 
     def __init__(self, config: ExchangeConfig, sink: MarketSink, rng: random.Random | None = None) -> None:
         self.config = config
-        self._tops: dict[str, QuoteEvent] = {}  # the last best prices the venue told, by symbol
+        self._tops: dict[str, QuoteEvent] = {}  # by symbol, told last, of a venue that has no stream of them
+        self._witnesses: dict[str, Witness] = {}
         self.counters = Counters()
         self.markets: dict[str, Market] = {}
         self.connected = False
@@ -126,6 +122,12 @@ class MarketLink:
         self._tasks: list[asyncio.Task[None]] = []
         self._exchange: Any = None
         self._stopping = False
+        self._audit = Audit(
+            config.venue,
+            config.audit_s,
+            ask=lambda symbol, levels: self._dialect.whole_book(self._exchange, symbol, levels),
+            wrong=lambda symbol, reason: self._lose(self._states[symbol, Stream.BOOK], reason),
+        )
 
     def start(self) -> None:
         """Connect in the background, for ever."""
@@ -160,6 +162,7 @@ class MarketLink:
                 }
                 for state in self._states.values()
             },
+            "audits": {symbol: msgspec.structs.asdict(tally) for symbol, tally in self._audit.tallies.items()},
             "counters": {name: getattr(self.counters, name) for name in self.counters.__struct_fields__},
         }
 
@@ -186,7 +189,8 @@ class MarketLink:
                 await asyncio.sleep(backoff_s(attempt, self._rng))
                 attempt += 1
         self._sink.on_markets(list(self.markets.values()))
-        await asyncio.gather(self._watch(), *(self._drive(state) for state in self._states.values()))
+        drivers = (self._drive(state) for state in self._states.values())
+        await asyncio.gather(self._watch(), self._audit.run(self._books.values), *drivers)
 
     async def _load(self) -> None:
         """The instance, its hook, the markets of our symbols with our own fees."""
@@ -204,7 +208,7 @@ class MarketLink:
         if self._exchange is None:
             self._exchange = self._dialect.create(self.config)
             self._exchange.on_snapshot = self._on_snapshot
-            attach(self._exchange, self.counters, self._on_message, self._on_down, self._on_frame)
+            attach(self._exchange, self.counters, self._on_message, self._on_down, self._on_frame, self._rng)
         return self._exchange
 
     def prepare(self, markets: dict[str, Market]) -> None:
@@ -213,6 +217,7 @@ class MarketLink:
         self._by_id = {market.market_id: market for market in markets.values()} | markets
         self._books = {symbol: self._dialect.book(market, self.config.depth) for symbol, market in markets.items()}
         self._states = {(symbol, stream): StreamState(symbol, stream) for symbol in markets for stream in self._streams}
+        self._witnesses = {symbol: Witness() for symbol in markets}
         self.markets = markets
 
     async def _taker_fees(self) -> dict[str, Decimal]:
@@ -289,23 +294,28 @@ class MarketLink:
                 log.exception("%s: watchdog", self.config.venue)
 
     def _check(self, state: StreamState, now: float) -> None:
-        """Trades may be silent for long, books and quotes may not."""
-        if state.wake.is_set() or state.stream in QUIET_STREAMS:
+        """Each stream has an age that it may not pass; where it is 0 (trades, if not configured), it may be silent for ever."""
+        max_age_s = self.config.max_age_s(state.stream)
+        if state.wake.is_set() or not max_age_s:
             return
         if state.status is not StreamStatus.LIVE:
-            if now - state.began_s > FIRST_MESSAGE_S:
-                reason = f"nothing within {FIRST_MESSAGE_S:g} s of subscribing"
+            wait_s = AGAIN_MESSAGE_S if state.proven else FIRST_MESSAGE_S
+            if now - state.began_s > wait_s:
+                reason = f"nothing within {wait_s:g} s of subscribing"
                 self._lose(state, reason, hard=self._socket_silent(state, now))
-        elif now - state.last_s > self.config.max_age_ms / 1000:
+        elif now - state.last_s > max_age_s:
             reason = f"stale: silent for {(now - state.last_s) * 1000:.0f} ms"
             self._lose(state, reason, hard=self._socket_silent(state, now))
-        elif state.contradicted_s is not None and now - state.contradicted_s > STUCK_S:
-            self._lose(state, f"stuck: contradicts the venue's best prices for {STUCK_S:g} s")
+        elif state.stream is Stream.BOOK and (reason := self._witnesses[state.symbol].verdict(now)):
+            self._lose(state, reason)
 
     def _socket_silent(self, state: StreamState, now: float) -> bool:
-        """Whether no other stream of this socket had a message lately: then the socket is suspect, not only the stream."""
+        """Whether no other stream of this socket had a message lately: then the socket is suspect, not only the stream.
+
+        Lately is most of the age a book may have: streams that fall silent together had their last messages at about the same time.
+        """
         others = (other for other in self._states.values() if other is not state and other.client is state.client)
-        return all(now - other.last_s > self.config.max_age_ms / 1000 for other in others)
+        return all(now - other.last_s > 0.8e-3 * self.config.max_age_ms for other in others)
 
     def _on_frame(self, client: Any, text: Any) -> bool:
         """Take a frame from its text, if it belongs to streams that ccxt has subscribed: it waits for nothing more of them."""
@@ -343,7 +353,7 @@ class MarketLink:
             case Stream.QUOTES:
                 self._live(state)
                 quote = self._dialect.quote(market, piece.raw)
-                self._compare(market.symbol, quote)
+                self._quoted(market.symbol, quote)
                 self._sink.on_quote(quote)
             case Stream.FUNDING:
                 self._live(state)
@@ -379,8 +389,10 @@ class MarketLink:
             self._sink.on_book(event)
             if event.kind is BookEventKind.SNAPSHOT:
                 self._live(state)
-            if state.contradicted_s is not None and (quote := self._tops.get(state.symbol)) is not None:
-                self._compare(state.symbol, quote)  # depth comes in batches, a moment after the best prices it explains
+            self._audit.saw(event)
+            witness = self._witnesses[state.symbol]
+            if witness.doubts:  # depth comes in batches, a moment after the best prices it explains
+                witness.changed(book.levels.best_bid, book.levels.best_ask, monotonic())
             if self._derives_quotes:
                 self._tell_best(state.symbol, book, event)
         if trouble := getattr(book, "trouble", ""):
@@ -407,25 +419,18 @@ class MarketLink:
             self._tops[symbol] = quote
             self._sink.on_quote(quote)
 
-    def _compare(self, symbol: str, quote: QuoteEvent) -> None:
-        """A book whose best price is through the venue's own best price of the other side has a stuck side.
-
-        One whose best prices are the venue's own is not stale, however quiet: venues repeat best prices, but no depth that has not changed.
-        """
-        state, levels = self._states[symbol, Stream.BOOK], self._books[symbol].levels
-        self._tops[symbol] = quote
-        bid, ask = levels.best_bid, levels.best_ask
-        if bid is None or ask is None or (bid < quote.ask and ask > quote.bid):
-            state.contradicted_s = None
-            if (bid, ask) == (quote.bid, quote.ask):
-                state.last_s = monotonic()
-        elif state.contradicted_s is None:
-            state.contradicted_s = monotonic()
+    def _quoted(self, symbol: str, quote: QuoteEvent) -> None:
+        """The venue's own best prices are a witness of its book."""
+        levels, now = self._books[symbol].levels, monotonic()
+        if self._witnesses[symbol].quoted(quote, levels.best_bid, levels.best_ask, now):
+            self._states[symbol, Stream.BOOK].last_s = now
 
     def _live(self, state: StreamState) -> None:
         if state.status is StreamStatus.LIVE:
             return
-        state.status, state.reason, state.contradicted_s = StreamStatus.LIVE, "", None
+        state.status, state.reason, state.proven = StreamStatus.LIVE, "", True
+        if state.stream is Stream.BOOK:
+            self._witnesses[state.symbol].forget()
         if not self.connected:
             self.connected, self.reason = True, ""
 
@@ -435,7 +440,7 @@ class MarketLink:
             self._break(state.symbol, reason)
         if state.status is StreamStatus.LIVE:
             log.warning("%s %s.%s lost: %s", self.config.venue, state.symbol, state.stream, reason)
-        state.status, state.reason, state.contradicted_s = StreamStatus.DOWN, reason, None
+        state.status, state.reason = StreamStatus.DOWN, reason
         state.hard = state.hard or hard
         state.wake.set()
         if not any(other.status is StreamStatus.LIVE for other in self._states.values()):

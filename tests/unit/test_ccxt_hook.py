@@ -22,6 +22,8 @@ class Exchange:
     def on_error(self, client, error) -> None:
         self.handled.append(("error", str(error)))
 
+    def on_connected(self, client, message=None) -> None: ...
+
     def on_close(self, client, code) -> None:
         self.handled.append(("close", code))
 

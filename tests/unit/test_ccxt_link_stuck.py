@@ -15,8 +15,9 @@ from adapters.ccxt.books import BinanceBook
 from adapters.ccxt.config import ExchangeConfig
 from adapters.ccxt.dialect import Decoded
 from adapters.ccxt.events import BookEvent, BookEventKind, QuoteEvent, Stream, StreamStatus
-from adapters.ccxt.link import STUCK_S, MarketLink
+from adapters.ccxt.link import MarketLink
 from adapters.ccxt.symbols import Market
+from adapters.ccxt.witness import APART_QUOTES, APART_S, STUCK_S
 
 SYMBOL = "BTC/USDT"
 MARKET = Market(
@@ -40,6 +41,8 @@ class Exchange:
     def on_error(self, client: Any, error: Any) -> None: ...
 
     def on_close(self, client: Any, code: Any) -> None: ...
+
+    def on_connected(self, client: Any, message: Any = None) -> None: ...
 
     def client(self, url: str) -> Any: ...
 
