@@ -1,7 +1,8 @@
 """What the simulated venues list: decimals, minimums, fees and opening balances of each instrument.
 
 Fees are those of an institutional volume tier, not list prices: Binance spot VIP 4-5 (taker about 4 bps), Kraken Pro above
-500 M USD of 30-day volume (taker 5 bps), OKX spot of a middle VIP tier (taker 5 bps), Bybit spot Supreme VIP (taker about 4.5 bps).
+500 M USD of 30-day volume (taker 5 bps), OKX spot of a middle VIP tier (taker 5 bps), Bybit spot Supreme VIP (taker about 4.5 bps),
+Coinbase above 400 M USD (taker 5 bps, maker nothing).
 Binance USD-M the same tier (taker 3.2 bps). Tick and lot are one unit of the decimals given here. `DERIVED` are made from
 Binance's market (`sim/transform.py`), USD-M only where no USD-M tape is at hand.
 """
@@ -19,6 +20,7 @@ BINANCE = "BINANCE"
 KRAKEN = "KRAKEN"
 OKX = "OKX"
 BYBIT = "BYBIT"
+COINBASE = "COINBASE"
 BINANCEUSDM = "BINANCEUSDM"
 
 TAKER_FEE_BPS = {
@@ -26,6 +28,7 @@ TAKER_FEE_BPS = {
     KRAKEN: Decimal("5"),
     OKX: Decimal("5"),
     BYBIT: Decimal("4.5"),
+    COINBASE: Decimal("5"),
     BINANCEUSDM: Decimal("3.2"),
 }
 MAKER_FEE_BPS = {
@@ -33,6 +36,7 @@ MAKER_FEE_BPS = {
     KRAKEN: Decimal("1"),
     OKX: Decimal("3"),
     BYBIT: Decimal("3"),
+    COINBASE: Decimal("0"),
     BINANCEUSDM: Decimal("1.4"),
 }
 
@@ -90,6 +94,17 @@ _BINANCEUSDM_DECIMALS = {
     "ETH/USDC": (2, 3),
     "SOL/USDT": (2, 0),
     "XRP/USDT": (4, 1),
+}
+_COINBASE_DECIMALS = {
+    "BTC/USDT": (2, 8),
+    "BTC/USDC": (2, 8),
+    "BTC/USD": (2, 8),
+    "ETH/USDT": (2, 8),
+    "ETH/USDC": (2, 8),
+    "ETH/USD": (2, 8),
+    "ETH/BTC": (5, 8),
+    "SOL/USDT": (2, 8),
+    "XRP/USDT": (4, 6),
 }
 _OPENING = {
     "USDT": Decimal(25_000_000),
@@ -234,10 +249,26 @@ def binanceusdm_instrument(
     )
 
 
+def coinbase_instrument(symbol: str, source: VenueInstrument | None = None) -> VenueInstrument:
+    """`symbol` on the simulated Coinbase; an unlisted symbol takes the price decimals of `source`."""
+    price_decimals, size_decimals = _COINBASE_DECIMALS.get(symbol, (source.price_decimals if source else 2, 8))
+    return VenueInstrument(
+        venue=COINBASE,
+        symbol=symbol,
+        price_decimals=price_decimals,
+        size_decimals=size_decimals,
+        min_quantity=Decimal(1).scaleb(-size_decimals),
+        min_notional=Decimal("0.000016") if symbol.endswith("/BTC") else Decimal(1),
+        taker_fee_bps=TAKER_FEE_BPS[COINBASE],
+        maker_fee_bps=MAKER_FEE_BPS[COINBASE],
+    )
+
+
 DERIVED: dict[str, Callable[[str, VenueInstrument | None], VenueInstrument]] = {
     KRAKEN: kraken_instrument,
     OKX: okx_instrument,
     BYBIT: bybit_instrument,
+    COINBASE: coinbase_instrument,
     BINANCEUSDM: binanceusdm_instrument,
 }
 

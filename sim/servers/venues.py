@@ -23,11 +23,23 @@ import msgspec
 from sim.events import EventKind, VenueEvent
 from sim.feed import binance_events, binance_instrument_of, derived_events
 from sim.generator import START_PRICES, generated_events
-from sim.instruments import BINANCE, BYBIT, DERIVED, KRAKEN, OKX, VenueInstrument, binance_instrument, opening_balances
+from sim.instruments import (
+    BINANCE,
+    BYBIT,
+    COINBASE,
+    DERIVED,
+    KRAKEN,
+    OKX,
+    VenueInstrument,
+    binance_instrument,
+    opening_balances,
+)
 from sim.lp_model import LpParams
 from sim.servers.base import Credentials, VenueServer
 from sim.servers.binance import BinanceServer
 from sim.servers.bybit import BybitServer
+from sim.servers.coinbase import CoinbaseServer
+from sim.servers.coinbase_auth import p256_credentials
 from sim.servers.fault_file import FaultPlan, run_faults
 from sim.servers.kraken import KrakenServer
 from sim.servers.matching import FeeIn, MatchingCore, PostOnly
@@ -54,6 +66,7 @@ EXCHANGES = {
     BINANCE: Exchange(BinanceServer),
     KRAKEN: Exchange(KrakenServer, fee_in=FeeIn.QUOTE),
     BYBIT: Exchange(BybitServer, post_only=PostOnly.CANCEL),
+    COINBASE: Exchange(CoinbaseServer, fee_in=FeeIn.QUOTE),
     OKX: Exchange(OkxServer, post_only=PostOnly.CANCEL),
 }
 VENUES = (*EXCHANGES, FALCONX)
@@ -302,6 +315,8 @@ def _credentials(venue: str, seed: int, folder: Path | None) -> Credentials:
         secret=base64.b64encode(derive("secret")).decode(),
         passphrase=derive("passphrase").hex()[:16] if venue in (FALCONX, OKX) else "",
     )
+    if venue == COINBASE:  # a named P-256 key
+        made = p256_credentials(derive("key"))
     if path is not None:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "wb") as file:

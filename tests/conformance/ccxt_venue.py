@@ -29,11 +29,13 @@ class Expected(NamedTuple):
     loss: str  # the word in the reason of a CLEAR after a lost update
     fee_currency: str  # of a buy
     symbol: str = SYMBOL
+    repeats: bool = False  # a client order id that is open is answered with its order instead of refused
 
 
 VENUES = {
     "BINANCE": Expected("sequence gap", "BTC"),
     "BYBIT": Expected("sequence gap", "BTC"),
+    "COINBASE": Expected("sequence gap", "USDT", repeats=True),
     "KRAKEN": Expected("checksum", "USDT"),
     "OKX": Expected("sequence gap", "BTC"),
 }

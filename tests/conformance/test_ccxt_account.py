@@ -58,9 +58,14 @@ def test_refusals_are_refusals(name):
             too_dear = await link.place(place.limit(data, "c-dear-1", "buy", "8000", -2000, "GTC"))
             await place.fault("reject")
             disturbed = await link.place(place.limit(data, "c-rej-1", "buy", "0.5", 10, "IOC"))
-            assert isinstance(await link.place(place.limit(data, "c-twice-1", "buy", "0.5", -2000, "GTC")), OrderEvent)
+            once = await link.place(place.limit(data, "c-twice-1", "buy", "0.5", -2000, "GTC"))
+            assert isinstance(once, OrderEvent)
             twice = await link.place(place.limit(data, "c-twice-1", "buy", "0.5", -2000, "GTC"))
-            for failure in (too_dear, disturbed, twice):
+            assert [order.client_order_id for order in await link.open_orders()] == ["c-twice-1"]
+            if VENUES[name].repeats:
+                assert isinstance(twice, OrderEvent)
+                assert twice.venue_order_id == once.venue_order_id
+            for failure in (too_dear, disturbed) if VENUES[name].repeats else (too_dear, disturbed, twice):
                 assert isinstance(failure, Failure)
                 assert failure.verdict is Verdict.REFUSED, failure
             unknown = await link.cancel("c-never-1", place.symbol)
