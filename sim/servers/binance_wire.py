@@ -55,8 +55,8 @@ def refused(refusal: Refusal) -> BinanceError:
 
 
 def symbol_id(symbol: str) -> str:
-    """`BTCUSDT` of `BTC/USDT`."""
-    return symbol.replace("/", "")
+    """`BTCUSDT` of `BTC/USDT` and of the perpetual `BTC/USDT:USDT`."""
+    return symbol.partition(":")[0].replace("/", "")
 
 
 def text(units: int, decimals: int) -> str:
