@@ -64,5 +64,10 @@ class CcxtExecClientFactory(LiveExecClientFactory):
 
 
 def load_ccxt() -> None:
-    """Loading every exchange of ccxt takes seconds: before anything runs (in a thread, if you can), not in the middle of connecting."""
+    """Loading every exchange of ccxt takes seconds, and compiling the kernels of books some more, once: before anything runs (in a thread,
+    if you can), not in the middle of connecting."""
     import ccxt.pro  # noqa: F401
+
+    from adapters.ccxt.warm import warm
+
+    warm()

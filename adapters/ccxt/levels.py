@@ -135,7 +135,8 @@ class Levels:
 
     def trim(self, depth: int) -> Array:
         """Drop what is worse than the best `depth` prices of each side; the removals, int64 (n, 3)."""
-        over = max(0, int(self._book[0]) - depth) + max(0, int(self._book[1]) - depth)
+        item = self._book.item
+        over = max(0, item(0) - depth) + max(0, item(1) - depth)
         if not over:
             return NO_LEVELS
         removed = np.empty((over, 3), dtype=np.int64)
@@ -162,21 +163,23 @@ class Levels:
     def _side(self, side: int) -> tuple[Array, Array]:
         """Prices and sizes of one side, worst first: the book's own memory, keys as they are."""
         index = 0 if side == 1 else 1
-        base, count = HEADER + 2 * self._capacity * index, int(self._book[index])
+        base, count = HEADER + 2 * self._capacity * index, self._book.item(index)
         sizes = base + self._capacity
         return self._book[base : base + count], self._book[sizes : sizes + count]
 
     @property
     def best_bid(self) -> int | None:
         """Highest bid price."""
-        count = int(self._book[0])
-        return int(self._book[HEADER + count - 1]) if count else None
+        item = self._book.item  # a Python int, in half the time of an index
+        count = item(0)
+        return item(HEADER + count - 1) if count else None
 
     @property
     def best_ask(self) -> int | None:
         """Lowest ask price."""
-        count = int(self._book[1])
-        return -int(self._book[HEADER + 2 * self._capacity + count - 1]) if count else None
+        item = self._book.item
+        count = item(1)
+        return -item(HEADER + 2 * self._capacity + count - 1) if count else None
 
     @property
     def crossed(self) -> bool:
@@ -192,7 +195,7 @@ class Levels:
     @property
     def sizes(self) -> dict[int, dict[int, int]]:
         """A copy: sizes by price of each side."""
-        return {side: dict(self.best(side, int(self._book[0 if side == 1 else 1]))) for side in (1, -1)}
+        return {side: dict(self.best(side, self._book.item(0 if side == 1 else 1))) for side in (1, -1)}
 
     def best(self, side: int, count: int) -> list[tuple[int, int]]:
         """The best `count` (price, size) of one side, best first."""

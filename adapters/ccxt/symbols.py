@@ -10,6 +10,7 @@ import re
 import string
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -17,7 +18,10 @@ import msgspec
 
 from adapters.ccxt.contracts import Contract
 
+KEPT = 8_192  # numbers lately read: of four best prices and sizes one or two are new
 
+
+@lru_cache(maxsize=KEPT)
 def exact(value: str | float | int, decimals: int) -> int:
     """`value` in units of 10^-decimals. Raises ValueError when it has more digits than that, or is not a finite number."""
     text = value if isinstance(value, str) else repr(value)
@@ -28,6 +32,7 @@ def exact(value: str | float | int, decimals: int) -> int:
     return int(whole + kept) * 10 ** (decimals - len(kept))
 
 
+@lru_cache(maxsize=KEPT)
 def floored(value: str, decimals: int) -> int:
     """A non-negative `value` in units of 10^-decimals, what is smaller cut off; otherwise as `exact`.
 

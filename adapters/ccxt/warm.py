@@ -1,0 +1,36 @@
+"""`warm`: the kernels of venue books compiled or loaded, and proven on golden vectors, before a link is made.
+
+Both modules are of one file each, so numba's own cache key (the file) is enough to tell old machine code from new.
+"""
+
+from __future__ import annotations
+
+import msgspec
+import numpy as np
+
+from adapters.ccxt.digits import LevelReader
+from adapters.ccxt.levels import Levels
+
+
+def warm() -> None:
+    """Raises RuntimeError when a kernel answers wrongly: delete the `__pycache__` folders and start again."""
+    reader = LevelReader(2, 3, floor=True)
+    read = reader.read(msgspec.Raw(b'[["60000.01","0.5"],["59999.5","1.00059"]]'), msgspec.Raw(b'[["60000.020","7"]]'))
+    _check(
+        "digits", None if read is None else read.tolist(), [[1, 6000001, 500], [1, 5999950, 1000], [-1, 6000002, 7000]]
+    )
+    _check("odd digits", reader.read(msgspec.Raw(b'[["6e4","0.5"]]'), msgspec.Raw(b"[]")), None)
+    book = Levels(capacity=2)
+    book.put(np.array([[1, 99, 5], [1, 97, 5], [1, 98, 5], [-1, 101, 4], [-1, 103, 4], [-1, 102, 0]], dtype=np.int64))
+    book.set(1, 97, 0)
+    book.set(1, 96, 3)
+    _check("levels", book.array().tolist(), [[1, 99, 5], [1, 98, 5], [1, 96, 3], [-1, 101, 4], [-1, 103, 4]])
+    _check("removals", book.cut(1), [(1, 96, 0), (1, 98, 0), (-1, 103, 0)])
+    _check("what is left", (book.best_bid, book.best_ask), (99, 101))
+
+
+def _check(what: str, got: object, expected: object) -> None:
+    if got != expected:
+        raise RuntimeError(
+            f"kernel of venue books, {what}: {got!r} instead of {expected!r}; delete the __pycache__ folders"
+        )
