@@ -261,7 +261,7 @@ class VenueServer(ABC):
     async def _disturbed_rest(
         self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
     ) -> web.StreamResponse:
-        faults, scope = self.faults, "order" if self.is_order(request) else ""
+        faults, scope = self.faults, self.scope(request)
         if slow := faults.take(Fault.SLOW_REST, scope=scope):
             await asyncio.sleep(slow.ms / 1000)
         if faults.take(Fault.HTTP_503, scope=scope):
@@ -276,6 +276,14 @@ class VenueServer(ABC):
         if faults.take(Fault.RESET_AFTER, scope=scope) and request.transport is not None:
             request.transport.abort()
         return answer
+
+    def hangs(self, scope: str, symbol: str) -> bool:
+        """Whether the answer to a request that was done ("order", "amend") is to be withheld."""
+        return self.faults.take(Fault.HANG_AFTER_ACCEPT, symbol=symbol, scope=scope)
+
+    def scope(self, request: web.Request) -> str:
+        """The scope of a REST request for faults: "order", "amend", or "" of all others."""
+        return "order" if self.is_order(request) else "amend" if "amend" in request.path.lower() else ""
 
     def is_order(self, request: web.Request) -> bool:
         """Whether a REST request places an order (scope "order" of faults)."""

@@ -41,6 +41,7 @@ class BinanceServer(VenueServer):
     """The loopback Binance on a matching core. `start()` binds it; feed it with `on_market`."""
 
     venue: ClassVar[str] = "BINANCE"
+    account_type: ClassVar[type[BinanceAccount]] = BinanceAccount
 
     def __init__(self, core: MatchingCore, credentials: Credentials) -> None:
         super().__init__(core, credentials)
@@ -53,7 +54,7 @@ class BinanceServer(VenueServer):
         core.on_order.append(self._on_order)
         core.on_rows.append(self._on_rows)
         core.on_print.append(self._on_own_print)
-        self.account = BinanceAccount(core, self.faults)
+        self.account = self.account_type(core, self.faults)
         self._routes()
 
     # --- market data -------------------------------------------------------------------------------------------------------------------
@@ -198,14 +199,14 @@ class BinanceServer(VenueServer):
                 case "order.place":
                     self._check_api_signature(params)
                     result = self.account.place(params)
-                    hang = self.faults.take(Fault.HANG_AFTER_ACCEPT, symbol=self.account.unified(params))
+                    hang = self.hangs("order", self.account.unified(params))
                 case "order.cancel":
                     self._check_api_signature(params)
                     result = self.account.cancel(params)
                 case "order.amend.keepPriority":
                     self._check_api_signature(params)
                     result = self.account.amend(params)
-                    hang = self.faults.take(Fault.HANG_AFTER_ACCEPT, symbol=self.account.unified(params), scope="amend")
+                    hang = self.hangs("amend", self.account.unified(params))
                 case "openOrders.cancelAll":
                     self._check_api_signature(params)
                     result = self.account.cancel_all(params)
@@ -320,9 +321,9 @@ class BinanceServer(VenueServer):
     def _public(self, handler):
         async def answer(request: web.Request) -> web.Response:
             try:
-                return _json(handler(dict(request.query)))
+                return json_answer(handler(dict(request.query)))
             except BinanceError as error:
-                return _json(error.body(), error.status)
+                return json_answer(error.body(), error.status)
 
         return answer
 
@@ -335,21 +336,22 @@ class BinanceServer(VenueServer):
             try:
                 self._check_signature(payload, signature, request.headers.get("X-MBX-APIKEY", ""), params)
                 result = handler(params)
-                if self.is_order(request) and self.faults.take(
-                    Fault.HANG_AFTER_ACCEPT, symbol=self.account.unified(params)
-                ):
+                if (scope := self.scope(request)) and self.hangs(scope, self.account.unified(params)):
                     await self.hang()
-                return _json(result)
+                return json_answer(result)
             except BinanceError as error:
-                return _json(error.body(), error.status)
+                return json_answer(error.body(), error.status)
 
         return answer
 
-    def _check_signature(self, payload: str, signature: str, key: str, params: dict) -> None:
+    def _check_key(self, key: str) -> None:
         if not key:
             raise BinanceError(-2014, "API-key format invalid.", 401)
         if not hmac.compare_digest(key, self.credentials.key):
             raise BinanceError(-2015, "Invalid API-key, IP, or permissions for action.", 401)
+
+    def _check_signature(self, payload: str, signature: str, key: str, params: dict) -> None:
+        self._check_key(key)
         if "timestamp" not in params:
             raise BinanceError(-1102, "Mandatory parameter 'timestamp' was not sent, was empty/null, or malformed.")
         try:
@@ -458,6 +460,7 @@ class BinanceServer(VenueServer):
     # --- private answers ---------------------------------------------------------------------------------------------------------------
 
 
-def _json(body: object, status: int = 200) -> web.Response:
+def json_answer(body: object, status: int = 200) -> web.Response:
+    """An answer from a body, or from JSON text that is ready."""
     text = body if isinstance(body, str) else orjson.dumps(body).decode()
     return web.Response(text=text, status=status, content_type="application/json")

@@ -5,13 +5,15 @@
   less than a second ahead (10002).
 * Public WebSocket `/v5/public/spot`: `orderbook.{1,50,200,1000}` (depth 1: snapshots only, again every three seconds; others a snapshot,
   then deltas whose `u` has no holes), `publicTrade`, `tickers`. Private `/v5/private` after `auth` (HMAC over `GET/realtime` and its
-  expiry): `order`, `execution`, `wallet`, all or `.spot`. `ping` is answered in each socket's own way.
+  expiry): `order`, `execution`, `wallet`, all or `.spot`, and `dcp.spot`, whose loss starts disconnect protection when it is enabled.
+  `/v5/trade` takes orders (`bybit_trade.py`). `ping` is answered in each socket's own way.
 * When the tape's book is lost: a snapshot without levels and `u` = 1, no answer from `/v5/market/orderbook`; when it is whole again, a
   snapshot with `u` = 1, as after a restart of the service, also to those who subscribed in between.
 
 Ours, where the venue documents nothing: every change is sent at once (the venue gathers 10 to 200 ms); a level that leaves the depth is
 sent as gone; an order that never rested is not told as `New`; a repeated subscription is confirmed and changes nothing; some texts.
-Not simulated: other categories, margin, amending, batches, conditional orders, market buys by value, the trade socket, rate limits.
+A socket that leaves `dcp.spot` by its own will starts no protection: the venue does not say.
+Not simulated: other categories, margin, batches of orders, conditional orders, market buys by value.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ from sim.events import EventKind, VenueEvent
 from sim.servers import bybit_wire as wire
 from sim.servers.base import Credentials, Peer, VenueServer
 from sim.servers.bybit_account import BybitAccount
+from sim.servers.bybit_trade import TradeSocket
 from sim.servers.bybit_wire import BybitError
 from sim.servers.faults import Fault
 from sim.servers.kraken_book import PublishedBook
@@ -41,6 +44,7 @@ _ARGS = 10  # topics of one subscription request
 _AGAIN_S = 3  # the best prices are sent again after so long without a change
 _AHEAD_MS = 1_000
 _PRIVATE = ("order", "execution", "wallet")
+_DCP = "dcp.spot"
 
 Handler = Callable[[dict], object]
 
@@ -62,6 +66,7 @@ class BybitServer(VenueServer):
         core.on_order.append(self._on_order)
         core.on_rows.append(lambda symbol, rows: self._publish_book(symbol, core.clock_ns()))
         core.on_print.append(self._on_own_print)
+        self._trade = TradeSocket(self.account, self._now_ms, self.hangs)
         self._routes()
 
     def _now_ms(self) -> int:
@@ -173,7 +178,10 @@ class BybitServer(VenueServer):
 
     async def on_message(self, peer: Peer, message: dict, path: str) -> None:
         """A request on the public or the private socket."""
-        private = path.startswith("/v5/private")
+        private = path.startswith(("/v5/private", "/v5/trade"))
+        if path.startswith("/v5/trade"):
+            self._trade_message(peer, message)
+            return
         args = [str(arg) for arg in message.get("args") or []]
         match message.get("op"):
             case "ping" if private:
@@ -186,9 +194,36 @@ class BybitServer(VenueServer):
                 self._subscribe(peer, message, args, private=private)
             case "unsubscribe":
                 peer.topics.difference_update(args)
+                if _DCP in args:
+                    self.account.protection.left(self._protected())
                 self._answer(peer, message, success=True, ret_msg="")
             case _:
                 self._answer(peer, message, success=False, ret_msg="error:invalid op")
+
+    def _trade_message(self, peer: Peer, message: dict) -> None:
+        """The trade socket: login and keepalive have answers of REST's form."""
+        conn = {"connId": f"loopback-{id(peer):x}"}
+        match op := message.get("op"):
+            case "ping":
+                body: dict | None = {"retCode": 0, "retMsg": "OK", "op": "pong", "data": [str(self._now_ms())], **conn}
+            case "auth":
+                code, said = self._login_fault(message)
+                peer.state["authorized"] = not code
+                body = {"retCode": code, "retMsg": said or "OK", "op": "auth", **conn}
+            case _ if self._trade.knows(op):
+                body = self._trade.answer(peer, message, {})
+            case _:
+                body = {"retCode": 10404, "retMsg": "op type is not found", "op": op, **conn}
+        if body is not None and not self.faults.silent:
+            peer.send(orjson.dumps(body).decode())
+
+    def _protected(self) -> int:
+        """Private sockets that want disconnect protection."""
+        return sum(_DCP in peer.topics for peer in self.peers)
+
+    def on_clock(self) -> None:
+        """Disconnect protection."""
+        self.account.protection.check(self._protected())
 
     def _answer(self, peer: Peer, message: dict, **fields: object) -> None:
         body: dict[str, object] = {"op": message.get("op"), "conn_id": f"loopback-{id(peer):x}", **fields}
@@ -197,15 +232,21 @@ class BybitServer(VenueServer):
         if not self.faults.silent:
             peer.send(orjson.dumps(body).decode())
 
-    def _login(self, peer: Peer, message: dict) -> None:
+    def _login_fault(self, message: dict) -> tuple[int, str]:
+        """Code and words against a login, (0, "") when there is nothing against it."""
         key, expires, signature = ([str(arg) for arg in message.get("args") or []] + ["", "", ""])[:3]
-        good = self._sign(f"GET/realtime{expires}")
         if not hmac.compare_digest(key, self.credentials.key):
-            self._answer(peer, message, success=False, retCode=10003, retMsg="Invalid apikey")
-        elif not expires.isdigit() or int(expires) <= self._now_ms():
-            self._answer(peer, message, success=False, retCode=10002, retMsg="Request has expired")
-        elif not hmac.compare_digest(good, signature):
-            self._answer(peer, message, success=False, retCode=10004, retMsg="Invalid sign")
+            return 10003, "Invalid apikey"
+        if not expires.isdigit() or int(expires) <= self._now_ms():
+            return 10002, "Request has expired"
+        if not hmac.compare_digest(self._sign(f"GET/realtime{expires}"), signature):
+            return 10004, "Invalid sign"
+        return 0, ""
+
+    def _login(self, peer: Peer, message: dict) -> None:
+        code, said = self._login_fault(message)
+        if code:
+            self._answer(peer, message, success=False, retCode=code, retMsg=said)
         else:
             peer.state["authorized"] = True
             self._answer(peer, message, success=True, ret_msg="")
@@ -223,11 +264,13 @@ class BybitServer(VenueServer):
             fresh = [arg for arg in args if arg not in peer.topics]
             peer.topics.update(args)
             self._answer(peer, message, success=True, ret_msg="" if private else "subscribe")
+            if _DCP in fresh:
+                self.account.protection.joined()
             for topic in fresh:
                 self._join(peer, topic)
 
     def _private_topics(self) -> set[str]:
-        return {*_PRIVATE, *(f"{name}.{wire.CATEGORY}" for name in _PRIVATE if name != "wallet")}
+        return {*_PRIVATE, *(f"{name}.{wire.CATEGORY}" for name in _PRIVATE if name != "wallet"), _DCP}
 
     def _public_topics(self) -> set[str]:
         names = [f"orderbook.{depth}" for depth in wire.DEPTHS] + ["publicTrade", "tickers"]
@@ -304,6 +347,10 @@ class BybitServer(VenueServer):
             ("GET", "execution/list"): self._of_spot(account.executions),
             ("POST", "order/create"): self._of_spot(account.place),
             ("POST", "order/cancel"): self._of_spot(account.cancel),
+            ("POST", "order/amend"): self._of_spot(account.amend),
+            ("POST", "order/cancel-batch"): self._of_spot(account.cancel_batch),
+            ("POST", "order/cancel-all"): self._of_spot(account.cancel_all),
+            ("POST", "order/disconnected-cancel-all"): account.protect,
         }
         for path, handler in public.items():
             needs_category = path != "market/time"
@@ -322,7 +369,7 @@ class BybitServer(VenueServer):
 
     async def _other(self, request: web.Request) -> web.StreamResponse:
         upgrade = request.headers.get("Upgrade", "").lower() == "websocket"
-        if upgrade and request.path in (f"/v5/public/{wire.CATEGORY}", "/v5/private"):
+        if upgrade and request.path in (f"/v5/public/{wire.CATEGORY}", "/v5/private", "/v5/trade"):
             return await self.serve_socket(request)
         return web.Response(status=404, text="404 page not found")
 
@@ -360,7 +407,7 @@ class BybitServer(VenueServer):
                 return handler(params)
 
             said = self._answered(checked)
-            if self.is_order(request) and self.faults.take(Fault.HANG_AFTER_ACCEPT, symbol=self._symbol_of(payload)):
+            if (scope := self.scope(request)) and self.hangs(scope, self._symbol_of(payload)):
                 await self.hang()
             return said
 

@@ -13,10 +13,12 @@ from itertools import dropwhile, islice
 
 from sim.servers import bybit_wire as wire
 from sim.servers.bybit_wire import BybitError
+from sim.servers.dead_man import Disconnect
 from sim.servers.faults import Fault, Faults
 from sim.servers.matching import MatchingCore, OrderRequest, Refusal, RefusalKind, Tif, VenueFill, VenueOrder
 
 _CLIENT_ID = re.compile(r"[0-9A-Za-z_-]{1,36}")
+_BATCH = 10
 _CLOSED_KEPT = 500  # ended orders that `order/realtime` still knows
 _WEEK_MS = 7 * 24 * 3_600_000
 _TIFS = {"GTC": Tif.GTC, "IOC": Tif.IOC, "FOK": Tif.FOK, "PostOnly": Tif.GTC}
@@ -28,6 +30,7 @@ class BybitAccount:
     def __init__(self, core: MatchingCore, faults: Faults) -> None:
         self.core = core
         self.faults = faults
+        self.protection = Disconnect(core)
         self._symbols = {wire.symbol_id(symbol): symbol for symbol in core.instruments}
 
     def unified(self, params: dict) -> str:
@@ -86,6 +89,60 @@ class BybitAccount:
         except Refusal as refusal:
             raise wire.refused(refusal) from None
         return {"orderId": str(order.order_id), "orderLinkId": order.client_id}
+
+    def amend(self, params: dict) -> dict:
+        """`/v5/order/amend`: quantity, price or both, in place."""
+        self.unified(params)
+        order = next(iter(self._named(params) or ()), None)
+        if order is None or not order.open:
+            raise wire.refused(Refusal(RefusalKind.UNKNOWN_ORDER))
+        try:
+            terms = {
+                name: Decimal(str(params[key]))
+                for name, key in (("quantity", "qty"), ("price", "price"))
+                if params.get(key)
+            }
+            if not terms:
+                raise BybitError(10001, "params error: nothing to amend")
+            if terms.get("quantity", order.quantity) <= self.core.instruments[order.symbol].size(order.filled):
+                raise BybitError(170136, "Order quantity exceeded lower limit.")
+            self.core.amend(order.order_id, **terms)
+        except InvalidOperation:
+            raise BybitError(170130, "Data sent for paramter 'qty' or 'price' is not valid.") from None
+        except Refusal as refusal:
+            raise wire.refused(refusal) from None
+        return {"orderId": str(order.order_id), "orderLinkId": order.client_id}
+
+    def cancel_batch(self, params: dict) -> tuple[dict, dict]:
+        """`/v5/order/cancel-batch`: (result, retExtInfo), an order a row."""
+        wanted = params.get("request")
+        if not isinstance(wanted, list) or not 1 <= len(wanted) <= _BATCH:
+            raise BybitError(10001, f"params error: request must hold 1 to {_BATCH} orders")
+        rows, said = [], []
+        for row in wanted:
+            named = {"category": wire.CATEGORY, "symbol": row.get("symbol", ""), "orderId": "", "orderLinkId": ""}
+            try:
+                rows.append(named | self.cancel(row))
+                said.append({"code": 0, "msg": "OK"})
+            except BybitError as error:
+                rows.append(named | {key: row[key] for key in ("orderId", "orderLinkId") if key in row})
+                said.append({"code": error.code, "msg": error.message})
+        return {"list": rows}, {"list": said}
+
+    def cancel_all(self, params: dict) -> dict:
+        """`/v5/order/cancel-all`, of a symbol or of the category."""
+        symbol = self.unified(params) if params.get("symbol") else None
+        done = self.core.cancel_all(symbol)
+        rows = [{"orderId": str(order.order_id), "orderLinkId": order.client_id} for order in done]
+        return {"list": rows, "success": "1"}
+
+    def protect(self, params: dict) -> dict:
+        """`/v5/order/disconnected-cancel-all`."""
+        window = str(params.get("timeWindow", ""))
+        if params.get("product") != "SPOT" or not window.isdigit() or not 3 <= int(window) <= 300:
+            raise BybitError(10001, "params error: timeWindow must be between 3 and 300")
+        self.protection.window_s = int(window)
+        return {}
 
     def realtime(self, query: dict) -> dict:
         """`/v5/order/realtime`: open orders, or with `openOnly` 1 the last 500 ended ones; by id both."""

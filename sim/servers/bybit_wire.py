@@ -12,7 +12,17 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 from sim.instruments import VenueInstrument
-from sim.servers.matching import Change, MatchingCore, OrderStatus, Refusal, RefusalKind, Tif, VenueFill, VenueOrder
+from sim.servers.matching import (
+    Change,
+    EndedBy,
+    MatchingCore,
+    OrderStatus,
+    Refusal,
+    RefusalKind,
+    Tif,
+    VenueFill,
+    VenueOrder,
+)
 
 CATEGORY = "spot"
 DEPTHS = (1, 50, 200, 1000)
@@ -68,8 +78,9 @@ def amount(value: Decimal) -> str:
 
 
 def envelope(result: object, now_ms: int, code: int = 0, message: str = "OK") -> dict:
-    """The body of every REST answer."""
-    return {"retCode": code, "retMsg": message, "result": result, "retExtInfo": {}, "time": now_ms}
+    """The body of every REST answer; a batch's result comes with its `retExtInfo`."""
+    result, extra = result if isinstance(result, tuple) else (result, {})
+    return {"retCode": code, "retMsg": message, "result": result, "retExtInfo": extra, "time": now_ms}
 
 
 def cursor(row_id: int, ts_ns: int) -> str:
@@ -165,6 +176,8 @@ def standing(order: VenueOrder) -> Standing:
         case OrderStatus.EXPIRED:
             short = "EC_NoEnoughQtyToFill" if order.tif is Tif.FOK else "EC_NoImmediateQtyToFill"
             words = (_ended(order), "UNKNOWN", short)
+        case OrderStatus.CANCELED if order.ended_by is EndedBy.SWITCH:
+            words = (_ended(order), "CancelByDCP", "EC_PerCancelRequest")
         case OrderStatus.CANCELED:
             words = (_ended(order), "CancelByUser", "EC_PerCancelRequest")
     return Standing(order.fills, *words, order.updated_ns)
@@ -178,6 +191,8 @@ def standing_at(order: VenueOrder, change: Change, fill: VenueFill | None) -> St
         case Change.TRADE:
             assert fill is not None
             return _working(order, order.fills[: order.fills.index(fill) + 1], fill.ts_ns)
+        case Change.AMENDED:
+            return _working(order, order.fills, order.updated_ns)
         case Change.CANCELED | Change.EXPIRED:
             return standing(order)
 

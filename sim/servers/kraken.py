@@ -188,7 +188,7 @@ class KrakenServer(VenueServer):
                         "cl_ord_id": order.client_id,
                         "order_userref": 0,
                     }
-                    if not self.faults.take(Fault.HANG_AFTER_ACCEPT, symbol=order.symbol):
+                    if not self.hangs("order", order.symbol):
                         self._answer(peer, message, came, success=True, result=result)
                 case "amend_order":
                     self._check_token(params)
@@ -197,7 +197,7 @@ class KrakenServer(VenueServer):
                     order = self.account.one({"txid": value} if name == "order_id" else {name: value})
                     terms = (params.get("order_qty"), params.get("limit_price"))
                     amend_id = self.account.amend(order, *terms, post_only=bool(params.get("post_only")))
-                    if not self.faults.take(Fault.HANG_AFTER_ACCEPT, symbol=order.symbol, scope="amend"):
+                    if not self.hangs("amend", order.symbol):
                         self._answer(peer, message, came, success=True, result={"amend_id": amend_id, name: value})
                 case "cancel_all":
                     self._check_token(params)
@@ -455,9 +455,7 @@ class KrakenServer(VenueServer):
             try:
                 params = self._checked(request, body)
                 result = handler(params)
-                if self.is_order(request) and self.faults.take(
-                    Fault.HANG_AFTER_ACCEPT, symbol=self.account.unified(params)
-                ):
+                if (scope := self.scope(request)) and self.hangs(scope, self.account.symbol_of(params)):
                     await self.hang()
                 return _result(result)
             except KrakenError as error:

@@ -36,6 +36,10 @@ class KrakenAccount:
             raise KrakenError("EQuery:Unknown asset pair")
         return symbol
 
+    def symbol_of(self, params: dict) -> str:
+        """The market that a request is about, by its pair or its order."""
+        return self.unified(params) if params.get("pair") else self.one(params).symbol
+
     def balances(self) -> dict:
         """BalanceEx."""
         locked = self.core.locked()

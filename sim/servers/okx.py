@@ -3,13 +3,13 @@
 * Public REST under `/api/v5/public` and `/market`; private with `OK-ACCESS-KEY`, `-PASSPHRASE`, `-TIMESTAMP` (within 30 s) and `-SIGN`
   (base64 HMAC-SHA256 over timestamp, method, path with query, body), all checked. Errors as `{"code", "msg", "data"}`.
 * WebSocket `/ws/v5/public`: `books` (400 levels, ids, a heartbeat each minute without change), `books5`, `bbo-tbt`, `trades`, `tickers`;
-  `/ws/v5/private`, after a signed login: `orders`, `account`, and orders by `order`, `batch-orders`, `cancel-order`.
+  `/ws/v5/private`, after a signed login: `orders`, `account`, and orders by `order`, `amend-order`, `cancel-order`, each in batches too.
   The text "ping" is answered by "pong".
 * While a book of the tape is lost: a message whose `prevSeqId` nobody has, then silence on that book, 50026 from `market/books`; a new
   snapshot comes when it is whole again, to those who subscribed in between.
 
 Books are published as the tape changes them (each 100 ms on a recorded one), not on a clock of their own. Not simulated: margin, contracts,
-algo orders, amendments, orders by cost, rate limits, the venue's own disconnect of idle connections.
+algo orders, orders by cost, rate limits, the venue's own disconnect of idle connections.
 """
 
 from __future__ import annotations
@@ -200,6 +200,10 @@ class OkxServer(VenueServer):
                 if chain.sent_ns and now - chain.sent_ns >= self.heartbeat_ns and self.core.books[symbol].live:
                     self._send_book(symbol, "update", [], [], chain.sequence, chain.sequence, now)
 
+    def on_clock(self) -> None:
+        """The dead-man switch."""
+        self.account.dead_man.check()
+
     # --- WebSocket ---------------------------------------------------------------------------------------------------------------------
 
     def keepalive(self, peer: Peer, text: str) -> bool:
@@ -221,7 +225,14 @@ class OkxServer(VenueServer):
                 case "subscribe" | "unsubscribe":
                     for arg in args:
                         self._subscription(peer, str(op), arg, private=private)
-                case "order" | "batch-orders" | "cancel-order" | "batch-cancel-orders":
+                case (
+                    "order"
+                    | "batch-orders"
+                    | "amend-order"
+                    | "batch-amend-orders"
+                    | "cancel-order"
+                    | "batch-cancel-orders"
+                ):
                     self._require_login(peer)
                     self._order_from_socket(peer, str(op), message, args)
                 case _:
@@ -304,10 +315,10 @@ class OkxServer(VenueServer):
                 peer.send(self._ticker_frame(symbol))
 
     def _order_from_socket(self, peer: Peer, op: str, message: dict, args: list[dict]) -> None:
-        placing = "cancel" not in op
-        result = self.account.place(args) if placing else self.account.cancel(args)
-        symbol = self.account.unified(args[0]) if result["code"] == "0" else ""
-        if placing and self.faults.take(Fault.HANG_AFTER_ACCEPT, symbol=symbol):
+        account, scope = self.account, "cancel" if "cancel" in op else "amend" if "amend" in op else "order"
+        result = {"cancel": account.cancel, "amend": account.amend, "order": account.place}[scope](args)
+        symbol = account.unified(args[0]) if result["code"] == "0" else ""
+        if scope != "cancel" and self.hangs(scope, symbol):
             return
         self._answer(peer, {"id": str(message.get("id", "")), "op": op} | result)
 
@@ -322,9 +333,13 @@ class OkxServer(VenueServer):
                 assert fill is not None
                 upto = order.fills[: order.fills.index(fill) + 1]
                 state = "filled" if sum(item.size for item in upto) == order.quantity else "partially_filled"
+            case Change.AMENDED:
+                state, upto = "partially_filled" if order.filled else "live", order.fills
             case Change.CANCELED | Change.EXPIRED:
                 state, upto = "canceled", order.fills
         row = wire.order_event(order, instrument, state, upto, fill, now)
+        if change is Change.AMENDED:
+            row |= {"amendResult": "0", "amendSource": "1"}
         for inst_type in ("SPOT", "ANY"):
             arg = {"channel": "orders", "instType": inst_type}
             for wanted in (arg, arg | {"instId": wire.inst_id(order.symbol)}):
@@ -365,6 +380,9 @@ class OkxServer(VenueServer):
         done: dict[str, Callable[[list[dict]], dict]] = {
             "trade/order": self.account.place,
             "trade/batch-orders": self.account.place,
+            "trade/amend-order": self.account.amend,
+            "trade/amend-batch-orders": self.account.amend,
+            "trade/cancel-all-after": self.account.cancel_after,
             "trade/cancel-order": self.account.cancel,
             "trade/cancel-batch-orders": self.account.cancel,
         }
@@ -428,8 +446,8 @@ class OkxServer(VenueServer):
                     raise OkxError("50002", "JSON syntax error", 400) from None
                 orders = params if isinstance(params, list) else [params]
                 result = act(orders)
-                accepted = result["code"] == "0" and self.is_order(request)
-                if accepted and self.faults.take(Fault.HANG_AFTER_ACCEPT, symbol=self.account.unified(orders[0])):
+                scope = self.scope(request) if result["code"] == "0" else ""
+                if scope and self.hangs(scope, self.account.unified(orders[0])):
                     await self.hang()
                 return _json(result)
             except OkxError as error:

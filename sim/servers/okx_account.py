@@ -12,12 +12,14 @@ from decimal import Decimal, InvalidOperation
 from typing import TypeVar
 
 from sim.servers import okx_wire as wire
+from sim.servers.dead_man import Countdown
 from sim.servers.faults import Fault, Faults
-from sim.servers.matching import MatchingCore, OrderRequest, Refusal, Tif, VenueFill, VenueOrder
+from sim.servers.matching import MatchingCore, OrderRequest, Refusal, RefusalKind, Tif, VenueFill, VenueOrder
 from sim.servers.okx_wire import OkxError
 
 _PAGE = 100
 _BATCH = 20
+_SWITCH_S = (10, 120)
 _CLIENT_ID = re.compile(r"[0-9A-Za-z]{1,32}")
 _TIFS = {"limit": Tif.GTC, "post_only": Tif.GTC, "ioc": Tif.IOC, "fok": Tif.FOK, "market": Tif.IOC}
 Row = TypeVar("Row", VenueOrder, VenueFill)
@@ -29,11 +31,13 @@ class OkxAccount:
     def __init__(self, core: MatchingCore, faults: Faults) -> None:
         self.core = core
         self.faults = faults
+        self.dead_man = Countdown(core)
         self._symbols = {wire.inst_id(symbol): symbol for symbol in core.instruments}
+        self._symbols |= {str(wire.inst_id_code(symbol)): symbol for symbol in core.instruments}
 
     def unified(self, params: dict) -> str:
-        """The unified symbol of `instId`."""
-        symbol = self._symbols.get(str(params.get("instId", "")))
+        """The unified symbol of `instId`, or of `instIdCode` (which sockets take)."""
+        symbol = self._symbols.get(str(params.get("instId") or params.get("instIdCode") or ""))
         if symbol is None:
             raise OkxError("51001", "Instrument ID, Instrument ID code, or Spread ID doesn't exist.")
         return symbol
@@ -47,6 +51,37 @@ class OkxAccount:
     def cancel(self, orders: list[dict]) -> dict:
         """`trade/cancel-order` (one) and `trade/cancel-batch-orders`."""
         return self._batch(orders, self._cancel)
+
+    def amend(self, orders: list[dict]) -> dict:
+        """`trade/amend-order` (one) and `trade/amend-batch-orders`."""
+        return self._batch(orders, self._amend)
+
+    def cancel_after(self, orders: list[dict]) -> dict:
+        """`trade/cancel-all-after`."""
+        seconds = str(orders[0].get("timeOut", "")) if orders else ""
+        if not seconds.isdigit() or not (seconds == "0" or _SWITCH_S[0] <= int(seconds) <= _SWITCH_S[1]):
+            raise OkxError("51000", "Parameter timeOut error")
+        trigger_ns = self.dead_man.arm(int(seconds))
+        row = {"triggerTime": wire.ms(trigger_ns), "tag": "", "ts": wire.ms(self.core.clock_ns())}
+        return {"code": "0", "data": [row], "msg": ""}
+
+    def _amend(self, params: dict) -> VenueOrder:
+        order = self._named(params)
+        if order is None or not order.open:
+            raise OkxError(
+                "51503", "Order modification failed as the order has been filled, canceled or does not exist."
+            )
+        terms = {
+            name: _number(params, key) for name, key in (("quantity", "newSz"), ("price", "newPx")) if params.get(key)
+        }
+        if not terms:
+            raise OkxError("50014", "Parameter newSz or newPx can not be empty")
+        try:
+            return self.core.amend(order.order_id, **terms)
+        except Refusal as refusal:
+            if refusal.kind is RefusalKind.WOULD_TAKE:
+                raise OkxError("51510", "Modification failed as a post-only order would take") from None
+            raise wire.refused(refusal) from None
 
     def _batch(self, orders: list[dict], do: Callable[[dict], VenueOrder]) -> dict:
         if not orders:

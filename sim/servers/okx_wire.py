@@ -7,10 +7,11 @@ The code for a price off the tick (51000) is ours: OKX does not document one.
 
 from __future__ import annotations
 
+import zlib
 from decimal import Decimal
 
 from sim.instruments import VenueInstrument
-from sim.servers.matching import MatchingCore, OrderStatus, Refusal, RefusalKind, Tif, VenueFill, VenueOrder
+from sim.servers.matching import EndedBy, MatchingCore, OrderStatus, Refusal, RefusalKind, Tif, VenueFill, VenueOrder
 
 Rows = list[tuple[int, int]]
 
@@ -49,6 +50,11 @@ def refused(refusal: Refusal) -> OkxError:
 def inst_id(symbol: str) -> str:
     """`BTC-USDT` of `BTC/USDT`."""
     return symbol.replace("/", "-")
+
+
+def inst_id_code(symbol: str) -> int:
+    """The number that stands for a market on sockets; the venue's own are not known, these are of its size."""
+    return 10_000 + zlib.crc32(symbol.encode()) % 90_000
 
 
 def text(units: int, decimals: int) -> str:
@@ -134,6 +140,7 @@ def instrument_row(instrument: VenueInstrument) -> dict:
         "baseCcy": instrument.base,
         "category": "1",
         "instId": inst_id(instrument.symbol),
+        "instIdCode": inst_id_code(instrument.symbol),
         "instType": "SPOT",
         "listTime": "1548133413000",
         "lotSz": plain(lot),
@@ -259,7 +266,7 @@ def cancel_source(order: VenueOrder) -> str:
     """Why an order ended before it was filled, in OKX's numbers."""
     match order.status:
         case OrderStatus.CANCELED:
-            return "1"
+            return {EndedBy.REQUEST: "1", EndedBy.SWITCH: "20", EndedBy.AMEND: "0"}[order.ended_by]
         case OrderStatus.EXPIRED if order.post_only:
             return "31"
         case OrderStatus.EXPIRED:
