@@ -9,21 +9,21 @@ come back through `on_done`, in the order of the calls.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 
 from sqlalchemy import Connection, and_, bindparam, or_, select
 
 from adapters.nautilus.outcome import VenueFill
 from desk.ledger import recovery, rows, schema
-from desk.ledger.book import Totals, trade_postings
+from desk.ledger.book import trade_postings
 from desk.ledger.journal import RouterJournal
-from desk.ledger.pnl import Pnl, PnlSplit
+from desk.ledger.memory import Books
 from desk.ledger.queries import Queries
-from desk.ledger.records import GLOBAL, DuplicateTrade, Halt, LedgerCounts, LedgerSnapshot
+from desk.ledger.records import GLOBAL, DuplicateTrade, Halt, LedgerSnapshot
 from desk.ledger.store import Dispatch, Store, Write
 from desk.orders.records import OrderRecord
-from desk.rfq.records import QuoteRecord, RfqRecord, RfqState, TradeRecord
+from desk.rfq.records import QuoteRecord, RfqRecord, TradeRecord
 from router.orders import ChildOrder, ParentOrder
 
 Then = Callable[[Exception | None], None]
@@ -47,7 +47,7 @@ class LedgerBroken(RuntimeError):
     """The books do not add up: a bug or a damaged file. Nothing may be traded on them."""
 
 
-class Ledger:
+class Ledger(Books, Queries):
     """An open ledger. `url`: sqlite:///path, sqlite:// (memory) or postgresql://…; `inline`: commit in the caller
     (replay).
     """
@@ -55,13 +55,9 @@ class Ledger:
     def __init__(
         self, url: str, *, inline: bool = False, on_done: Dispatch | None = None, pnl_currency: str = "USDT"
     ) -> None:
-        self._store = Store(url, inline=inline, on_done=on_done)
-        self._totals = Totals()
-        self._pnl = Pnl(pnl_currency)
-        self._counts = LedgerCounts(rfqs={state.value: 0 for state in RfqState})
+        Books.__init__(self, pnl_currency)
+        Queries.__init__(self, Store(url, inline=inline, on_done=on_done))
         self._journal = RouterJournal(self._store, self._totals, self._pnl, self._counts)
-        self._halts: dict[str, Halt] = {}
-        self.queries = Queries(self._store)
         self._restore()
 
     # ---- the desk's records ----------------------------------------------------------------------
@@ -196,124 +192,12 @@ class Ledger:
 
         self._submit(run, done, then)
 
-    @property
-    def halts(self) -> Mapping[str, Halt]:
-        """What is stopped now, by scope."""
-        return self._halts
-
-    # ---- the books -------------------------------------------------------------------------------
-
-    def imbalance(self) -> dict[str, Decimal]:
-        """Σ over all accounts in each currency: zero, always."""
-        return self._totals.imbalance()
-
-    def positions(self) -> dict[str, Decimal]:
-        """What the desk is long (+) or short (−) in each currency: client trades, hedge fills, fees, commission."""
-        return self._totals.positions()
-
-    def position(self, currency: str) -> Decimal:
-        """What the desk is long (+) or short (−) in one currency; constant time."""
-        return self._totals.position(currency)
-
-    def balance(self, account: str, currency: str) -> Decimal:
-        """What an account holds of a currency; constant time."""
-        return self._totals.balance(account, currency)
-
-    def balances(self) -> dict[str, dict[str, Decimal]]:
-        """account → currency → amount."""
-        return self._totals.balances()
-
-    def pnl(self, marks: Mapping[str, Decimal]) -> PnlSplit:
-        """The P&L split at `marks`: a currency's or a symbol's price (`BTC` or `BTC/USDT`). See `desk.ledger.pnl`."""
-        return self._pnl.split(marks)
-
-    def counts(self) -> LedgerCounts:
-        """Counts since the first day; live, do not change it."""
-        return self._counts
-
     def verify(self) -> dict[str, Decimal]:
         """Compare memory with the disk, nothing waiting: the imbalance (all zero), or LedgerBroken."""
         self._store.flush()
         if recovery.sums(self._store).raw() != self._totals.raw():
             raise LedgerBroken("the running totals differ from the postings on disk")
         return self._imbalance_or_raise()
-
-    # ---- queries ---------------------------------------------------------------------------------
-
-    def rfq(self, rfq_id: str) -> RfqRecord | None:
-        """A request by its id."""
-        return self.queries.rfq(rfq_id)
-
-    def quote(self, quote_id: str) -> QuoteRecord | None:
-        """A quote by its id."""
-        return self.queries.quote(quote_id)
-
-    def trade(self, trade_id: str) -> TradeRecord | None:
-        """A trade by its id."""
-        return self.queries.trade(trade_id)
-
-    def trade_by_order(self, client_id: str, client_order_id: str) -> TradeRecord | None:
-        """The trade a client's order id made, however long ago."""
-        return self.queries.trade_by_order(client_id, client_order_id)
-
-    def trade_by_quote(self, quote_id: str) -> TradeRecord | None:
-        """The trade a quote made."""
-        return self.queries.trade_by_quote(quote_id)
-
-    def fills_of(self, parent_id: str) -> list[VenueFill]:
-        """The executions of a parent's children."""
-        return self.queries.fills_of(parent_id)
-
-    def rfqs(
-        self,
-        client_id: str | None,
-        *,
-        client_rfq_id: str | None = None,
-        state: str | None = None,
-        limit: int = 100,
-        cursor: str | None = None,
-    ) -> tuple[list[RfqRecord], str | None]:
-        """Requests, newest first, and the next page's cursor; `client_id` None: of all clients.
-
-        Raises `Invalid` for a bad limit or cursor.
-        """
-        return self.queries.rfqs(client_id, client_rfq_id=client_rfq_id, state=state, limit=limit, cursor=cursor)
-
-    def trades(
-        self, client_id: str | None, *, client_order_id: str | None = None, limit: int = 100, cursor: str | None = None
-    ) -> tuple[list[TradeRecord], str | None]:
-        """Trades, newest first, and the next page's cursor; `client_id` None: of all clients.
-
-        Raises `Invalid` for a bad limit or cursor.
-        """
-        return self.queries.trades(client_id, client_order_id=client_order_id, limit=limit, cursor=cursor)
-
-    def order(self, order_id: str) -> OrderRecord | None:
-        """A client's order by the desk's id."""
-        return self.queries.order(order_id)
-
-    def order_by_token(self, client_id: str, client_order_id: str) -> OrderRecord | None:
-        """A client's order by its own id, however long ago."""
-        return self.queries.order_by_token(client_id, client_order_id)
-
-    def orders(
-        self,
-        client_id: str | None,
-        *,
-        client_order_id: str | None = None,
-        state: str | None = None,
-        limit: int = 100,
-        cursor: str | None = None,
-    ) -> tuple[list[OrderRecord], str | None]:
-        """Orders, newest first, and the next page's cursor; `client_id` None: of all clients.
-
-        Raises `Invalid` for a bad limit or cursor.
-        """
-        return self.queries.orders(client_id, client_order_id=client_order_id, state=state, limit=limit, cursor=cursor)
-
-    def parent_order(self, parent_id: str) -> ParentOrder | None:
-        """A parent order of the router by its id."""
-        return self.queries.parent_order(parent_id)
 
     # ---- life ------------------------------------------------------------------------------------
 

@@ -67,7 +67,10 @@ class Queries:
         limit: int = 100,
         cursor: str | None = None,
     ) -> tuple[list[RfqRecord], str | None]:
-        """Requests, newest first, and the next page's cursor; `client_id` None means of all clients."""
+        """Requests, newest first, and the next page's cursor; `client_id` None: of all clients.
+
+        Raises `Invalid` for a bad limit or cursor.
+        """
         table = schema.rfqs
         wanted = [
             column == value

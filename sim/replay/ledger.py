@@ -8,14 +8,14 @@ each other over a whole run.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from copy import copy
 from decimal import Decimal
 
 from adapters.nautilus.outcome import VenueFill
-from desk.ledger.book import Totals, currencies, desk_part, fill_postings, trade_postings
-from desk.ledger.pnl import Pnl, PnlSplit
-from desk.ledger.records import GLOBAL, DuplicateTrade, Halt, LedgerCounts, LedgerSnapshot, VenueCounts
+from desk.ledger.book import currencies, desk_part, fill_postings, trade_postings
+from desk.ledger.memory import Books
+from desk.ledger.records import GLOBAL, DuplicateTrade, Halt, LedgerSnapshot, VenueCounts
 from desk.ledger.rows import Owner, owner_of
 from desk.orders.records import OrderRecord
 from desk.rfq.records import QuoteRecord, RfqRecord, RfqState, TradeRecord
@@ -28,15 +28,13 @@ def _nobody(_error: Exception | None) -> None:
     """Nobody waits for this write."""
 
 
-class MemoryLedger:
+class MemoryLedger(Books):
     """What `desk.ledger.Ledger` and `router.messages.Journal` offer, in memory and for one run."""
 
     waiting = 0
 
     def __init__(self, pnl_currency: str = "USDT") -> None:
-        self._totals = Totals()
-        self._pnl = Pnl(pnl_currency)
-        self._counts = LedgerCounts(rfqs={state.value: 0 for state in RfqState})
+        super().__init__(pnl_currency)
         self._rfqs: dict[str, RfqRecord] = {}
         self._reached: dict[str, set[RfqState]] = {}
         self._quotes: dict[str, QuoteRecord] = {}
@@ -47,7 +45,6 @@ class MemoryLedger:
         self._children: dict[str, ChildState] = {}
         self._fills: set[tuple[str, str, str]] = set()
         self._orders: dict[str, OrderRecord] = {}
-        self._halts: dict[str, Halt] = {}
 
     # ---- the desk's records ----------------------------------------------------------------------------------------------
 
@@ -160,41 +157,6 @@ class MemoryLedger:
         else:
             self._halts.pop(scope, None)
         then(None)
-
-    @property
-    def halts(self) -> Mapping[str, Halt]:
-        """What is stopped now, by scope."""
-        return self._halts
-
-    # ---- the books -------------------------------------------------------------------------------------------------------
-
-    def imbalance(self) -> dict[str, Decimal]:
-        """Σ over all accounts in each currency: zero, always."""
-        return self._totals.imbalance()
-
-    def positions(self) -> dict[str, Decimal]:
-        """What the desk is long (+) or short (−) in each currency."""
-        return self._totals.positions()
-
-    def position(self, currency: str) -> Decimal:
-        """What the desk is long (+) or short (−) in one currency."""
-        return self._totals.position(currency)
-
-    def balance(self, account: str, currency: str) -> Decimal:
-        """What an account holds of a currency."""
-        return self._totals.balance(account, currency)
-
-    def balances(self) -> dict[str, dict[str, Decimal]]:
-        """account → currency → amount."""
-        return self._totals.balances()
-
-    def pnl(self, marks: Mapping[str, Decimal]) -> PnlSplit:
-        """The P&L split at `marks`."""
-        return self._pnl.split(marks)
-
-    def counts(self) -> LedgerCounts:
-        """Counts of the run so far; live, do not change it."""
-        return self._counts
 
     # ---- queries ---------------------------------------------------------------------------------------------------------
 
