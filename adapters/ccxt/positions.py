@@ -1,0 +1,173 @@
+"""Our positions in perpetuals at one venue: as the venue says them, held against what our executions add up to; and their funding.
+
+The venue's word is what is told. From the first query on, executions are counted onto it, so that each later query must say the same:
+where it does not (a trade by other hands, one that was missed), that is counted and logged, and the venue is right. A query during which
+something executed compares nothing. Funding that was settled is asked for, and each payment told once by the venue's own id.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any, Protocol
+
+import msgspec
+
+from adapters.ccxt.dialect import PerpetualAccountDialect
+from adapters.ccxt.events import FillEvent, FundingPayment, LiquidationEvent, PositionEvent
+
+log = logging.getLogger(__name__)
+
+PAUSE_S = 0.5  # between queries
+EVERY_S = 15.0  # marks, margins and liquidation prices move by themselves
+FUNDING_S = 24 * 3600  # how far back funding is told at the first connection
+FUNDING_PAUSES_S = (0.2, 1.0, 2.0, 5.0, 10.0)  # a settlement may be in the history only after it was announced
+SEEN_PAYMENTS = 20_000
+
+
+class PositionSink(Protocol):
+    """Who hears of positions; called synchronously on the loop thread."""
+
+    def on_positions(self, positions: list[PositionEvent]) -> None:
+        """Every position on our symbols, those that are flat as well."""
+
+    def on_funding_payment(self, payment: FundingPayment) -> None:
+        """Funding of a position of ours, once."""
+
+    def on_liquidation(self, event: LiquidationEvent) -> None:
+        """The venue closed a position of ours by force: one execution of it."""
+
+
+class Positions:
+    """Of one account. `counted`: what the last query said and the executions since then; `corrections`: how often a query said otherwise."""
+
+    def __init__(self, venue: str, dialect: PerpetualAccountDialect, sink: PositionSink) -> None:
+        self.corrections = 0
+        self.counted: dict[str, Decimal] = {}
+        self._venue = venue
+        self._dialect = dialect
+        self._sink = sink
+        self._told: dict[str, PositionEvent] = {}
+        self._paid: OrderedDict[tuple[str, str], None] = OrderedDict()
+        self._funded_ns = 0  # nothing before it is asked for again
+        self._due = asyncio.Event()
+        self._funding_due = asyncio.Event()
+        self._executed = 0
+
+    def told(self) -> list[PositionEvent]:
+        """What was told last."""
+        return list(self._told.values())
+
+    def health(self) -> dict[str, Any]:
+        """Quantities and corrections, for operators."""
+        return {
+            "quantities": {symbol: str(row.quantity) for symbol, row in self._told.items() if row.quantity},
+            "corrections": self.corrections,
+        }
+
+    def filled(self, fill: FillEvent) -> None:
+        """One execution of ours."""
+        self._executed += 1
+        if fill.symbol in self.counted:
+            self.counted[fill.symbol] += fill.quantity if fill.side == "buy" else -fill.quantity
+        self._due.set()
+
+    def said(self, rows: tuple[PositionEvent, ...]) -> None:
+        """What the private stream says: quantity and entry at once, the rest by query."""
+        for row in rows:
+            if row.symbol in self._told:
+                known = self._told[row.symbol]
+                self._told[row.symbol] = msgspec.structs.replace(
+                    known,
+                    quantity=row.quantity,
+                    entry=row.entry,
+                    unrealised=row.unrealised,
+                    margin_mode=row.margin_mode,
+                    ts_event_ns=row.ts_event_ns,
+                )
+        if rows:
+            self._sink.on_positions(list(self._told.values()))
+            self._due.set()
+
+    def stale(self) -> None:
+        """Ask soon."""
+        self._due.set()
+
+    def funding_settled(self) -> None:
+        """Ask soon which payments there were."""
+        self._funding_due.set()
+
+    async def fetch(self, exchange: Any, symbols: tuple[str, ...]) -> list[PositionEvent]:
+        """Ask, compare and tell; raises what ccxt raises."""
+        before = self._executed
+        rows = await self._dialect.positions(exchange, symbols)
+        if self._executed == before:
+            for row in rows:
+                counted = self.counted.get(row.symbol)
+                if counted is not None and counted != row.quantity:
+                    self.corrections += 1
+                    log.warning(
+                        "%s: the venue holds %s %s for us, executions add up to %s",
+                        self._venue,
+                        row.quantity,
+                        row.symbol,
+                        counted,
+                    )
+                self.counted[row.symbol] = row.quantity
+        else:
+            self._due.set()
+        self._told = {row.symbol: row for row in rows}
+        self._sink.on_positions(rows)
+        return rows
+
+    async def fetch_funding(self, exchange: Any, symbols: tuple[str, ...]) -> int:
+        """Ask for payments and tell those that are new; how many."""
+        since = self._funded_ns or time.time_ns() - FUNDING_S * 1_000_000_000
+        new = 0
+        for payment in await self._dialect.funding_since(exchange, symbols, since):
+            key = (payment.symbol, payment.payment_id)
+            if key in self._paid:
+                continue
+            self._paid[key] = None
+            if len(self._paid) > SEEN_PAYMENTS:
+                self._paid.popitem(last=False)
+            self._funded_ns = max(self._funded_ns, payment.ts_event_ns)
+            self._sink.on_funding_payment(payment)
+            new += 1
+        return new
+
+    async def run(self, ask: Callable[[], tuple[Any, tuple[str, ...]] | None]) -> None:
+        """Keep both current, for ever. `ask()`: the instance and symbols to ask with, None while not connected."""
+        await asyncio.gather(self._keep(ask), self._keep_funding(ask))
+
+    async def _keep(self, ask: Callable[[], tuple[Any, tuple[str, ...]] | None]) -> None:
+        while True:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._due.wait(), EVERY_S)
+            await asyncio.sleep(PAUSE_S)
+            self._due.clear()
+            if (place := ask()) is None:
+                continue
+            try:
+                await self.fetch(*place)
+            except Exception as e:
+                log.warning("%s: positions: %s", self._venue, e)
+
+    async def _keep_funding(self, ask: Callable[[], tuple[Any, tuple[str, ...]] | None]) -> None:
+        while True:
+            await self._funding_due.wait()
+            self._funding_due.clear()
+            for pause_s in FUNDING_PAUSES_S:
+                await asyncio.sleep(pause_s)
+                if (place := ask()) is None:
+                    continue
+                try:
+                    if await self.fetch_funding(*place):
+                        break
+                except Exception as e:
+                    log.warning("%s: funding: %s", self._venue, e)
