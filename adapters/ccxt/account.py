@@ -335,11 +335,13 @@ class AccountLink:
 
     # -- what the venue says --------------------------------------------------------------------------------------------
 
-    def _on_message(self, client: Any, message: Any) -> None:
-        self._commands.read(self._exchange, message)
+    def _on_message(self, client: Any, message: Any) -> bool:
+        """Whether a message answers a request of ours: ccxt knows nothing of it."""
+        if self._commands.read(self._exchange, message):
+            return True
         said = self._dialect.read(self._exchange, message)
         if said is None:
-            return
+            return False
         if said.refused:
             self._lose(f"the venue refused the private stream: {said.refused}")
         if said.lost:
@@ -360,6 +362,7 @@ class AccountLink:
             self._sink.on_balances(list(self._balances.values()))
         if said.balances_stale:
             self._balances_due.set()
+        return False
 
     def _on_down(self, client: Any, reason: str) -> None:
         self._commands.lost(client, reason)

@@ -37,10 +37,10 @@ class OrderCommands:
             await self._dialect.socket_login(exchange)
             self._client = (exchange.clients or {}).get(self._dialect.socket_url(exchange))
 
-    def read(self, exchange: Any, message: Any) -> None:
-        """Answers to our requests among the messages of the venue."""
-        if self.by_socket and (said := self._dialect.socket_answer(exchange, message)) is not None:
-            self._requests.answered(*said)
+    def read(self, exchange: Any, message: Any) -> bool:
+        """Whether a message of the venue answers a request of ours."""
+        said = self._dialect.socket_answer(exchange, message) if self.by_socket else None
+        return said is not None and self._requests.answered(*said)
 
     def lost(self, client: Any, reason: str) -> None:
         """A socket of the account is gone."""

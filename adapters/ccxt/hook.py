@@ -63,11 +63,14 @@ def attach(
 
     def handle_message(client: Any, message: Any) -> None:
         counters.messages += 1
+        taken = False
         try:
-            on_message(client, message)
+            taken = on_message(client, message) is True
         except Exception as e:
             counters.frames_bad += 1
             complain("bad message", e)
+        if taken:
+            return
         try:
             original_message(client, message)
         except Exception as e:

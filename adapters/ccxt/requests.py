@@ -48,15 +48,16 @@ class SocketRequests:
             self._open.pop(number, None)
             client.rejections.pop(number, None)  # ccxt keeps what it thinks somebody will ask for
 
-    def answered(self, number: str, result: Any) -> None:
-        """The venue's word on a request: its result, or an exception."""
+    def answered(self, number: str, result: Any) -> bool:
+        """The venue's word on a request, its result or an exception; whether the request was one of ours."""
         _, answer = self._open.get(number, (None, None))
         if answer is None or answer.done():
-            return
+            return number.isdigit() and FIRST <= int(number) < 2 * FIRST  # an answer that came too late
         if isinstance(result, BaseException):
             answer.set_exception(result)
         else:
             answer.set_result(result)
+        return True
 
     def lost(self, client: Any, reason: str) -> None:
         """A socket is gone, and with it the answers it owed."""
