@@ -1,4 +1,4 @@
-"""`VenueAccounts`: the desk's own orders, executions and balances at each venue, as operators watch them."""
+"""`VenueAccounts`: the desk's own orders, executions and balances at each venue, and who else trades there, as operators watch them."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from nautilus_trader.model.identifiers import ClientOrderId, Venue
 
 from adapters.nautilus import topics
 from adapters.nautilus.bus import Bus
+from adapters.nautilus.external import ExternalOrder, ExternalOrders
 from adapters.nautilus.outcome import VenueFill
 from adapters.nautilus.safe import Safe
 from router.orders import ChildOrder
@@ -36,6 +37,7 @@ class VenueAccounts(Safe, Actor):
         self.on_order: list[Callable[[VenueOrder], None]] = []
         self.on_fill: list[Callable[[VenueFill], None]] = []
         self._orders: defaultdict[str, OrderedDict[str, ChildOrder]] = defaultdict(OrderedDict)
+        self._external: dict[str, tuple[ExternalOrder, ...]] = {}
         self._fills: defaultdict[str, deque[VenueFill]] = defaultdict(lambda: deque(maxlen=RECENT))
 
     def on_start(self) -> None:
@@ -43,6 +45,7 @@ class VenueAccounts(Safe, Actor):
         self._bus = Bus(self)
         self._bus.subscribe(topics.CHILD, self._child)
         self._bus.subscribe(topics.FILL, self._fill)
+        self._bus.subscribe(topics.EXTERNAL, self._others)
 
     def on_stop(self) -> None:
         """Leave the bus."""
@@ -55,6 +58,10 @@ class VenueAccounts(Safe, Actor):
     def fills(self, venue: str) -> list[VenueFill]:
         """The last executions, oldest first."""
         return list(self._fills[venue])
+
+    def external(self) -> list[ExternalOrder]:
+        """Open orders on the desk's accounts that are not the desk's, by venue, then as the venue lists them."""
+        return [order for venue in sorted(self._external) for order in self._external[venue]]
 
     def balances(self, venue: str) -> dict[str, tuple[Decimal, Decimal, Decimal]] | None:
         """By currency: total, free, locked. None while the account is not known."""
@@ -84,6 +91,9 @@ class VenueAccounts(Safe, Actor):
         self._fills[fill.venue].append(fill)
         for listener in self.on_fill:
             listener(fill)
+
+    def _others(self, message: ExternalOrders) -> None:
+        self._external[message.venue] = message.orders
 
     def _view(self, child: ChildOrder) -> VenueOrder:
         order = self.cache.order(ClientOrderId(child.child_id))

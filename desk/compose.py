@@ -17,6 +17,7 @@ from nautilus_trader.trading.strategy import Strategy
 
 from adapters.nautilus import topics
 from adapters.nautilus.bus import Bus
+from adapters.nautilus.external import ExternalOrders
 from adapters.nautilus.safe import Fault, Safe
 from desk.alerts import Alerts
 from desk.api.events import Events
@@ -239,6 +240,7 @@ class Bookkeeper(Safe, Actor):
         self._bus.subscribe(topics.CHILD, self._board.on_child)
         self._bus.subscribe(topics.FILL, self._board.on_fill)
         self._bus.subscribe(topics.FAULT, self.on_fault)
+        self._bus.subscribe(topics.EXTERNAL, self.on_external)
         self._market.on_lost.append(self.on_lost)
 
     def on_stop(self) -> None:
@@ -254,6 +256,17 @@ class Bookkeeper(Safe, Actor):
     def on_fault(self, fault: Fault) -> None:
         """A handler raised: a bug, contained."""
         self._alerts.raise_("critical", f"{fault.component}.{fault.handler}: {fault.error}", "fault")
+
+    def on_external(self, message: ExternalOrders) -> None:
+        """Somebody else trades on an account of ours."""
+        for order in message.orders:
+            price = "at market" if order.price is None else f"at {text(order.price)}"
+            quantity = "" if order.quantity is None else f"{text(order.quantity)} "
+            self._alerts.raise_(
+                "warning",
+                f"{order.venue}: order {order.venue_order_id} is not the desk's: {order.side} {quantity}{order.symbol} {price}",
+                "external",
+            )
 
     def on_lost(self, change: BookChanged) -> None:
         """A venue book was lost: say so, and why."""

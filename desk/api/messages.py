@@ -255,6 +255,27 @@ class InstrumentPage(msgspec.Struct, frozen=True, kw_only=True):
     next_cursor: str | None = None
 
 
+class ExternalOrderView(msgspec.Struct, frozen=True, kw_only=True):
+    """An open order on one of the desk's accounts that the desk did not place."""
+
+    venue: str
+    instrument: str
+    venue_order_id: str
+    client_order_id: str  # "" where it has none
+    side: str
+    price: DecimalText | None
+    quantity: DecimalText | None
+    filled: DecimalText
+    updated_ns: int
+
+
+class ExternalOrderPage(msgspec.Struct, frozen=True, kw_only=True):
+    """All of them, by venue."""
+
+    items: list[ExternalOrderView]
+    next_cursor: str | None = None
+
+
 class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     """Which watch channel works how: venue -> channel -> native, derived, polled or unsupported."""
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from desk.api.capabilities import capabilities_of
 from desk.api.context import Api, ask
-from desk.api.convert import build_of
+from desk.api.convert import build_of, text
 from desk.api.messages import (
     Capabilities,
     DeskState,
     DeskTime,
+    ExternalOrderPage,
+    ExternalOrderView,
     HaltRequest,
     InstrumentPage,
     RfqBuild,
@@ -38,6 +40,25 @@ async def get_state(api: Api, _call: Call) -> DeskState:
 
 async def get_build(api: Api, call: Call) -> RfqBuild:
     return build_of(api.service.rfq(call.caller, call.path["rfq_id"]))
+
+
+async def list_external(api: Api, _call: Call) -> ExternalOrderPage:
+    rows = api.accounts.external() if api.accounts is not None else []
+    items = [
+        ExternalOrderView(
+            venue=row.venue,
+            instrument=row.symbol,
+            venue_order_id=row.venue_order_id,
+            client_order_id=row.client_order_id,
+            side=row.side,
+            price=None if row.price is None else text(row.price),
+            quantity=None if row.quantity is None else text(row.quantity),
+            filled=text(row.filled),
+            updated_ns=row.ts_ns,
+        )
+        for row in rows
+    ]
+    return ExternalOrderPage(items=items)
 
 
 def _confirmed(body: HaltRequest, word: str) -> None:
@@ -84,6 +105,15 @@ ROUTES = (
         get_build,
         scopes=_OPERATE,
         errors=(404,),
+    ),
+    Route(
+        "GET",
+        "/v1/desk/external_orders",
+        "listExternalOrders",
+        "Open orders on the desk's accounts that somebody else placed. The desk never touches them.",
+        ExternalOrderPage,
+        list_external,
+        scopes=_OPERATE,
     ),
     Route(
         "POST",

@@ -16,7 +16,18 @@ import pytest
 from adapters.ccxt.account import AccountLink
 from adapters.ccxt.config import ExchangeConfig
 from adapters.ccxt.dialect import OrderRequest
-from adapters.ccxt.events import BookEvent, BookEventKind, FillEvent, OrderEvent, QuoteEvent, TradeEvent
+from adapters.ccxt.events import (
+    BookEvent,
+    BookEventKind,
+    FillEvent,
+    FundingEvent,
+    FundingPayment,
+    LiquidationEvent,
+    OrderEvent,
+    PositionEvent,
+    QuoteEvent,
+    TradeEvent,
+)
 from adapters.ccxt.link import MarketLink
 from sim.servers.venues import start_venues
 
@@ -34,6 +45,7 @@ class Expected(NamedTuple):
 
 VENUES = {
     "BINANCE": Expected("sequence gap", "BTC"),
+    "BINANCEUSDM": Expected("sequence gap", "USDT", "BTC/USDT:USDT"),
     "BYBIT": Expected("sequence gap", "BTC"),
     "COINBASE": Expected("sequence gap", "USDT", repeats=True),
     "KRAKEN": Expected("checksum", "USDT"),
@@ -53,6 +65,11 @@ class Recorder:
         self.orders: list[OrderEvent] = []
         self.fills: list[FillEvent] = []
         self.balances: list[Any] = []
+        self.fundings: list[FundingEvent] = []
+        self.liquidations: list[LiquidationEvent] = []  # public ones, and ours with their order id
+        self.positions: dict[str, PositionEvent] = {}
+        self.payments: list[FundingPayment] = []
+        self.external: list[OrderEvent] = []
         self.connections = 0
         self.crossed = 0
 
@@ -91,6 +108,21 @@ class Recorder:
 
     def on_balances(self, balances: list[Any]) -> None:
         self.balances = balances
+
+    def on_external(self, orders: list[OrderEvent]) -> None:
+        self.external = orders
+
+    def on_funding(self, event: FundingEvent) -> None:
+        self.fundings.append(event)
+
+    def on_liquidation(self, event: LiquidationEvent) -> None:
+        self.liquidations.append(event)
+
+    def on_positions(self, positions: list[PositionEvent]) -> None:
+        self.positions = {row.symbol: row for row in positions}
+
+    def on_funding_payment(self, payment: FundingPayment) -> None:
+        self.payments.append(payment)
 
     def on_connected(self) -> None:
         self.connections += 1
