@@ -10,7 +10,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sim.events import EventKind, VenueEvent
-from sim.instruments import DERIVED, KRAKEN, VenueInstrument, binance_instrument, kraken_instrument
+from sim.instruments import (
+    DERIVED,
+    KRAKEN,
+    VenueInstrument,
+    binance_instrument,
+    binanceusdm_instrument,
+    kraken_instrument,
+)
 from sim.tape import E8, Depth, ProblemKind, Quote, Snapshot, TapeInfo, TapeProblem, Trade, read, scan
 from sim.tape_book import Step, TapeBook
 from sim.transform import transform
@@ -31,15 +38,16 @@ def kraken_instrument_of(tape: TapeInfo | Path | str) -> VenueInstrument:
     return kraken_instrument(_info(tape).symbol, binance_instrument_of(tape))
 
 
-def binance_events(tape: TapeInfo | Path | str) -> Iterator[VenueEvent]:
-    """The tape as events of the simulated Binance.
+def binance_events(tape: TapeInfo | Path | str, instrument: VenueInstrument | None = None) -> Iterator[VenueEvent]:
+    """The tape as events of the simulated Binance: of the spot pair, or of another `instrument` with at least the tape's decimals.
 
     The exchange's times are shifted by the recorder's clock error, so that the least delay is 1 ms. Spot quotes carry no event time: both
     clocks are the arrival's. A USD-M tape gives the same kinds of events. A book is shown only while it is live (see `sim.tape_book`);
     at the end of a truncated tape it is cleared, because what came next is not known.
     """
     info = _info(tape)
-    instrument = binance_instrument_of(info)
+    instrument = instrument or binance_instrument_of(info)
+    symbol = instrument.symbol
     price_unit, size_unit = 10 ** (E8 - instrument.price_decimals), 10 ** (E8 - instrument.size_decimals)
     book = TapeBook(info.symbol, instrument.price_decimals, instrument.size_decimals, has_quotes=info.quotes > 0)
     skew = info.clock_skew_ns
@@ -48,7 +56,7 @@ def binance_events(tape: TapeInfo | Path | str) -> Iterator[VenueEvent]:
         for step in steps:
             yield VenueEvent(
                 kind=step.kind,
-                symbol=info.symbol,
+                symbol=symbol,
                 ts_event_ns=min(event_ns, ts_ns),
                 ts_init_ns=ts_ns,
                 levels=step.levels,
@@ -64,7 +72,7 @@ def binance_events(tape: TapeInfo | Path | str) -> Iterator[VenueEvent]:
                 yield from shown(book.quote(frame), ts, ts)
                 yield VenueEvent(
                     kind=EventKind.QUOTE,
-                    symbol=info.symbol,
+                    symbol=symbol,
                     ts_event_ns=min(frame.event_ns - skew, ts) if frame.event_ns else ts,
                     ts_init_ns=ts,
                     bid=frame.bid // price_unit,
@@ -75,7 +83,7 @@ def binance_events(tape: TapeInfo | Path | str) -> Iterator[VenueEvent]:
             case Trade():
                 yield VenueEvent(
                     kind=EventKind.TRADE,
-                    symbol=info.symbol,
+                    symbol=symbol,
                     ts_event_ns=min(frame.event_ns - skew, ts),
                     ts_init_ns=ts,
                     price=frame.price // price_unit,
@@ -89,6 +97,12 @@ def binance_events(tape: TapeInfo | Path | str) -> Iterator[VenueEvent]:
                 yield from shown(book.unreadable(frame), ts, ts)
             case TapeProblem():
                 pass
+
+
+def binanceusdm_instrument_of(tape: TapeInfo | Path | str) -> VenueInstrument:
+    """The perpetual whose units the events of a USD-M tape have."""
+    info = _info(tape)
+    return binanceusdm_instrument(info.symbol, seen=(info.price_decimals, info.size_decimals))
 
 
 def derived_events(tape: TapeInfo | Path | str, seed: int, venue: str) -> Iterator[VenueEvent]:

@@ -152,6 +152,11 @@ class VenueInstrument(msgspec.Struct, frozen=True, kw_only=True):
         """The currency that is paid in: a contract's own, or the quote currency."""
         return self.quote if self.contract is None else self.contract.settle
 
+    @property
+    def currencies(self) -> tuple[str, ...]:
+        """What an account holds to trade it."""
+        return (self.base, self.quote) if self.contract is None else (self.contract.settle,)
+
     def price(self, units: int) -> Decimal:
         """A price in units of the tick as Decimal."""
         return Decimal(units).scaleb(-self.price_decimals)
@@ -271,6 +276,11 @@ DERIVED: dict[str, Callable[[str, VenueInstrument | None], VenueInstrument]] = {
     COINBASE: coinbase_instrument,
     BINANCEUSDM: binanceusdm_instrument,
 }
+
+
+def lists(venue: str, pair: str) -> bool:
+    """Whether a venue has the pair, or the perpetual on it."""
+    return venue != BINANCEUSDM or pair.partition("/")[2] in ("USDT", "USDC")
 
 
 def opening_balances(symbols: list[str] | tuple[str, ...]) -> dict[str, Decimal]:

@@ -239,11 +239,11 @@ def scan(path: Path | str) -> TapeInfo:
     return scan_all(path)[0]
 
 
-def discover(path: Path | str) -> list[TapeInfo]:
+def discover(path: Path | str, prefer: Market = Market.SPOT) -> list[TapeInfo]:
     """The tapes to use of a file or a folder, one a symbol, sorted by symbol.
 
-    In a folder files that are no tapes are passed over; spot is preferred to USD-M, then the earliest recording; what is left out is said
-    in `notes`. A named file that is no tape, or a folder without one, raises `TapeFault`.
+    In a folder files that are no tapes are passed over; tapes of the preferred market come first, then the earliest recording; what is left
+    out is said in `notes`. A named file that is no tape, or a folder without one, raises `TapeFault`.
     """
     path = Path(path)
     if not path.exists():
@@ -264,14 +264,14 @@ def discover(path: Path | str) -> list[TapeInfo]:
     chosen: list[TapeInfo] = []
     scanned: dict[Path, list[TapeInfo]] = {}
     for symbol in sorted(candidates):
-        best, *rest = sorted(candidates[symbol], key=lambda info: (info.market is not Market.SPOT, info.first_ns))
+        best, *rest = sorted(candidates[symbol], key=lambda info: (info.market is not prefer, info.first_ns))
         whole = scanned.setdefault(best.path, []) or scan_all(best.path)
         scanned[best.path] = whole
         info = next(item for item in whole if (item.symbol, item.market) == (symbol, best.market))
         notes = [
             f"{left.path.name} ({left.market}) is left out: {symbol} is taken from {best.path.name}" for left in rest
         ]
-        if info.market is Market.USDM:
+        if info.market is Market.USDM and prefer is Market.SPOT:
             notes.append(f"{best.path.name} is a USD-M futures tape: it is re-encoded in the spot dialect as {symbol}")
         chosen.append(msgspec.structs.replace(info, notes=tuple(notes)))
     return chosen

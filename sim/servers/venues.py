@@ -21,10 +21,11 @@ from pathlib import Path
 import msgspec
 
 from sim.events import EventKind, VenueEvent
-from sim.feed import binance_events, binance_instrument_of, derived_events
+from sim.feed import binance_events, binance_instrument_of, binanceusdm_instrument_of, derived_events
 from sim.generator import START_PRICES, generated_events
 from sim.instruments import (
     BINANCE,
+    BINANCEUSDM,
     BYBIT,
     COINBASE,
     DERIVED,
@@ -32,20 +33,23 @@ from sim.instruments import (
     OKX,
     VenueInstrument,
     binance_instrument,
+    lists,
     opening_balances,
 )
 from sim.lp_model import LpParams
 from sim.servers.base import Credentials, VenueServer
 from sim.servers.binance import BinanceServer
+from sim.servers.binanceusdm import BinanceUsdmServer
 from sim.servers.bybit import BybitServer
 from sim.servers.coinbase import CoinbaseServer
 from sim.servers.coinbase_auth import p256_credentials
 from sim.servers.fault_file import FaultPlan, run_faults
 from sim.servers.kraken import KrakenServer
+from sim.servers.margin import MarginCore
 from sim.servers.matching import FeeIn, MatchingCore, PostOnly
 from sim.servers.okx import OkxServer
 from sim.servers.pacing import deliver, looped
-from sim.tape import TapeFault, TapeInfo, discover
+from sim.tape import Market, TapeFault, TapeInfo, discover
 from sim.transform import transform
 
 FALCONX = "FALCONX"
@@ -60,11 +64,13 @@ class Exchange(msgspec.Struct, frozen=True):
     server: type[VenueServer]
     fee_in: FeeIn = FeeIn.RECEIVED
     post_only: PostOnly = PostOnly.REFUSE
+    core: type[MatchingCore] = MatchingCore
 
 
 EXCHANGES = {
     BINANCE: Exchange(BinanceServer),
     KRAKEN: Exchange(KrakenServer, fee_in=FeeIn.QUOTE),
+    BINANCEUSDM: Exchange(BinanceUsdmServer, fee_in=FeeIn.QUOTE, core=MarginCore),
     BYBIT: Exchange(BybitServer, post_only=PostOnly.CANCEL),
     COINBASE: Exchange(CoinbaseServer, fee_in=FeeIn.QUOTE),
     OKX: Exchange(OkxServer, post_only=PostOnly.CANCEL),
@@ -87,6 +93,7 @@ class Venues:
         self.credentials: dict[str, Credentials] = {}
         self.servers: dict[str, VenueServer] = {}
         self.symbols: tuple[str, ...] = ()
+        self.listed: dict[str, tuple[str, ...]] = {}  # by venue, as it lists them
         self.instruments: dict[str, tuple[Decimal, Decimal]] = {}  # finest tick of the venues, roughly where it trades
         self.narration: list[str] = []
         self._falconx: object | None = None
@@ -97,6 +104,7 @@ class Venues:
         body: dict[str, object] = {venue: msgspec.to_builtins(urls) for venue, urls in self.urls.items()}
         body["credentials"] = {venue: _public(key) for venue, key in self.credentials.items()}
         body["symbols"] = list(self.symbols)
+        body["listed"] = {venue: list(symbols) for venue, symbols in self.listed.items()}
         body["instruments"] = [
             {"symbol": symbol, "price_tick": f"{tick:f}", "price": f"{price:f}"}
             for symbol, (tick, price) in self.instruments.items()
@@ -145,7 +153,8 @@ async def start_venues(
 ) -> Venues:
     """Start the venues on 127.0.0.1 and feed them, until `stop()`.
 
-    `tape`: a file or a folder (None: the seeded generator). `symbols`: what to list (default: what the tapes hold, else BTC and ETH).
+    `tape`: a file or a folder (None: the seeded generator). `symbols`: what to list (default: what the tapes hold, else BTC and ETH);
+    a venue of perpetuals lists those on the pairs, from a USD-M tape where there is one.
     `state`: folder for accounts, credentials and ports (None: nothing is kept). `say` hears each sentence about the tapes and each of the
     planned `faults` as it happens.
     Raises `TapeFault` when `tape` is none, or does not hold a wanted symbol; ValueError on a venue that is not among `VENUES`.
@@ -156,6 +165,8 @@ async def start_venues(
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
     out = Venues()
+    if symbols is not None:
+        symbols = tuple(dict.fromkeys(symbol.partition(":")[0] for symbol in symbols))
     tapes = _tapes(tape, symbols, out, say)
     out.symbols = tuple(tapes) if tapes else (symbols or DEFAULT_SYMBOLS)
     listed = {
@@ -163,9 +174,15 @@ async def start_venues(
     }
     for venue, make in DERIVED.items():
         if venue in venues:
-            listed[venue] = {s: make(s, listed[BINANCE][s]) for s in out.symbols}
+            listed[venue] = {s: make(s, listed[BINANCE][s]) for s in out.symbols if lists(venue, s)}
+    perpetual = _perpetual_tapes(tape, out, say) if tape is not None and BINANCEUSDM in venues else {}
+    for symbol, info in perpetual.items():
+        listed[BINANCEUSDM][symbol] = binanceusdm_instrument_of(info)
+    out.listed = {
+        venue: tuple(one.symbol for one in by_pair.values()) for venue, by_pair in listed.items() if venue in venues
+    }
     for symbol in out.symbols:
-        decimals = max(listed[venue][symbol].price_decimals for venue in listed)
+        decimals = max(by_pair[symbol].price_decimals for by_pair in listed.values() if symbol in by_pair)
         price = tapes[symbol].first_price if tapes else Decimal(str(START_PRICES.get(symbol, 100.0)))
         out.instruments[symbol] = (Decimal(1).scaleb(-decimals), price)
     out.credentials = {venue: _credentials(venue, seed, folder) for venue in venues}
@@ -175,13 +192,17 @@ async def start_venues(
         if venue not in venues:
             continue
         journal = folder / f"{venue.lower()}.jsonl" if folder is not None else None
+        instruments = {one.symbol: one for one in listed[venue].values()}
+        held = {code for one in instruments.values() for code in one.currencies}
         rules = {"fee_in": exchange.fee_in, "post_only": exchange.post_only}
-        core = MatchingCore(venue, listed[venue], opening, journal_path=journal, **rules)
+        wallet = {code: amount for code, amount in opening.items() if code in held}
+        core = exchange.core(venue, instruments, wallet, journal_path=journal, **rules)
         server = exchange.server(core, out.credentials[venue])
         rest, ws = await server.start(ports.wanted(venue))
         ports.bound(venue, server.port)
         out.servers[venue], out.urls[venue] = server, Urls(rest=rest, ws=ws)
-    _feed(out, tapes, listed, seed, speed, say)
+    _point_to_index(out.servers)
+    _feed(out, tapes, perpetual, listed, seed, speed, say)
     if FALCONX in venues:
         await _start_falconx(out, seed, folder, ports)
     if faults is not None:
@@ -214,9 +235,35 @@ def _tapes(
     return {symbol: found[symbol] for symbol in wanted}
 
 
+def _perpetual_tapes(tape: Path | str, out: Venues, say: Callable[[str], None]) -> dict[str, TapeInfo]:
+    """USD-M tapes of the pairs that are listed, by pair."""
+    found = {
+        info.symbol: info
+        for info in discover(tape, Market.USDM)
+        if info.market is Market.USDM and info.symbol in out.symbols and lists(BINANCEUSDM, info.symbol)
+    }
+    for symbol in out.symbols:
+        source = (
+            found[symbol].path.name
+            if symbol in found
+            else "the spot market, by a transform: there is no USD-M tape of it"
+        )
+        say(sentence := f"{BINANCEUSDM} {symbol}: from {source}")
+        out.narration.append(sentence)
+    return found
+
+
+def _point_to_index(servers: Mapping[str, VenueServer]) -> None:
+    """The index of a perpetual is the spot venue's middle, where that is served as well."""
+    spot, perpetuals = servers.get(BINANCE), servers.get(BINANCEUSDM)
+    if spot is not None and isinstance(perpetuals, BinanceUsdmServer):
+        perpetuals.index_of = lambda symbol: spot.core.mid(symbol.partition(":")[0])
+
+
 def _feed(
     out: Venues,
     tapes: dict[str, TapeInfo],
+    perpetual: dict[str, TapeInfo],
     listed: dict[str, dict[str, VenueInstrument]],
     seed: int,
     speed: float,
@@ -226,17 +273,19 @@ def _feed(
     together = min((info.first_ns for info in tapes.values()), default=0)
     for venue, server in out.servers.items():
         streams = []
-        for symbol in out.symbols:
+        for symbol, instrument in listed[venue].items():
             if tapes:
                 info = tapes[symbol]
+                if venue == BINANCEUSDM and symbol in perpetual:
+                    info = perpetual[symbol]
                 # tapes of the same moment keep their distance, others start together
                 origin = together if info.first_ns - together < 60_000_000_000 else info.first_ns
-                make = _tape_source(venue, info, seed)
+                make = _tape_source(venue, info, seed, instrument)
                 streams.append(looped(make, origin_ns=origin, start_ns=start_ns, speed=speed))
             else:
                 events = generated_events(symbol, seed)
                 if venue in DERIVED:
-                    events = transform(events, seed, listed[BINANCE][symbol], listed[venue][symbol])
+                    events = transform(events, seed, listed[BINANCE][symbol], instrument)
                 once = itertools.chain([events])
                 streams.append(
                     looped(lambda once=once: next(once, iter(())), origin_ns=0, start_ns=start_ns, speed=speed)
@@ -260,8 +309,11 @@ def _telling(server: VenueServer, say: Callable[[str], None]) -> Callable[[Venue
     return sink
 
 
-def _tape_source(venue: str, info: TapeInfo, seed: int) -> Callable[[], Iterator[VenueEvent]]:
-    return lambda: derived_events(info, seed, venue) if venue in DERIVED else binance_events(info)
+def _tape_source(
+    venue: str, info: TapeInfo, seed: int, instrument: VenueInstrument
+) -> Callable[[], Iterator[VenueEvent]]:
+    recorded = venue == BINANCE or (venue == BINANCEUSDM and info.market is Market.USDM)
+    return lambda: binance_events(info, instrument) if recorded else derived_events(info, seed, venue)
 
 
 async def _start_falconx(out: Venues, seed: int, folder: Path | None, ports: _Ports) -> None:
