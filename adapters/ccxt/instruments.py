@@ -68,13 +68,17 @@ def instrument_of(market: Market, venue: str, ts_ns: int) -> CurrencyPair | Cryp
 
 
 class Scale:
-    """Ints of a market as the engine's fixed-point numbers."""
+    """Ints of a market as the engine's fixed-point numbers.
+
+    `raw`: how its raw values are made: (what a tick is multiplied by, decimals of a price, what a lot is multiplied by, decimals of a size).
+    """
 
     def __init__(self, market: Market) -> None:
         self._price_decimals = market.price_decimals
         self._size_decimals = market.size_decimals
         self._price_raw = 10 ** (FIXED_PRECISION - market.price_decimals)
         self._size_raw = 10 ** (FIXED_PRECISION - market.size_decimals)
+        self.raw = (self._price_raw, self._price_decimals, self._size_raw, self._size_decimals)
 
     def price(self, ticks: int) -> Price:
         """`ticks` × 10^-price_decimals."""
