@@ -33,6 +33,7 @@ from adapters.ccxt.config import ExchangeConfig
 from adapters.ccxt.dialect import OrderRequest, PrivateMessage
 from adapters.ccxt.events import Balance, FillEvent, OrderEvent, VenueOrderState
 from adapters.ccxt.hook import BadFrame
+from adapters.ccxt.orders import NotSent
 from adapters.ccxt.symbols import binance_client_id, dec, decimals_of
 
 log = logging.getLogger(__name__)
@@ -346,9 +347,7 @@ def _configuration(request: OrderRequest) -> dict[str, dict[str, Any]]:
     """`order_configuration`: the terms, under the name of their kind."""
     if request.kind == "market":
         if request.side == "buy":
-            import ccxt
-
-            raise ccxt.NotSupported("coinbase takes market buys by value only: send a limit IOC")
+            raise NotSent("coinbase takes market buys by value only: send a limit IOC")
         return {"market_market_ioc": {"base_size": request.quantity}}
     terms: dict[str, Any] = {"base_size": request.quantity, "limit_price": request.price}
     match request.time_in_force:
