@@ -70,7 +70,7 @@ def instrument_of(market: Market, venue: str, ts_ns: int) -> CurrencyPair | Cryp
 class Scale:
     """Ints of a market as the engine's fixed-point numbers.
 
-    `raw`: how its raw values are made: (what a tick is multiplied by, decimals of a price, what a lot is multiplied by, decimals of a size).
+    `raw`: how its raw values are made: (what a tick is multiplied by, decimals of a price, and the same two for a lot).
     """
 
     def __init__(self, market: Market) -> None:
