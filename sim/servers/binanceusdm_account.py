@@ -14,7 +14,7 @@ from sim.servers import binanceusdm_wire as wire
 from sim.servers.binance_account import BinanceAccount
 from sim.servers.binance_wire import BinanceError, amount, symbol_id
 from sim.servers.faults import Fault, Faults
-from sim.servers.margin import AUTOCLOSE, MarginCore, ended_by_venue
+from sim.servers.margin import AUTOCLOSE, MarginCore, ended_by_venue, most_worth
 from sim.servers.matching import OrderRequest, Refusal, Tif
 
 LISTEN_KEY_S = 3_600  # how long one is good for
@@ -192,7 +192,7 @@ class BinanceUsdmAccount(BinanceAccount):
         return {
             "symbol": params["symbol"],
             "leverage": leverage,
-            "maxNotionalValue": amount(wallet.most_worth(leverage)),
+            "maxNotionalValue": amount(most_worth(leverage)),
         }
 
     def set_margin_type(self, params: dict) -> dict:

@@ -28,11 +28,6 @@ def leverage_brackets(core: MarginCore) -> list[dict]:
     return [{"symbol": symbol_id(symbol), "notionalCoef": 1.0, "brackets": brackets} for symbol in core.instruments]
 
 
-def most_worth(leverage: int) -> Decimal:
-    """The largest position a leverage allows."""
-    return max(bracket.cap for bracket in BRACKETS if bracket.leverage >= leverage)
-
-
 def account_update(
     core: MarginCore, reason: str, change: Decimal, currency: str, symbols: list[str], now_ms: int
 ) -> dict:

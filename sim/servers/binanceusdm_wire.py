@@ -40,6 +40,8 @@ def refused(refusal: Refusal) -> BinanceError:
             return BinanceError(-4164, "Order's notional must be no smaller than 100 (unless you choose reduce only).")
         case RefusalKind.INSUFFICIENT_FUNDS:
             return BinanceError(-2019, "Margin is insufficient.")
+        case RefusalKind.POSITION_LIMIT:
+            return BinanceError(-2027, "Exceeded the maximum allowable position at current leverage.")
         case RefusalKind.DUPLICATE_CLIENT_ID:
             return BinanceError(-4116, "ClientOrderId is duplicated.")
         case RefusalKind.WOULD_TAKE:

@@ -3,7 +3,8 @@
 1. **Positions.** An execution adds to a position, closes it at its average entry, or turns it round (`adapters.ccxt.contracts`). What it
    realises and its fee, half-up to 8 decimals, move the wallet; coins are never bought.
 2. **Margin.** Equity is wallet + unrealised gain at mark prices. A symbol needs the greater of |position + open buys| and |position − open
-   sells|, divided by its leverage. An order is refused when that, its fee and what it would lose at once are not available.
+   sells|, divided by its leverage. An order is refused when that, its fee and what it would lose at once are not available, or when it
+   is beyond what the leverage allows.
 3. **Reduce-only** orders need no margin and never fill beyond the position; refused when there is nothing on the other side to reduce,
    ended when it is gone.
 4. **Funding.** `pay_funding` moves −worth × rate into the wallet of each position, once a settlement.
@@ -371,6 +372,9 @@ class MarginCore(MatchingCore):
         for level, size in plan:
             loss = -contract.profit(instrument.price(level), mark, instrument.size(size) * side) if mark else _ZERO
             needed += max(_ZERO, loss) + self._worth(instrument, level, size) * instrument.taker_fee_bps / 10_000
+        whole = self._needed(symbol, buys, sells)[1] * self.leverage(symbol)
+        if whole > most_worth(self.leverage(symbol)):
+            raise Refusal(RefusalKind.POSITION_LIMIT, f"{whole:f} {contract.settle}")
         if needed > self.free(contract.settle):
             detail = f"{needed:f} {contract.settle} needed, {self.free(contract.settle):f} free"
             raise Refusal(RefusalKind.INSUFFICIENT_FUNDS, detail)
@@ -400,6 +404,11 @@ class MarginCore(MatchingCore):
 def bracket_of(worth: Decimal) -> Bracket:
     """The bracket of a position's worth; the last one has no end."""
     return next((bracket for bracket in BRACKETS if worth < bracket.cap), BRACKETS[-1])
+
+
+def most_worth(leverage: int) -> Decimal:
+    """The largest position a leverage allows."""
+    return max(bracket.cap for bracket in BRACKETS if bracket.leverage >= leverage)
 
 
 def ended_by_venue(order: VenueOrder) -> bool:

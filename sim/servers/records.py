@@ -68,6 +68,7 @@ class RefusalKind(StrEnum):
     WOULD_TAKE = "would_take"
     CANNOT_FILL = "cannot_fill"  # fill-or-kill, where the venue refuses what it could only kill
     REDUCE_ONLY = "reduce_only"
+    POSITION_LIMIT = "position_limit"  # of the leverage that is set
     UNKNOWN_ORDER = "unknown_order"
 
 
