@@ -249,11 +249,17 @@ class AccountLink:
             await self._cancels_bucket.take(self.config.order_timeout_ms / 1000)
             await self._dialect.sweep(self._exchange, symbol, tuple(self.markets))
         ours = [CancelRequest(client_order_id=cid, symbol=of) for cid, of in self._live.items() if symbol in (None, of)]
-        if not others:
-            await self._commands.cancel_many(self._exchange, ours, self._cancels_bucket)
-        for order in ours:
-            await self.refresh(order.client_order_id, order.symbol)
+        await self.cancel_many([] if others else ours)
+        if others:
+            for order in ours:
+                await self.refresh(order.client_order_id, order.symbol)
         return [order for order in await self.open_orders() if symbol in (None, order.symbol)]
+
+    async def cancel_many(self, orders: list[CancelRequest]) -> None:
+        """Cancel orders of ours, in batches where the venue has them; what became of each is told by events."""
+        await self._commands.cancel_many(self._exchange, orders, self._cancels_bucket)
+        for order in orders:
+            await self.refresh(order.client_order_id, order.symbol)
 
     async def _put_switch(self, seconds: int) -> None:
         if self._exchange is not None:
@@ -339,9 +345,13 @@ class AccountLink:
         """Whether a message answers a request of ours: ccxt knows nothing of it."""
         if self._commands.read(self._exchange, message):
             return True
+        self._heard(message)
+        return False
+
+    def _heard(self, message: Any) -> None:
         said = self._dialect.read(self._exchange, message)
         if said is None:
-            return False
+            return
         if said.refused:
             self._lose(f"the venue refused the private stream: {said.refused}")
         if said.lost:
@@ -362,7 +372,6 @@ class AccountLink:
             self._sink.on_balances(list(self._balances.values()))
         if said.balances_stale:
             self._balances_due.set()
-        return False
 
     def _on_down(self, client: Any, reason: str) -> None:
         self._commands.lost(client, reason)

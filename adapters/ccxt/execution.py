@@ -1,7 +1,10 @@
 """The engine's execution client of one exchange: a thin coat over `AccountLink`.
 
-    submit    limit (GTC, IOC, FOK, post-only) and market; refused or never sent → OrderRejected; unknown → stays SUBMITTED until proven
+    submit    limit (GTC, IOC, FOK, post-only; GTD, reduce-only where offered) and market; refused or never sent → OrderRejected;
+              unknown → stays SUBMITTED until proven
+    modify    price and quantity where the venue changes them in place; OrderUpdated once the venue says so, else OrderModifyRejected
     events    accepted once; a fill for each execution (venue's trade id); the end only after every execution the venue counts
+    sweep     endpoint `Exec.<VENUE>.sweep`: every order of ours at the venue is cancelled
     resolve   endpoint `Exec.<VENUE>.resolve`: what became of an order, also of one the engine has never heard of
 
 `_connect` returns once the venue has answered with our balances; until then the link keeps trying, and `EmbeddedNode` starts without us.
@@ -25,17 +28,23 @@ from nautilus_trader.model.identifiers import AccountId, ClientId, ClientOrderId
 from nautilus_trader.model.objects import AccountBalance
 from nautilus_trader.model.orders import Order
 
-from adapters.ccxt import reports
+from adapters.ccxt import amendments, reports
 from adapters.ccxt.account import AccountLink, Proof
 from adapters.ccxt.config import ExchangeConfig
-from adapters.ccxt.dialect import OrderRequest
+from adapters.ccxt.dialect import AmendRequest, CancelRequest, OrderRequest
 from adapters.ccxt.events import Balance, FillEvent, OrderEvent, VenueOrderState
 from adapters.ccxt.instruments import Scale, instrument_id, instrument_of, money
 from adapters.ccxt.orders import Failure, Verdict
 from adapters.nautilus import topics
 from adapters.nautilus.outcome import OrderOutcome, OrderState, ResolveOrder
+from adapters.nautilus.sweep import SweepOrders, Swept
 
-_TIF = {TimeInForce.GTC: "GTC", TimeInForce.IOC: "IOC", TimeInForce.FOK: "FOK"}
+_TIF = {
+    TimeInForce.GTC: "GTC",
+    TimeInForce.IOC: "IOC",
+    TimeInForce.FOK: "FOK",
+    TimeInForce.GTD: "GTD",
+}
 _KINDS = {OrderType.LIMIT: "limit", OrderType.MARKET: "market"}
 CHASE_PAUSES_S = (0.5, 0.5, 1.0, 2.0, 4.0)  # asking after an end or execution that the stream has not brought
 CLOSED_KEPT = 10_000
@@ -57,8 +66,24 @@ class _Tracked:
         self.venue_order_id = order.venue_order_id
         self.accepted = order.venue_order_id is not None
         self.closed = order.is_closed
+        self.price: Decimal | None = order.price.as_decimal() if order.has_price else None
+        self.wanted: AmendRequest | None = None  # new terms that were asked for and are not decided yet
+        self.held: list[FillEvent] = []  # executions that would end it by its old terms, until then
         self.ending: OrderEvent | None = None
         self.chased = False
+
+    def known(self) -> OrderEvent:
+        """The order as the engine knows it."""
+        return OrderEvent(
+            symbol=self.symbol,
+            client_order_id=self.cid,
+            venue_order_id="" if self.venue_order_id is None else self.venue_order_id.value,
+            state=VenueOrderState.OPEN,
+            kind=_KINDS.get(self.order.order_type, "limit"),
+            price=self.price,
+            quantity=self.quantity,
+            filled=self.filled,
+        )
 
     @property
     def keys(self) -> tuple[Any, Any, ClientOrderId]:
@@ -97,6 +122,7 @@ class CcxtExecutionClient(LiveExecutionClient):
         self._background: set[asyncio.Task[Any]] = set()
         self._endpoint = topics.resolve(config.venue)
         msgbus.register(endpoint=self._endpoint, handler=self._on_resolve)
+        msgbus.register(endpoint=topics.sweep(config.venue), handler=self._on_sweep)
 
     def health(self) -> dict[str, Any]:
         """Connection, live orders, counters (see `AccountLink.health`)."""
@@ -131,6 +157,8 @@ class CcxtExecutionClient(LiveExecutionClient):
             quantity=str(order.quantity.as_decimal()),
             price=str(order.price.as_decimal()) if kind == "limit" else None,
             post_only=bool(getattr(order, "is_post_only", False)),
+            reduce_only=order.is_reduce_only,
+            expires_ns=order.expire_time_ns if tif == "GTD" else 0,
         )
         result = await self.link.place(request)
         if not isinstance(result, Failure):
@@ -149,12 +177,45 @@ class CcxtExecutionClient(LiveExecutionClient):
             self._reject(tracked, "order lists are not supported")
 
     async def _modify_order(self, command: Any) -> None:
+        tracked = self._find(command.client_order_id.value)
+        if tracked is None or tracked.closed or tracked.venue_order_id is None or tracked.wanted is not None:
+            reason = "another change of it is under way" if tracked and tracked.wanted else "it is not open at the venue"
+            self._keep_terms(command, reason)
+            return
+        price = tracked.price if command.price is None else command.price.as_decimal()
+        quantity = tracked.quantity if command.quantity is None else command.quantity.as_decimal()
+        if price is None:
+            self._keep_terms(command, "only limit orders are amended")
+            return
+        tracked.wanted = AmendRequest(
+            client_order_id=tracked.cid,
+            venue_order_id=tracked.venue_order_id.value,
+            symbol=tracked.symbol,
+            side="buy" if tracked.order.side == OrderSide.BUY else "sell",
+            quantity=str(quantity),
+            price=str(price),
+        )
+        try:
+            result = await self.link.amend(tracked.wanted, tracked.known())
+            if not isinstance(result, Failure) and not result.state.closed:
+                self._updated(tracked)
+        finally:
+            tracked.wanted = None
+        if isinstance(result, Failure):
+            self._keep_terms(command, result.reason)
+        elif result.state.closed and not tracked.closed:
+            self._keep_terms(command, f"it ended: {result.reason or result.state}")
+        held, tracked.held = tracked.held, []
+        for fill in held:
+            self.on_fill(fill)
+
+    def _keep_terms(self, command: Any, reason: str) -> None:
         self.generate_order_modify_rejected(
             command.strategy_id,
             command.instrument_id,
             command.client_order_id,
             command.venue_order_id,
-            "modification is not supported: cancel and place anew",
+            reason,
             self._clock.timestamp_ns(),
         )
 
@@ -163,13 +224,22 @@ class CcxtExecutionClient(LiveExecutionClient):
 
     async def _cancel_all_orders(self, command: Any) -> None:
         wanted = self._cache.orders_open(instrument_id=command.instrument_id, strategy_id=command.strategy_id)
-        for order in wanted:
-            if command.order_side in (OrderSide.NO_ORDER_SIDE, order.side):
-                await self._cancel(order.client_order_id)
+        sides = (OrderSide.NO_ORDER_SIDE, command.order_side)
+        await self._cancel_many(
+            [o.client_order_id for o in wanted if sides[1] in (OrderSide.NO_ORDER_SIDE, o.side)]
+        )
 
     async def _batch_cancel_orders(self, command: Any) -> None:
-        for cancel in command.cancels:
-            await self._cancel(cancel.client_order_id)
+        await self._cancel_many([cancel.client_order_id for cancel in command.cancels])
+
+    async def _cancel_many(self, ids: list[ClientOrderId]) -> None:
+        """In batches; what is still open after that is cancelled by itself, which tells why it is not."""
+        found = [tracked for cid in ids if (tracked := self._find(cid.value)) is not None and not tracked.closed]
+        if len(found) > 1:
+            await self.link.cancel_many([CancelRequest(client_order_id=t.cid, symbol=t.symbol) for t in found])
+        for tracked in found:
+            if not tracked.closed and tracked.ending is None:
+                await self._cancel(tracked.order.client_order_id)
 
     async def _cancel(self, client_order_id: ClientOrderId) -> None:
         tracked = self._find(client_order_id.value)
@@ -195,6 +265,9 @@ class CcxtExecutionClient(LiveExecutionClient):
             self._reject(tracked, event.reason or "rejected by the venue")
             return
         self._accept(tracked, event.venue_order_id, event.ts_event_ns)
+        told = event.price is not None and event.quantity is not None
+        if tracked.wanted is not None and told and amendments.in_force(tracked.wanted, event):
+            self._updated(tracked)
         if event.state.closed:
             tracked.ending = event
             self._settle(tracked)
@@ -204,6 +277,10 @@ class CcxtExecutionClient(LiveExecutionClient):
         tracked = self._find(event.client_order_id)
         if tracked is None or tracked.closed:
             self.link.counters.fills_foreign += 1  # of another session: told by `resolve`
+            return
+        wanted = tracked.quantity if tracked.wanted is None else Decimal(tracked.wanted.quantity)
+        if wanted > tracked.quantity and tracked.filled + event.quantity >= tracked.quantity:
+            tracked.held.append(event)  # by its old terms it would be over, by its new ones it goes on
             return
         order, scale = tracked.order, self._scale(tracked.symbol)
         self._accept(tracked, event.venue_order_id, event.ts_event_ns)
@@ -250,6 +327,25 @@ class CcxtExecutionClient(LiveExecutionClient):
         tracked.venue_order_id = VenueOrderId(venue_order_id)
         self.generate_order_accepted(*tracked.keys, tracked.venue_order_id, ts_ns or self._clock.timestamp_ns())
 
+    def _updated(self, tracked: _Tracked) -> None:
+        """The new terms that were asked for are in force; told once."""
+        wanted = tracked.wanted
+        if wanted is None or tracked.closed:
+            return
+        price, quantity = Decimal(wanted.price), Decimal(wanted.quantity)
+        if (price, quantity) == (tracked.price, tracked.quantity):
+            return
+        tracked.price, tracked.quantity = price, quantity
+        scale = self._scale(tracked.symbol)
+        self.generate_order_updated(
+            *tracked.keys,
+            tracked.venue_order_id,
+            scale.exact_quantity(quantity),
+            scale.exact_price(price),
+            None,
+            self._clock.timestamp_ns(),
+        )
+
     def _reject(self, tracked: _Tracked, reason: str) -> None:
         if not tracked.closed:
             tracked.closed = True
@@ -292,6 +388,20 @@ class CcxtExecutionClient(LiveExecutionClient):
             self._reject(tracked, f"the venue never had it; sending ended with: {reason}")
         elif tracked.immediate and not tracked.closed:
             self._chase(tracked)
+
+    # -- sweep ----------------------------------------------------------------------------------------------------------
+
+    def _on_sweep(self, request: SweepOrders) -> None:
+        self._spawn(self._sweep(request))
+
+    async def _sweep(self, request: SweepOrders) -> None:
+        try:
+            left = await self.link.cancel_all(request.symbol, others=request.others)
+        except Exception as e:
+            request.reply(Swept(venue=self.exchange.venue, fault=f"{type(e).__name__}: {e}"[:200]))
+            return
+        names = tuple(order.client_order_id or order.venue_order_id for order in left)
+        request.reply(Swept(venue=self.exchange.venue, still_open=names))
 
     # -- resolve --------------------------------------------------------------------------------------------------------
 

@@ -33,3 +33,8 @@ def lp_rfq(lp: str) -> str:
 def resolve(venue: str) -> str:
     """Endpoint of a venue's order-outcome query."""
     return f"Exec.{venue}.resolve"
+
+
+def sweep(venue: str) -> str:
+    """Endpoint that cancels all orders at a venue."""
+    return f"Exec.{venue}.sweep"
