@@ -179,8 +179,8 @@ class CcxtExecutionClient(LiveExecutionClient):
     async def _modify_order(self, command: Any) -> None:
         tracked = self._find(command.client_order_id.value)
         if tracked is None or tracked.closed or tracked.venue_order_id is None or tracked.wanted is not None:
-            reason = "another change of it is under way" if tracked and tracked.wanted else "it is not open at the venue"
-            self._keep_terms(command, reason)
+            under_way = tracked is not None and tracked.wanted is not None
+            self._keep_terms(command, "another change is under way" if under_way else "it is not open at the venue")
             return
         price = tracked.price if command.price is None else command.price.as_decimal()
         quantity = tracked.quantity if command.quantity is None else command.quantity.as_decimal()
@@ -224,10 +224,8 @@ class CcxtExecutionClient(LiveExecutionClient):
 
     async def _cancel_all_orders(self, command: Any) -> None:
         wanted = self._cache.orders_open(instrument_id=command.instrument_id, strategy_id=command.strategy_id)
-        sides = (OrderSide.NO_ORDER_SIDE, command.order_side)
-        await self._cancel_many(
-            [o.client_order_id for o in wanted if sides[1] in (OrderSide.NO_ORDER_SIDE, o.side)]
-        )
+        side = command.order_side
+        await self._cancel_many([o.client_order_id for o in wanted if side in (OrderSide.NO_ORDER_SIDE, o.side)])
 
     async def _batch_cancel_orders(self, command: Any) -> None:
         await self._cancel_many([cancel.client_order_id for cancel in command.cancels])
