@@ -2,8 +2,8 @@
 
 Each execution is told once, by the venue's trade id, whether it comes by stream, by the answer to the order, or by query.
 A request whose outcome is unknown is never sent again: `prove` asks the venue by client order id until the answer is certain.
-`NOT_FOUND` needs three misses over at least five seconds. After every reconnect of the private stream all live orders, their executions
-and the balances are asked again, because what happened in the gap is not sent twice.
+`NOT_FOUND` needs three misses over at least five seconds. At start, after every reconnect of the private stream and on a timer the account
+is reconciled (`reconciliation.py`): what happened in a gap is not sent twice, and others may trade on the same account.
 """
 
 from __future__ import annotations
@@ -15,24 +15,35 @@ import random
 from collections import OrderedDict
 from decimal import Decimal
 from time import monotonic
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import msgspec
 
 from adapters.ccxt import amendments
 from adapters.ccxt.binance import BinanceAccountDialect
+from adapters.ccxt.binanceusdm import BinanceUsdmAccountDialect
 from adapters.ccxt.bucket import TokenBucket
 from adapters.ccxt.bybit import BybitAccountDialect
 from adapters.ccxt.coinbase_account import CoinbaseAccountDialect
 from adapters.ccxt.commands import OrderCommands
 from adapters.ccxt.config import ExchangeConfig
-from adapters.ccxt.dialect import AccountDialect, AmendRequest, CancelRequest, Offers, OrderRequest
+from adapters.ccxt.dialect import (
+    AccountDialect,
+    AmendRequest,
+    CancelRequest,
+    Offers,
+    OrderRequest,
+    PerpetualAccountDialect,
+    PrivateMessage,
+)
 from adapters.ccxt.events import Balance, FillEvent, OrderEvent, VenueOrderState
 from adapters.ccxt.hook import Counters, attach
 from adapters.ccxt.kraken import KrakenAccountDialect
-from adapters.ccxt.link import backoff_s
 from adapters.ccxt.okx import OkxAccountDialect
 from adapters.ccxt.orders import Failure, Verdict, classify
+from adapters.ccxt.pace import backoff_s
+from adapters.ccxt.positions import Positions, PositionSink
+from adapters.ccxt.reconciliation import Reconciliation
 from adapters.ccxt.switch import DeadManSwitch
 from adapters.ccxt.symbols import Market, market_of
 
@@ -45,12 +56,13 @@ SEEN_TRADES = 200_000  # trade ids kept to tell each execution once; the desk's 
 CLOSED_KEPT = 10_000
 PREPARE_EVERY_S = 600.0
 BALANCE_PAUSE_S = 0.5
-SUBSCRIBE_S = 10.0
+SUBSCRIBE_S = 5.0
 FOLLOWED_TURNS = 100  # queries for executions that were announced; then reconciliation has to find them
 REFUSED_PAUSE_S = 60.0  # venues lock out keys that knock too often
 
 DIALECTS: dict[str, type[AccountDialect]] = {
     "binance": BinanceAccountDialect,
+    "binanceusdm": BinanceUsdmAccountDialect,
     "bybit": BybitAccountDialect,
     "coinbase": CoinbaseAccountDialect,
     "kraken": KrakenAccountDialect,
@@ -70,8 +82,15 @@ class AccountSink(Protocol):
     def on_balances(self, balances: list[Balance]) -> None:
         """Every known balance."""
 
+    def on_external(self, orders: list[OrderEvent]) -> None:
+        """The open orders of the account that are not ours, when they changed: to be shown, never touched."""
+
     def on_connected(self) -> None:
-        """The private stream is up (again) and live orders were asked."""
+        """The private stream is up (again) and the account was reconciled."""
+
+
+class PerpetualSink(AccountSink, PositionSink, Protocol):
+    """Who an account link to a venue of perpetuals talks to."""
 
 
 class Proof(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,17 +115,25 @@ class AccountLink:
         self._dialect = DIALECTS[config.exchange]()
         self._commands = OrderCommands(config, self._dialect)
         self.switch = DeadManSwitch(config.venue, self.offers, config.dead_man_s, self._put_switch)
+        self.reconciliation = Reconciliation(config.venue, config.reconcile_s, self)
         self._orders_bucket = TokenBucket(config.order_rate_per_s)
         self._cancels_bucket = TokenBucket(config.order_rate_per_s)  # its own: a cancel never waits behind orders
         self._live: dict[str, str] = {}  # client order id → symbol, while it may still fill
         self._placing: set[str] = set()  # requests that are under way: not finding these proves nothing
         self._ids: OrderedDict[str, tuple[str, str]] = OrderedDict()  # venue order id → client order id, symbol
-        self._unclaimed: OrderedDict[str, list[FillEvent]] = OrderedDict()  # by venue order id, until it is known
+        self._unclaimed: OrderedDict[str, list[tuple[float, FillEvent]]] = (
+            OrderedDict()
+        )  # by venue order id, until it is known
         self._seen: OrderedDict[tuple[str, str], None] = OrderedDict()
         self._streams_fills = getattr(self._dialect, "streams_fills", True)
         self._following: dict[
             str, tuple[Decimal, OrderEvent]
         ] = {}  # by venue order id: announced, not yet told executions
+        self.positions: Positions | None = None  # of a venue of perpetuals
+        if config.margin:
+            self.positions = Positions(
+                config.venue, cast("PerpetualAccountDialect", self._dialect), cast("PerpetualSink", sink)
+            )
         self._balances: dict[str, Balance] = {}
         self._balances_due = asyncio.Event()
         self._down = asyncio.Event()
@@ -121,7 +148,10 @@ class AccountLink:
         """Connect in the background, for ever."""
         self._spawn(self._run(), "account")
         self._spawn(self._refresh_balances(), "balances")
+        self._spawn(self.reconciliation.run(), "reconciliation")
         self._spawn(self.switch.run(), "dead-man switch")
+        if self.positions is not None:
+            self._spawn(self.positions.run(self._asking), "positions")
 
     async def stop(self) -> None:
         """Leave the venue. Orders that live stay at the venue."""
@@ -144,6 +174,8 @@ class AccountLink:
             "live_orders": len(self._live),
             "orders_by": self._commands.way,
             "dead_man": self.switch.health(),
+            **({} if self.positions is None else {"positions": self.positions.health()}),
+            "reconciliation": self.reconciliation.health(),
             "counters": {name: getattr(self.counters, name) for name in self.counters.__struct_fields__},
         }
 
@@ -163,6 +195,7 @@ class AccountLink:
             return Failure(verdict=Verdict.NOT_SENT, reason=self._disabled)
         if refusal := self._commands.refusal(request):
             return Failure(verdict=Verdict.NOT_SENT, reason=refusal)
+        self.reconciliation.claim(cid)
         self._live[cid] = request.symbol
         self._placing.add(cid)
         try:
@@ -208,6 +241,7 @@ class AccountLink:
 
     async def cancel(self, client_order_id: str, symbol: str) -> Failure | None:
         """Cancel; None when the venue took it. What became of the order is told by events."""
+        self.reconciliation.claim(client_order_id)
         try:
             await self._cancels_bucket.take(self.config.order_timeout_ms / 1000)
             await self._commands.cancel(self._exchange, client_order_id, symbol)
@@ -228,6 +262,7 @@ class AccountLink:
             return Failure(verdict=Verdict.NOT_SENT, reason=f"not connected: {self._disabled or self.reason}")
         if refusal := amendments.refusal(self.offers, request, known):
             return Failure(verdict=Verdict.NOT_SENT, reason=refusal)
+        self.reconciliation.claim(request.client_order_id)
 
         async def send() -> None:
             await self._orders_bucket.take(self.config.order_timeout_ms / 1000)
@@ -253,7 +288,11 @@ class AccountLink:
         if others:
             for order in ours:
                 await self.refresh(order.client_order_id, order.symbol)
-        return [order for order in await self.open_orders() if symbol in (None, order.symbol)]
+        return [
+            order
+            for order in await self.open_orders()
+            if symbol in (None, order.symbol) and (others or self.reconciliation.owns(order.client_order_id))
+        ]
 
     async def cancel_many(self, orders: list[CancelRequest]) -> None:
         """Cancel orders of ours, in batches where the venue has them; what became of each is told by events."""
@@ -279,6 +318,7 @@ class AccountLink:
 
         Lasts as long as the venue cannot be asked. Executions found are told to the sink as well (each once).
         """
+        self.reconciliation.claim(client_order_id)
         misses, first_miss_s, turn = 0, 0.0, 0
         while True:
             try:
@@ -313,7 +353,7 @@ class AccountLink:
         if order is None:
             return Proof(order=None)
         self._learn(order)
-        if order.state is VenueOrderState.OPEN:
+        if order.state is VenueOrderState.OPEN and self.reconciliation.owns(client_order_id):
             self._live.setdefault(client_order_id, symbol)  # of another session: to be asked after a reconnect as well
         fills = await self._dialect.fills_of(self._exchange, order) if order.filled else []
         for fill in fills:
@@ -326,9 +366,11 @@ class AccountLink:
         orders = await self._dialect.open_orders(self._exchange, tuple(self.markets))
         for order in orders:
             self._learn(order)
-            if order.client_order_id:
-                self._live.setdefault(order.client_order_id, order.symbol)
         return orders
+
+    def live_orders(self) -> dict[str, str]:
+        """Symbols by client order id of our orders that may still fill and whose requests are not under way."""
+        return {cid: symbol for cid, symbol in self._live.items() if cid not in self._placing}
 
     async def fills_since(self, since_ns: int) -> list[FillEvent]:
         """Executions on our symbols since a moment, with client order ids where we know them."""
@@ -338,6 +380,27 @@ class AccountLink:
     async def fills_of(self, order: OrderEvent) -> list[FillEvent]:
         """Every execution of an order."""
         return await self._dialect.fills_of(self._exchange, order) if order.filled else []
+
+    def tell_missed(self, fills: list[FillEvent]) -> int:
+        """Tell those of these executions that were not told; their number."""
+        before = self.counters.fills
+        for fill in fills:
+            if (fill.symbol, fill.trade_id) not in self._seen:
+                self._fill(fill)
+        return self.counters.fills - before
+
+    def tell_unclaimed(self, held_s: float) -> None:
+        """Executions of orders that nobody has claimed for so long are somebody else's."""
+        now = monotonic()
+        for venue_order_id, held in list(self._unclaimed.items()):
+            if not self._placing and now - held[0][0] >= held_s:
+                del self._unclaimed[venue_order_id]
+                for _, fill in held:
+                    self._tell(fill)
+
+    def tell_external(self, orders: list[OrderEvent]) -> None:
+        """Open orders that are not ours, when they changed."""
+        self._sink.on_external(orders)
 
     # -- what the venue says --------------------------------------------------------------------------------------------
 
@@ -372,6 +435,22 @@ class AccountLink:
             self._sink.on_balances(list(self._balances.values()))
         if said.balances_stale:
             self._balances_due.set()
+        if self.positions is not None:
+            self._positions_said(self.positions, said)
+
+    def _positions_said(self, positions: Positions, said: PrivateMessage) -> None:
+        positions.said(tuple(row for row in said.positions if row.symbol in self.markets))
+        if said.positions_stale:
+            positions.stale()
+        if said.funding_stale:
+            positions.funding_settled()
+        for event in said.liquidations:
+            if event.symbol in self.markets:
+                cast("PerpetualSink", self._sink).on_liquidation(event)
+
+    def _asking(self) -> tuple[Any, tuple[str, ...]] | None:
+        """What to ask the venue with, while there is a connection."""
+        return (self._exchange, tuple(self.markets)) if self.connected else None
 
     def _on_down(self, client: Any, reason: str) -> None:
         self._commands.lost(client, reason)
@@ -385,7 +464,7 @@ class AccountLink:
         self._ids[order.venue_order_id] = (order.client_order_id, order.symbol)
         while len(self._ids) > CLOSED_KEPT + len(self._live):
             self._ids.popitem(last=False)
-        for fill in self._unclaimed.pop(order.venue_order_id, ()):
+        for _, fill in self._unclaimed.pop(order.venue_order_id, ()):
             self._fill(fill)
 
     def _completed(self, order: OrderEvent) -> OrderEvent:
@@ -405,11 +484,16 @@ class AccountLink:
         """Tell an execution, once. One of an order that is just being placed waits for the answer that names it."""
         fill = self._named(fill)
         if not fill.client_order_id and self._live:
-            self._unclaimed.setdefault(fill.venue_order_id, []).append(fill)
+            held = self._unclaimed.setdefault(fill.venue_order_id, [])
+            if all(other.trade_id != fill.trade_id for _, other in held):
+                held.append((monotonic(), fill))
             while len(self._unclaimed) > CLOSED_KEPT:
-                self._unclaimed.popitem(last=False)
-                self.counters.fills_foreign += 1
+                for _, oldest in self._unclaimed.popitem(last=False)[1]:
+                    self._tell(oldest)
             return
+        self._tell(fill)
+
+    def _tell(self, fill: FillEvent) -> None:
         key = (fill.symbol, fill.trade_id)
         if key in self._seen:
             self.counters.fills_duplicate += 1
@@ -418,6 +502,9 @@ class AccountLink:
         if len(self._seen) > SEEN_TRADES:
             self._seen.popitem(last=False)
         self.counters.fills += 1
+        self.reconciliation.saw_fill(fill)
+        if self.positions is not None:
+            self.positions.filled(fill)
         self._balances_due.set()
         self._sink.on_fill(fill)
 
@@ -490,7 +577,7 @@ class AccountLink:
     async def _connect(self) -> None:
         if self._exchange is None:
             exchange = self._dialect.create(self.config)
-            attach(exchange, self.counters, self._on_message, self._on_down)
+            attach(exchange, self.counters, self._on_message, self._on_down, rng=self._rng)
             self._exchange = exchange
         exchange = self._exchange
         await self._prepare()
@@ -503,10 +590,12 @@ class AccountLink:
         self._confirmed.clear()
         await asyncio.wait_for(self._subscribed(), SUBSCRIBE_S)
         self._disabled = ""
-        await self._fetch_balances()
-        if self.ready.is_set():
-            for cid, symbol in list(self._live.items()):
-                await self.refresh(cid, symbol)
+        await self.reconciliation.once()
+        if self.positions is not None:
+            await self.positions.fetch(exchange, tuple(self.markets))
+            await self.positions.fetch_funding(exchange, tuple(self.markets))
+        for cid, symbol in list(self._live.items()):
+            await self.refresh(cid, symbol)
         if self._down.is_set():
             raise ConnectionError(self.reason)
         await self._commands.connect(exchange)
@@ -559,14 +648,14 @@ class AccountLink:
             await asyncio.sleep(BALANCE_PAUSE_S)
             self._balances_due.clear()
             try:
-                await self._fetch_balances()
+                await self.fetch_balances()
             except Exception as e:
                 log.warning("%s: balances: %s", self.config.venue, e)
 
-    async def _fetch_balances(self) -> None:
+    async def fetch_balances(self) -> None:
         """All balances. What the venue no longer names is zero: the engine keeps what it is not told about."""
         rows = await self._dialect.balances(self._exchange)
-        ours = [code for market in self.markets.values() for code in (market.base, market.quote)]
+        ours = [code for market in self.markets.values() for code in market.currencies]
         zero = Decimal(0)
         self._balances = {code: Balance(code, zero, zero) for code in (*ours, *self._balances)}
         self._balances.update({row.currency: row for row in rows})

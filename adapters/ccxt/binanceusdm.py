@@ -20,6 +20,7 @@ import asyncio
 from decimal import Decimal
 from typing import Any, ClassVar
 
+from adapters.ccxt.audit import Depth
 from adapters.ccxt.binance import MS, BinanceAccountDialect, BinanceMarketDialect
 from adapters.ccxt.binanceusdm_book import BinanceUsdmBook
 from adapters.ccxt.config import ExchangeConfig
@@ -124,6 +125,11 @@ class BinanceUsdmMarketDialect(BinanceMarketDialect):
     def book(self, market: Market, depth: int) -> BinanceUsdmBook:
         """A book by the futures' sequence rules."""
         return BinanceUsdmBook(market, depth)
+
+    async def whole_book(self, exchange: Any, symbol: str, levels: int) -> Depth:
+        """`/fapi/v1/depth`: its `lastUpdateId` is an id of the diff stream."""
+        raw = await exchange.fapipublic_get_depth({"symbol": exchange.market_id(symbol), "limit": levels})
+        return Depth(bids=raw["bids"], asks=raw["asks"], sequence=int(raw["lastUpdateId"]))
 
     def trades(self, market: Market, raw: Any) -> list[TradeEvent]:
         """Trades of the book."""

@@ -21,6 +21,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, ClassVar
 
+from adapters.ccxt.audit import Depth
 from adapters.ccxt.coinbase_book import CoinbaseBook, Sequence
 from adapters.ccxt.config import ExchangeConfig
 from adapters.ccxt.dialect import Decoded
@@ -189,6 +190,13 @@ class CoinbaseMarketDialect:
             case (event, ts_event_ns):
                 return book.message(event, ts_event_ns)
         raise BadFrame(f"no piece of a book: {raw!r}")
+
+    async def whole_book(self, exchange: Any, symbol: str, levels: int) -> Depth:
+        """`market/product_book`, which has no id and may be a second old."""
+        query = {"product_id": exchange.market_id(symbol), "limit": levels}
+        book = (await exchange.v3_public_get_brokerage_market_product_book(query))["pricebook"]
+        bids, asks = ([[row["price"], row["size"]] for row in book[side]] for side in ("bids", "asks"))
+        return Depth(bids=bids, asks=asks)
 
     def trades(self, market: Market, raw: Any) -> list[TradeEvent]:
         """`side` is the maker's. The dust of an order older than today's lot is no trade."""

@@ -36,6 +36,7 @@ from adapters.ccxt.events import Balance, FillEvent, OrderEvent, VenueOrderState
 from adapters.ccxt.instruments import Scale, instrument_id, instrument_of, money
 from adapters.ccxt.orders import Failure, Verdict
 from adapters.nautilus import topics
+from adapters.nautilus.external import ExternalOrder, ExternalOrders
 from adapters.nautilus.outcome import OrderOutcome, OrderState, ResolveOrder
 from adapters.nautilus.sweep import SweepOrders, Swept
 
@@ -312,6 +313,25 @@ class CcxtExecutionClient(LiveExecutionClient):
             locked = money(min(row.locked, row.total), row.currency)
             rows.append(AccountBalance(total, locked, total - locked))
         self.generate_account_state(rows, [], True, self._clock.timestamp_ns())
+
+    def on_external(self, orders: list[OrderEvent]) -> None:
+        """Somebody else's open orders: the desk shows them, and nothing of ours touches them."""
+        venue = self.exchange.venue
+        rows = tuple(
+            ExternalOrder(
+                venue=venue,
+                symbol=order.symbol,
+                venue_order_id=order.venue_order_id,
+                client_order_id=order.client_order_id,
+                side=order.side,
+                price=order.price,
+                quantity=order.quantity,
+                filled=order.filled or Decimal(0),
+                ts_ns=order.ts_event_ns,
+            )
+            for order in orders
+        )
+        self._msgbus.publish(topics.EXTERNAL, ExternalOrders(venue=venue, orders=rows))
 
     def on_connected(self) -> None:
         """Nothing to add: the link has asked live orders again."""
