@@ -195,6 +195,8 @@ class LiveDesk:
                 max_age_ms=venue.max_age_ms,
                 order_timeout_ms=venue.order_timeout_ms,
                 order_rate_per_s=venue.order_rate_per_s,
+                orders_by=venue.orders_by,
+                dead_man_s=venue.dead_man_s,
             )
         return found
 

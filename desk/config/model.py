@@ -94,6 +94,10 @@ class VenueSection(Section):
     max_age_ms: Annotated[int, Meta(ge=100)] = 5_000  # a book silent for longer is out of pricing and routing
     order_timeout_ms: Annotated[int, Meta(ge=100)] = 4_000  # after it an order's outcome is unknown, and asked for
     order_rate_per_s: Annotated[float, Meta(gt=0)] = 20.0  # orders a second at most
+    orders_by: Literal["rest", "ws"] = "rest"  # "ws": over the private WebSocket where the venue takes orders there
+    dead_man_s: Annotated[int, Meta(ge=0, le=300)] = (
+        60  # the venue cancels every order of the account when it hears no more of us for so long; 0 = never
+    )
 
     def __post_init__(self) -> None:
         _name("venue", self.venue)
