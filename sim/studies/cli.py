@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -20,10 +21,34 @@ def study() -> None:
     """Compare policies on recorded tapes: same orders, same seeds, paired differences."""
 
 
-def _common(seeds: int, window: float) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Options of every study."""
+class Wanted(NamedTuple):
+    """What every study is asked."""
 
-    def add(command: Callable[..., Any]) -> Callable[..., Any]:
+    tape: Path
+    seeds: int
+    seed: int
+    window: float
+    workers: int
+    json_file: click.utils.LazyFile | None
+    markdown: bool
+
+    def tell(self, run: Callable[..., Study], **arguments: Any) -> None:
+        """Run a study and print what it found."""
+        from sim.studies.windows import windows_of
+
+        windows, seeds = windows_of(self.tape, self.window), range(self.seed, self.seed + self.seeds)
+        _tell(run(windows, seeds, workers=self.workers, say=_say, **arguments), self.json_file, self.markdown)
+
+
+def _common(seeds: int, window: float) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Options of every study; the command gets them as one `Wanted`, before its own."""
+
+    def add(command: Callable[..., None]) -> Callable[..., None]:
+        @wraps(command)
+        def asked(**given: Any) -> None:
+            wanted = Wanted(**{name: given.pop(name) for name in Wanted._fields})
+            command(wanted, **given)
+
         for option in reversed(
             (
                 click.option(
@@ -60,8 +85,8 @@ def _common(seeds: int, window: float) -> Callable[[Callable[..., Any]], Callabl
                 click.option("--markdown", is_flag=True, help="Print Markdown tables."),
             )
         ):
-            command = option(command)
-        return command
+            asked = option(asked)
+        return asked
 
     return add
 
@@ -74,31 +99,20 @@ def _common(seeds: int, window: float) -> Callable[[Callable[..., Any]], Callabl
     "--slippage-model", default="", help="One more arm: exact, with expected slippage (prior, or a file of kerb learn)."
 )
 def router(
-    tape: Path,
-    seeds: int,
-    seed: int,
-    window: float,
-    workers: int,
-    json_file: click.utils.LazyFile | None,
-    markdown: bool,
+    wanted: Wanted,
     lps: bool,
     fade: bool,
     slippage_model: str,
 ) -> None:
     """The exact split against best-venue-only and pro-rata: cost of the same orders."""
     from sim.studies.router import study as run
-    from sim.studies.windows import windows_of
 
-    found = run(
-        windows_of(tape, window),
-        range(seed, seed + seeds),
+    wanted.tell(
+        run,
         lps=lps,
         fade=fade,
         slippage_model=slippage_model,
-        workers=workers,
-        say=_say,
     )
-    _tell(found, json_file, markdown)
 
 
 @study.command()
@@ -118,13 +132,7 @@ def router(
     help="Compare another skew model too; may be repeated.",
 )
 def skew(
-    tape: Path,
-    seeds: int,
-    seed: int,
-    window: float,
-    workers: int,
-    json_file: click.utils.LazyFile | None,
-    markdown: bool,
+    wanted: Wanted,
     soft: str,
     rate: float,
     at_bps: float,
@@ -135,7 +143,6 @@ def skew(
 
     from sim.studies.clients import Demand
     from sim.studies.skew import study as run
-    from sim.studies.windows import windows_of
 
     try:
         share = Decimal(soft)
@@ -143,16 +150,12 @@ def skew(
         share = Decimal(-1)
     if not 0 < share < 1:
         raise click.BadParameter("a part between 0 and 1", param_hint="--soft")
-    found = run(
-        windows_of(tape, window),
-        range(seed, seed + seeds),
+    wanted.tell(
+        run,
         soft_share=share,
         demand=Demand(rate_per_s=rate, at_bps=at_bps),
         models=models,
-        workers=workers,
-        say=_say,
     )
-    _tell(found, json_file, markdown)
 
 
 @study.command()
@@ -248,13 +251,7 @@ def fair(tape: Path, perpetuals: tuple[Path, ...], seed: int, as_json: bool) -> 
 @click.option("--algo", "chosen", multiple=True, help="One of the algorithms only; may be repeated.")
 @click.option("--alone", is_flag=True, help="Only the recorded exchange, without the one derived from it.")
 def algos(
-    tape: Path,
-    seeds: int,
-    seed: int,
-    window: float,
-    workers: int,
-    json_file: click.utils.LazyFile | None,
-    markdown: bool,
+    wanted: Wanted,
     duration: float,
     fade: bool,
     chosen: tuple[str, ...],
@@ -263,23 +260,18 @@ def algos(
     """Every execution algorithm against a sweep, and against its own benchmark."""
     from sim.studies.algos import ALGOS
     from sim.studies.algos import study as run
-    from sim.studies.windows import windows_of
 
-    if window < duration + 10.0:
+    if wanted.window < duration + 10.0:
         raise click.BadParameter("at least ten seconds longer than --for", param_hint="--window")
     if not set(chosen) <= set(ALGOS):
         raise click.BadParameter(f"one of {', '.join(ALGOS)}", param_hint="--algo")
-    found = run(
-        windows_of(tape, window),
-        range(seed, seed + seeds),
+    wanted.tell(
+        run,
         seconds=duration,
         fade=fade,
         alone=alone,
         algos=chosen,
-        workers=workers,
-        say=_say,
     )
-    _tell(found, json_file, markdown)
 
 
 @study.command()
@@ -294,13 +286,7 @@ def algos(
     "--at-bps", type=float, default=5.5, show_default=True, help="Half of the clients trade this far from fair value."
 )
 def markup(
-    tape: Path,
-    seeds: int,
-    seed: int,
-    window: float,
-    workers: int,
-    json_file: click.utils.LazyFile | None,
-    markdown: bool,
+    wanted: Wanted,
     rate: float,
     at_bps: float,
     learning_runs: int,
@@ -308,18 +294,13 @@ def markup(
     """A markup tuned by the fitted win probability against the flat one: learnt on earlier windows, compared on later ones."""
     from sim.studies.clients import Demand
     from sim.studies.markup import study as run
-    from sim.studies.windows import windows_of
 
     demand = Demand(rate_per_s=rate, at_bps=at_bps)
-    found = run(
-        windows_of(tape, window),
-        range(seed, seed + seeds),
+    wanted.tell(
+        run,
         demand=demand,
         learning_runs=learning_runs,
-        workers=workers,
-        say=_say,
     )
-    _tell(found, json_file, markdown)
 
 
 def _say(sentence: str) -> None:
