@@ -48,6 +48,7 @@ from desk.errors import ConfigFault, TemporaryFault
 from desk.ids import base36
 from desk.kernels import warm
 from desk.ledger import Ledger
+from desk.sweeper import HaltSweeper
 from desk.paper import paper_clients
 from desk.tca.history import recall
 from desk.volumes import recall_volumes
@@ -107,6 +108,8 @@ class LiveDesk:
             extra=[*extra, *(FalconXActor(lp) for lp in lps.values())],
             tiers=lambda client_id: _tier(keys, client_id),
         )
+        gate, alerts = self.parts.gate, self.parts.alerts
+        self.parts.extra.append(HaltSweeper(tuple(exchanges), lambda: gate.state.trading, alerts.raise_))
         self.node = EmbeddedNode(
             NodeConfig(
                 trader_id=config.trader_id,

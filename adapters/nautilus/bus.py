@@ -36,7 +36,7 @@ TOPICS = frozenset(
     }
 )
 ENDPOINTS = frozenset({topics.ROUTER_PARENT, topics.ROUTER_COMMAND, topics.ROUTER_HALT})
-PER_COUNTERPARTY = re.compile(r"LP\.[A-Z0-9_]{1,32}\.rfq|Exec\.[A-Z0-9_]{1,32}\.resolve")
+PER_COUNTERPARTY = re.compile(r"LP\.[A-Z0-9_]{1,32}\.rfq|Exec\.[A-Z0-9_]{1,32}\.(resolve|sweep)")
 
 
 class UnknownTopic(ValueError):
