@@ -48,8 +48,8 @@ from desk.errors import ConfigFault, TemporaryFault
 from desk.ids import base36
 from desk.kernels import warm
 from desk.ledger import Ledger
-from desk.sweeper import HaltSweeper
 from desk.paper import paper_clients
+from desk.sweeper import HaltSweeper
 from desk.tca.history import recall
 from desk.volumes import recall_volumes
 
