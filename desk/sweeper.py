@@ -1,8 +1,8 @@
 """After a halt, the venues themselves are told to cancel every order of ours.
 
-The router cancels its open orders one by one at once. `GRACE_S` later, while the halt still stands, each venue that offers it gets one request
-for all that may be left: orders of an earlier run, or that a lost answer has made us forget. Orders of others on the account are left alone.
-What a venue still has open after that, or that it cannot be asked, is an alert, and is tried again until it is done or the desk resumes.
+The router cancels its open orders one by one at once. `GRACE_S` later, while the halt still stands, each venue is told once more to cancel
+whatever is left of ours: orders claimed from an earlier run, or whose answers were lost. Those of others on the account are left alone.
+What a venue still has open then, or that it cannot be asked, is an alert, and is tried again until it is done or the desk resumes.
 """
 
 from __future__ import annotations
