@@ -1,7 +1,8 @@
 """The engine's data client of one exchange: a thin coat over `MarketLink`.
 
 Every configured symbol is subscribed on connect, whether or not an actor asks. Books go out as `BookDeltas` (changed levels,
-SNAPSHOT, CLEAR with its reason), trades as `TradeTick`, best prices as `QuoteTick`, with the venue's time where it gives one.
+SNAPSHOT, CLEAR with its reason), trades as `TradeTick`, best prices as `QuoteTick`, with the venue's time where it gives one; of
+perpetuals also mark price, index price and funding rate, and liquidations on the bus.
 `_connect` returns when the markets are known; until then the link keeps trying, and `EmbeddedNode` starts without us.
 """
 
@@ -15,16 +16,33 @@ from nautilus_trader.cache.cache import Cache
 from nautilus_trader.common.component import LiveClock, MessageBus
 from nautilus_trader.common.providers import InstrumentProvider
 from nautilus_trader.live.data_client import LiveMarketDataClient
-from nautilus_trader.model.data import OrderBookDelta, QuoteTick, TradeTick
+from nautilus_trader.model.data import (
+    FundingRateUpdate,
+    IndexPriceUpdate,
+    MarkPriceUpdate,
+    OrderBookDelta,
+    QuoteTick,
+    TradeTick,
+)
 from nautilus_trader.model.enums import AggressorSide, BookAction, OrderSide, RecordFlag
 from nautilus_trader.model.identifiers import ClientId, InstrumentId, TradeId, Venue
+from nautilus_trader.model.objects import Price
 
 from adapters.ccxt.config import ExchangeConfig
-from adapters.ccxt.events import BookEvent, BookEventKind, QuoteEvent, TradeEvent
+from adapters.ccxt.events import (
+    BookEvent,
+    BookEventKind,
+    FundingEvent,
+    LiquidationEvent,
+    QuoteEvent,
+    TradeEvent,
+)
 from adapters.ccxt.instruments import Scale, instrument_id, instrument_of
 from adapters.ccxt.link import MarketLink
 from adapters.ccxt.symbols import Market
+from adapters.nautilus import topics
 from adapters.nautilus.book import BookDeltas, BookKind
+from adapters.nautilus.perpetual import Liquidation
 
 _KINDS = {
     BookEventKind.SNAPSHOT: BookKind.SNAPSHOT,
@@ -169,11 +187,39 @@ class CcxtDataClient(LiveMarketDataClient):
         )
         self._handle_data(tick)
 
+    def on_funding(self, event: FundingEvent) -> None:
+        """To the engine, as its three messages."""
+        ts_ns, instrument = self._now(), self._instrument_ids[event.symbol]
+        ts_event = event.ts_event_ns or ts_ns
+        if event.index is not None:
+            self._handle_data(IndexPriceUpdate(instrument, Price.from_str(f"{event.index:f}"), ts_event, ts_ns))
+        self._handle_data(MarkPriceUpdate(instrument, Price.from_str(f"{event.mark:f}"), ts_event, ts_ns))
+        self._handle_data(
+            FundingRateUpdate(instrument, event.rate, ts_event, ts_ns, next_funding_ns=event.next_ns or None)
+        )
+
+    def on_liquidation(self, event: LiquidationEvent) -> None:
+        """To the bus: the engine has no message for it."""
+        closed = Liquidation(
+            venue=self.exchange.venue,
+            symbol=event.symbol,
+            side=event.side,
+            price=event.price,
+            quantity=event.quantity,
+            ts_ns=event.ts_event_ns or self._now(),
+        )
+        self._msgbus.publish(topics.LIQUIDATION, closed)
+
     # -- what actors ask for: it flows already, or it is not configured
 
     def _asked(self, instrument: InstrumentId, what: str) -> None:
         if instrument.symbol.value not in self.exchange.symbols:
             self._log.error(f"{what} of {instrument} cannot be had: {instrument.symbol} is not configured")
+
+    def _asked_perpetual(self, instrument: InstrumentId, what: str) -> None:
+        self._asked(instrument, what)
+        if not self.exchange.margin:
+            self._log.error(f"{what} of {instrument} cannot be had: it is no perpetual")
 
     async def _subscribe_instruments(self, command: Any) -> None:
         pass
@@ -190,6 +236,24 @@ class CcxtDataClient(LiveMarketDataClient):
 
     async def _subscribe_trade_ticks(self, command: Any) -> None:
         self._asked(command.instrument_id, "trades")
+
+    async def _subscribe_mark_prices(self, command: Any) -> None:
+        self._asked_perpetual(command.instrument_id, "mark price")
+
+    async def _subscribe_index_prices(self, command: Any) -> None:
+        self._asked_perpetual(command.instrument_id, "index price")
+
+    async def _subscribe_funding_rates(self, command: Any) -> None:
+        self._asked_perpetual(command.instrument_id, "funding rate")
+
+    async def _unsubscribe_mark_prices(self, command: Any) -> None:
+        pass
+
+    async def _unsubscribe_index_prices(self, command: Any) -> None:
+        pass
+
+    async def _unsubscribe_funding_rates(self, command: Any) -> None:
+        pass
 
     async def _unsubscribe_instruments(self, command: Any) -> None:
         pass

@@ -21,23 +21,32 @@ from typing import Any
 from nautilus_trader.cache.cache import Cache
 from nautilus_trader.common.component import LiveClock, MessageBus
 from nautilus_trader.common.providers import InstrumentProvider
-from nautilus_trader.execution.reports import FillReport, OrderStatusReport
+from nautilus_trader.execution.reports import FillReport, OrderStatusReport, PositionStatusReport
 from nautilus_trader.live.execution_client import LiveExecutionClient
 from nautilus_trader.model.enums import AccountType, LiquiditySide, OmsType, OrderSide, OrderType, TimeInForce
 from nautilus_trader.model.identifiers import AccountId, ClientId, ClientOrderId, TradeId, Venue, VenueOrderId
-from nautilus_trader.model.objects import AccountBalance
+from nautilus_trader.model.objects import AccountBalance, MarginBalance
 from nautilus_trader.model.orders import Order
 
 from adapters.ccxt import amendments, reports
 from adapters.ccxt.account import AccountLink, Proof
 from adapters.ccxt.config import ExchangeConfig
 from adapters.ccxt.dialect import AmendRequest, CancelRequest, OrderRequest
-from adapters.ccxt.events import Balance, FillEvent, OrderEvent, VenueOrderState
+from adapters.ccxt.events import (
+    Balance,
+    FillEvent,
+    FundingPayment,
+    LiquidationEvent,
+    OrderEvent,
+    PositionEvent,
+    VenueOrderState,
+)
 from adapters.ccxt.instruments import Scale, instrument_id, instrument_of, money
 from adapters.ccxt.orders import Failure, Verdict
 from adapters.nautilus import topics
 from adapters.nautilus.external import ExternalOrder, ExternalOrders
 from adapters.nautilus.outcome import OrderOutcome, OrderState, ResolveOrder
+from adapters.nautilus.perpetual import FundingPaid, Liquidation, VenuePositions
 from adapters.nautilus.sweep import SweepOrders, Swept
 
 _TIF = {
@@ -93,7 +102,7 @@ class _Tracked:
 
 
 class CcxtExecutionClient(LiveExecutionClient):
-    """Execution at one exchange; cash account, netting."""
+    """Execution at one exchange; netting, a cash account, or a margin account where the exchange has positions."""
 
     def __init__(
         self,
@@ -108,7 +117,7 @@ class CcxtExecutionClient(LiveExecutionClient):
             client_id=ClientId(config.venue),
             venue=Venue(config.venue),
             oms_type=OmsType.NETTING,
-            account_type=AccountType.CASH,
+            account_type=AccountType.MARGIN if config.margin else AccountType.CASH,
             base_currency=None,
             instrument_provider=InstrumentProvider(),
             msgbus=msgbus,
@@ -307,12 +316,52 @@ class CcxtExecutionClient(LiveExecutionClient):
     def on_balances(self, balances: list[Balance]) -> None:
         """The account as the venue reports it."""
         self._learn_instruments()
-        rows = []
+        rows, margins = [], []
         for row in balances:
             total = money(row.total, row.currency)
-            locked = money(min(row.locked, row.total), row.currency)
+            locked = money(max(Decimal(0), min(row.locked, row.total)), row.currency)
             rows.append(AccountBalance(total, locked, total - locked))
-        self.generate_account_state(rows, [], True, self._clock.timestamp_ns())
+            if self.exchange.margin:
+                margins.append(MarginBalance(money(row.locked, row.currency), money(row.maintenance, row.currency)))
+        self.generate_account_state(rows, margins, True, self._clock.timestamp_ns())
+
+    def on_positions(self, positions: list[PositionEvent], agreed: bool) -> None:
+        """To the desk; and to the engine where it holds something else (executions of others, forced closings)."""
+        self._learn_instruments()
+        venue = self.exchange.venue
+        rows = tuple(reports.venue_position(row, self.link.markets[row.symbol]) for row in positions)
+        self._msgbus.publish(topics.POSITIONS, VenuePositions(venue=venue, positions=rows))
+        if not agreed or not self.link.ready.is_set():  # at start the engine asks by itself
+            return
+        for row in positions:
+            held = self._cache.positions_open(instrument_id=instrument_id(row.symbol, venue))
+            if sum((one.signed_decimal_qty() for one in held), Decimal(0)) != row.quantity:
+                self._send_position_status_report(self._position_report(row))
+
+    def on_funding_payment(self, payment: FundingPayment) -> None:
+        """To the desk."""
+        paid = FundingPaid(
+            venue=self.exchange.venue,
+            symbol=payment.symbol,
+            payment_id=payment.payment_id,
+            amount=payment.amount,
+            currency=payment.currency,
+            ts_ns=payment.ts_event_ns,
+        )
+        self._msgbus.publish(topics.FUNDING_PAID, paid)
+
+    def on_liquidation(self, event: LiquidationEvent) -> None:
+        """To the desk: the venue closed a position of ours."""
+        closed = Liquidation(
+            venue=self.exchange.venue,
+            symbol=event.symbol,
+            side=event.side,
+            price=event.price,
+            quantity=event.quantity,
+            ts_ns=event.ts_event_ns,
+            order_id=event.order_id,
+        )
+        self._msgbus.publish(topics.OWN_LIQUIDATION, closed)
 
     def on_external(self, orders: list[OrderEvent]) -> None:
         """Somebody else's open orders: the desk shows them, and nothing of ours touches them."""
@@ -465,9 +514,14 @@ class CcxtExecutionClient(LiveExecutionClient):
             fills = [fill for order in await self.link.open_orders() for fill in await self.link.fills_of(order)]
         return [self._fill_report(fill) for fill in fills if _wanted(command, fill.symbol)]
 
-    async def generate_position_status_reports(self, command: Any) -> list[Any]:
-        """A spot wallet has balances, not positions."""
-        return []
+    async def generate_position_status_reports(self, command: Any) -> list[PositionStatusReport]:
+        """Of perpetuals, also where we are flat; a spot wallet has balances, not positions."""
+        rows = [] if self.link.positions is None else self.link.positions.told()
+        return [self._position_report(row) for row in rows if _wanted(command, row.symbol)]
+
+    def _position_report(self, row: PositionEvent) -> PositionStatusReport:
+        iid, scale = instrument_id(row.symbol, self.exchange.venue), self._scale(row.symbol)
+        return reports.position_status(row, self.account_id, iid, scale, self._clock.timestamp_ns())
 
     def _status_report(self, order: OrderEvent) -> OrderStatusReport:
         iid, scale = instrument_id(order.symbol, self.exchange.venue), self._scale(order.symbol)

@@ -1,8 +1,9 @@
 """Our positions in perpetuals at one venue: as the venue says them, held against what our executions add up to; and their funding.
 
-The venue's word is what is told. From the first query on, executions are counted onto it, so that each later query must say the same:
-where it does not (a trade by other hands, one that was missed), that is counted and logged, and the venue is right. A query during which
-something executed compares nothing. Funding that was settled is asked for, and each payment told once by the venue's own id.
+The venue's word is what is told. From the first query on, executions are counted onto it, so that each later query must say the same. An
+execution may be on its way while the venue answers, so a query during which one came compares nothing, and one that says otherwise is
+doubted until the next ones have said so for `DOUBT_S` without any: then a trade was made by other hands, or missed; that is counted and
+logged, and the venue is right. Funding that was settled is asked for, and each payment told once by the venue's own id.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from decimal import Decimal
+from time import monotonic
 from typing import Any, Protocol
 
 import msgspec
@@ -23,6 +25,7 @@ from adapters.ccxt.events import FillEvent, FundingPayment, LiquidationEvent, Po
 
 log = logging.getLogger(__name__)
 
+DOUBT_S = 3.0
 PAUSE_S = 0.5  # between queries
 EVERY_S = 15.0  # marks, margins and liquidation prices move by themselves
 FUNDING_S = 24 * 3600  # how far back funding is told at the first connection
@@ -33,8 +36,8 @@ SEEN_PAYMENTS = 20_000
 class PositionSink(Protocol):
     """Who hears of positions; called synchronously on the loop thread."""
 
-    def on_positions(self, positions: list[PositionEvent]) -> None:
-        """Every position on our symbols, those that are flat as well."""
+    def on_positions(self, positions: list[PositionEvent], agreed: bool) -> None:
+        """Every position on our symbols, those that are flat as well. `agreed`: and that is what our executions add up to by now."""
 
     def on_funding_payment(self, payment: FundingPayment) -> None:
         """Funding of a position of ours, once."""
@@ -44,7 +47,7 @@ class PositionSink(Protocol):
 
 
 class Positions:
-    """Of one account. `counted`: what the last query said and the executions since then; `corrections`: how often a query said otherwise."""
+    """Of one account. `counted`: what the last query said and executions since; `corrections`: how often a query said otherwise."""
 
     def __init__(self, venue: str, dialect: PerpetualAccountDialect, sink: PositionSink) -> None:
         self.corrections = 0
@@ -58,6 +61,7 @@ class Positions:
         self._due = asyncio.Event()
         self._funding_due = asyncio.Event()
         self._executed = 0
+        self._doubted: dict[str, tuple[float, int]] = {}  # since when, and after how many executions
 
     def told(self) -> list[PositionEvent]:
         """What was told last."""
@@ -91,7 +95,7 @@ class Positions:
                     ts_event_ns=row.ts_event_ns,
                 )
         if rows:
-            self._sink.on_positions(list(self._told.values()))
+            self._sink.on_positions(self.told(), False)
             self._due.set()
 
     def stale(self) -> None:
@@ -106,24 +110,32 @@ class Positions:
         """Ask, compare and tell; raises what ccxt raises."""
         before = self._executed
         rows = await self._dialect.positions(exchange, symbols)
-        if self._executed == before:
-            for row in rows:
-                counted = self.counted.get(row.symbol)
-                if counted is not None and counted != row.quantity:
-                    self.corrections += 1
-                    log.warning(
-                        "%s: the venue holds %s %s for us, executions add up to %s",
-                        self._venue,
-                        row.quantity,
-                        row.symbol,
-                        counted,
-                    )
-                self.counted[row.symbol] = row.quantity
-        else:
-            self._due.set()
         self._told = {row.symbol: row for row in rows}
-        self._sink.on_positions(rows)
+        compared = self._executed == before
+        agreed = compared and all([self._agrees(row) for row in rows])
+        if not agreed:
+            self._due.set()
+        self._sink.on_positions(rows, agreed)
         return rows
+
+    def _agrees(self, row: PositionEvent) -> bool:
+        """Whether a queried position is what executions add up to: by definition at first, and when doubt has lasted."""
+        counted = self.counted.setdefault(row.symbol, row.quantity)
+        if counted == row.quantity:
+            self._doubted.pop(row.symbol, None)
+            return True
+        since_s, executed = self._doubted.setdefault(row.symbol, (monotonic(), self._executed))
+        if executed != self._executed:
+            self._doubted[row.symbol] = (monotonic(), self._executed)
+            return False
+        if monotonic() - since_s < DOUBT_S:
+            return False
+        del self._doubted[row.symbol]
+        self.corrections += 1
+        words = "%s: the venue holds %s %s for us, executions add up to %s: the venue is right"
+        log.warning(words, self._venue, row.quantity, row.symbol, counted)
+        self.counted[row.symbol] = row.quantity
+        return True
 
     async def fetch_funding(self, exchange: Any, symbols: tuple[str, ...]) -> int:
         """Ask for payments and tell those that are new; how many."""

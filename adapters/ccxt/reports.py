@@ -1,17 +1,26 @@
-"""A link's orders and executions as the engine's reconciliation reports and as our own `VenueFill`."""
+"""A link's orders, executions and positions as the engine's reconciliation reports, and as our own messages."""
 
 from __future__ import annotations
 
 from decimal import Decimal
 
 from nautilus_trader.core.uuid import UUID4
-from nautilus_trader.execution.reports import FillReport, OrderStatusReport
-from nautilus_trader.model.enums import LiquiditySide, OrderSide, OrderStatus, OrderType, TimeInForce
+from nautilus_trader.execution.reports import FillReport, OrderStatusReport, PositionStatusReport
+from nautilus_trader.model.enums import (
+    LiquiditySide,
+    OrderSide,
+    OrderStatus,
+    OrderType,
+    PositionSide,
+    TimeInForce,
+)
 from nautilus_trader.model.identifiers import AccountId, ClientOrderId, InstrumentId, TradeId, VenueOrderId
 
-from adapters.ccxt.events import FillEvent, OrderEvent, VenueOrderState
+from adapters.ccxt.events import FillEvent, OrderEvent, PositionEvent, VenueOrderState
 from adapters.ccxt.instruments import Scale, money
+from adapters.ccxt.symbols import Market
 from adapters.nautilus.outcome import VenueFill
+from adapters.nautilus.perpetual import VenuePosition
 
 _STATUS = {
     VenueOrderState.FILLED: OrderStatus.FILLED,
@@ -80,4 +89,42 @@ def fill(event: FillEvent, account_id: AccountId, instrument_id: InstrumentId, s
         report_id=UUID4(),
         ts_event=event.ts_event_ns or now_ns,
         ts_init=now_ns,
+    )
+
+
+def position_status(
+    row: PositionEvent, account_id: AccountId, instrument_id: InstrumentId, scale: Scale, now_ns: int
+) -> PositionStatusReport:
+    """Our position in one perpetual, flat as well. Without a venue position id: the engine nets."""
+    side = PositionSide.FLAT if not row.quantity else PositionSide.LONG if row.quantity > 0 else PositionSide.SHORT
+    return PositionStatusReport(
+        account_id=account_id,
+        instrument_id=instrument_id,
+        position_side=side,
+        quantity=scale.exact_quantity(abs(row.quantity)),
+        report_id=UUID4(),
+        ts_last=row.ts_event_ns or now_ns,
+        ts_init=now_ns,
+        avg_px_open=row.entry if row.quantity else None,
+    )
+
+
+def venue_position(row: PositionEvent, market: Market) -> VenuePosition:
+    """The same for the desk, with the terms of its contract."""
+    assert market.contract is not None
+    return VenuePosition(
+        symbol=row.symbol,
+        quantity=row.quantity,
+        entry=row.entry,
+        contract_size=market.contract.size,
+        settle=market.contract.settle,
+        inverse=market.contract.inverse,
+        unrealised=row.unrealised,
+        mark=row.mark,
+        liquidation=row.liquidation,
+        initial_margin=row.initial_margin,
+        maintenance_margin=row.maintenance_margin,
+        leverage=row.leverage,
+        margin_mode=row.margin_mode,
+        ts_ns=row.ts_event_ns,
     )

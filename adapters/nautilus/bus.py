@@ -31,6 +31,10 @@ TOPICS = frozenset(
         topics.ORDER,
         topics.COST,
         topics.MARKOUT,
+        topics.LIQUIDATION,
+        topics.OWN_LIQUIDATION,
+        topics.POSITIONS,
+        topics.FUNDING_PAID,
         topics.FAULT,
         topics.ALERT,
     }

@@ -25,7 +25,7 @@ Handler = Callable[[Any], None]
 
 
 class Feed:
-    """Book deltas, quotes and trades for `owner`: a `Safe` actor, already registered."""
+    """Book deltas, quotes and trades, and a perpetual's mark price and funding, for `owner`: a `Safe` actor, already registered."""
 
     def __init__(self, owner: Actor) -> None:
         self._owner = owner
@@ -42,6 +42,16 @@ class Feed:
         self._replace(names.get_deltas_topic(instrument_id), owner.handle_order_book_deltas, book)
         self._replace(names.get_quotes_topic(instrument_id), owner.handle_quote_tick, quote)
         self._replace(names.get_trades_topic(instrument_id), owner.handle_trade_tick, trade)
+
+    def open_perpetual(self, instrument_id: InstrumentId, *, mark: Handler, index: Handler, funding: Handler) -> None:
+        """The same for mark price, index price and funding rate."""
+        owner, names = self._owner, self._names
+        owner.subscribe_mark_prices(instrument_id)
+        owner.subscribe_index_prices(instrument_id)
+        owner.subscribe_funding_rates(instrument_id)
+        self._replace(names.get_mark_prices_topic(instrument_id), owner.handle_mark_price, mark)
+        self._replace(names.get_index_prices_topic(instrument_id), owner.handle_index_price, index)
+        self._replace(names.get_funding_rates_topic(instrument_id), owner.handle_funding_rate, funding)
 
     def close(self) -> None:
         """Hear nothing more. The data client streams on for whoever else listens."""

@@ -16,6 +16,10 @@ LP_ROUND = "router.lp_round"  # router.panel.LpRound, when a round of asking LPs
 COST = "desk.cost"  # router.costs.shortfall.CostLine, when a child or parent order is done
 MARKOUT = "desk.markout"  # router.costs.markouts.Markout, one a horizon
 EXTERNAL = "venue.external"  # adapters.nautilus.external.ExternalOrders, when they changed
+LIQUIDATION = "market.liquidation"  # adapters.nautilus.perpetual.Liquidation, anybody's
+OWN_LIQUIDATION = "venue.liquidation"  # adapters.nautilus.perpetual.Liquidation, an execution of ours
+POSITIONS = "venue.positions"  # adapters.nautilus.perpetual.VenuePositions
+FUNDING_PAID = "venue.funding"  # adapters.nautilus.perpetual.FundingPaid
 FAULT = "sys.fault"  # adapters.nautilus.safe.Fault
 ALERT = "sys.alert"  # desk.alerts.Alert
 

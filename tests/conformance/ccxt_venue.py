@@ -68,6 +68,7 @@ class Recorder:
         self.fundings: list[FundingEvent] = []
         self.liquidations: list[LiquidationEvent] = []  # public ones, and ours with their order id
         self.positions: dict[str, PositionEvent] = {}
+        self.agreed = False  # the venue's last answer is what our executions add up to
         self.payments: list[FundingPayment] = []
         self.external: list[OrderEvent] = []
         self.connections = 0
@@ -118,8 +119,9 @@ class Recorder:
     def on_liquidation(self, event: LiquidationEvent) -> None:
         self.liquidations.append(event)
 
-    def on_positions(self, positions: list[PositionEvent]) -> None:
+    def on_positions(self, positions: list[PositionEvent], agreed: bool) -> None:
         self.positions = {row.symbol: row for row in positions}
+        self.agreed = agreed
 
     def on_funding_payment(self, payment: FundingPayment) -> None:
         self.payments.append(payment)
