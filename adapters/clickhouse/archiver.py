@@ -3,9 +3,9 @@
     python -m adapters.clickhouse.archiver --dsn DSN --spool DIR --socket PATH
 
 It migrates, moves segments from the spool into the database, and answers read-only queries on a unix socket (an
-embedded database lets no second process in). A crash of it never touches the desk: the spool is the queue. On
-SIGTERM it inserts what waits and ends with exit code 0 (3 when something still waits, for the next start); it dies
-with its parent.
+embedded database lets no second process in); what was fetched of the venues' past comes in by the same door. A crash
+of it never touches the desk: the spool is the queue. On SIGTERM it inserts what waits and ends with exit code 0 (3 when
+something still waits, for the next start); it dies with its parent.
 """
 
 from __future__ import annotations
@@ -21,13 +21,26 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from adapters.clickhouse.client import ArchiveError, embedded_path, open_client, owner_file, run_query, short_socket
+import pyarrow as pa
+import pyarrow.ipc
+
+from adapters.clickhouse.client import (
+    ArchiveError,
+    embedded_path,
+    insert_rows,
+    open_client,
+    owner_file,
+    run_query,
+    short_socket,
+)
 from adapters.clickhouse.inserter import Inserter
 from adapters.clickhouse.migrate import migrate
 from adapters.clickhouse.spool import lock
+from adapters.clickhouse.tables import HISTORY, SCHEMAS
 from adapters.process import die_with_parent
 
 if TYPE_CHECKING:
@@ -39,6 +52,7 @@ log = logging.getLogger("kerb.archiver")
 DRAIN_S = 3.0
 QUERIES = 2  # at a time
 MOST_SQL = 1_000_000  # bytes of a query
+MOST_ROWS = 64_000_000  # bytes of an insert
 
 
 class Archiver:
@@ -70,8 +84,10 @@ class Archiver:
             loop.add_signal_handler(number, stopping.set)
         if self.stopped_early:
             stopping.set()
-        app = web.Application(client_max_size=MOST_SQL)
-        app.add_routes([web.post("/query", self.query), web.get("/status", self.status)])
+        app = web.Application(client_max_size=MOST_ROWS)
+        app.add_routes(
+            [web.post("/query", self.query), web.post("/insert", self.insert), web.get("/status", self.status)]
+        )
         runner = web.AppRunner(app, access_log=None)
         await runner.setup()
         self._socket.unlink(missing_ok=True)
@@ -117,31 +133,56 @@ class Archiver:
         try:
             body = json.loads(await request.read())
             sql, output = str(body["sql"]), str(body.get("format", "CSVWithNames"))
+            if len(sql) > MOST_SQL:
+                raise ValueError
         except (ValueError, KeyError, TypeError):
             return web.json_response({"error": 'expected {"sql": …, "format": …}', "code": 0}, status=400)
+        return await self._answer(self._query, sql, output)
+
+    async def insert(self, request: web.Request) -> web.Response:
+        """Rows of `?table=` (one of `HISTORY`) as an Arrow stream, under `?token=`; answered when they are in the database."""
+        from aiohttp import web
+
+        table, token = request.query.get("table", ""), request.query.get("token", "")
+        try:
+            rows = pa.ipc.open_stream(await request.read()).read_all()
+        except pa.ArrowInvalid:
+            rows = None
+        if table not in HISTORY or not token or rows is None or not rows.schema.equals(SCHEMAS[table]):
+            return web.json_response({"error": f"expected rows of {', '.join(HISTORY)}", "code": 0}, status=400)
+        return await self._answer(self._insert, table, rows, token)
+
+    async def _answer(self, work: Callable[..., bytes], *what: Any) -> web.Response:
+        """What `work` returns, off the loop; its refusal as `{"error", "code", "retryable"}`."""
+        from aiohttp import web
+
         async with self._slots:
             try:
-                result = await asyncio.to_thread(self._query, sql, output)
+                result = await asyncio.to_thread(work, *what)
             except ArchiveError as error:
                 body = {"error": str(error), "code": error.code, "retryable": error.retryable}
                 return web.json_response(body, status=503 if error.retryable else 400)
         return web.Response(body=result, content_type="text/plain", charset="utf-8")
 
     def _query(self, sql: str, output: str) -> bytes:
-        # A client of its own: one client serves one query at a time, and opening one costs a millisecond.
+        with contextlib.closing(self._client()) as client:
+            return run_query(client, sql, output)
+
+    def _insert(self, table: str, rows: pa.Table, token: str) -> bytes:
+        with contextlib.closing(self._client()) as client:
+            insert_rows(client, table, rows, token)
+        return b""
+
+    def _client(self) -> Client:
+        # One of its own: one client serves one query at a time, and opening one costs a millisecond.
         import clickhouse_connect
 
         path = embedded_path(self._dsn)
         if path is None:
-            client = open_client(self._dsn)
-        elif self._inserter.state in ("ok", "stopped"):
-            client = clickhouse_connect.get_client(dsn=f"chdb://{path.absolute()}")  # this process holds the path
-        else:
-            raise ArchiveError(self._inserter.error or "the archive is still being opened", retryable=True)
-        try:
-            return run_query(client, sql, output)
-        finally:
-            client.close()
+            return open_client(self._dsn)
+        if self._inserter.state in ("ok", "stopped"):
+            return clickhouse_connect.get_client(dsn=f"chdb://{path.absolute()}")  # this process holds the path
+        raise ArchiveError(self._inserter.error or "the archive is still being opened", retryable=True)
 
     async def status(self, _request: web.Request) -> web.Response:
         """What the inserter is doing."""

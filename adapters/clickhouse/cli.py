@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from adapters.clickhouse.fetch import fetch_command
 from adapters.clickhouse.place import Place
 
 if TYPE_CHECKING:
@@ -28,7 +29,10 @@ _FORMATS = {
 
 @click.group()
 def archive() -> None:
-    """The tick archive: query, status, migrate."""
+    """The tick archive: query, status, migrate, fetch."""
+
+
+archive.add_command(fetch_command)
 
 
 def _where(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from clickhouse_connect.driver.client import Client
 
 # The engine's codes for "not now": timeouts, memory, disk, network, table being written, keeper. Everything else is
@@ -30,6 +31,7 @@ _NOISE = re.compile(r"\s*\(version [^)]*\)|\s*Stack trace:.*", re.DOTALL)
 
 QUERY_SETTINGS = {
     "readonly": 2,  # reading only, but with the settings below
+    "final": 1,  # of rows that replace one another the last, whether they were merged yet or not
     "max_execution_time": 60,
     "max_memory_usage": 2_000_000_000,
     "max_result_bytes": 512_000_000,
@@ -124,6 +126,15 @@ def run_query(client: Client, sql: str, output: str) -> bytes:
         raise ArchiveError(f"{output!r} is no output format")
     try:
         return client.raw_query(sql.strip().rstrip(";"), fmt=output, settings=settings)
+    except Exception as error:  # the driver's own tree, and network errors from below it
+        raise explain(error) from error
+
+
+def insert_rows(client: Client, table: str, rows: pa.Table, token: str) -> None:
+    """Insert a batch; one that was inserted under this token before is not inserted again. Raises ArchiveError."""
+    settings = {"insert_deduplication_token": token, "async_insert": 0, "max_insert_threads": 1}
+    try:
+        client.insert_arrow(table, rows, settings=settings)
     except Exception as error:  # the driver's own tree, and network errors from below it
         raise explain(error) from error
 

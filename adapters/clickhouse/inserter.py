@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.ipc
 
-from adapters.clickhouse.client import ArchiveError, explain
+from adapters.clickhouse.client import ArchiveError, explain, insert_rows
 from adapters.clickhouse.spool import Segment, pending, read_status, segment, sync_folder, write_durably
 from adapters.clickhouse.tables import SCHEMAS
 
@@ -118,7 +118,7 @@ class Inserter:
             readable.append(rows)
         rows = pa.concat_tables(readable).combine_chunks()
         try:
-            self._insert(client, table, rows, _token(batch))
+            insert_rows(client, table, rows, _token(batch))
         except ArchiveError as error:
             if error.retryable:
                 raise
@@ -158,13 +158,6 @@ class Inserter:
         if batch:
             write_durably(listed, json.dumps({"files": [one.path.name for one in batch]}).encode())
         return batch
-
-    def _insert(self, client: Client, table: str, rows: pa.Table, token: str) -> None:
-        settings = {"insert_deduplication_token": token, "async_insert": 0, "max_insert_threads": 1}
-        try:
-            client.insert_arrow(table, rows, settings=settings)
-        except Exception as error:  # the driver's own tree, and network errors from below it
-            raise explain(error) from error
 
     def _finish(self, table: str, batch: list[Segment]) -> None:
         """The batch is in the database: say so durably, then forget the files, then the list."""

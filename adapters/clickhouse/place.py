@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 class Place:
@@ -27,20 +30,45 @@ class Place:
         spool = section.get("spool_dir") or (str(state / "spool") if state is not None else "")
         self.spool = Path(spool) if spool else None
         self._socket = str(state / "archive.sock") if state is not None and dsn is None else ""
+        self._migrated = False
+
+    def exists(self) -> bool:
+        """Whether there is an archive; of a server that is taken for granted."""
+        from adapters.clickhouse import client
+
+        path = client.embedded_path(self.dsn)
+        return path is None or path.exists()
 
     def query(self, sql: str, output: str) -> str:
         """Run one reading statement; the result as text in a format of the database. Raises ArchiveError."""
         from adapters.clickhouse import client
 
         try:
-            path = client.embedded_path(self.dsn)
-            if path is not None and not path.exists():
-                raise client.ArchiveError(f"there is no archive at {path}")
+            if not self.exists():
+                raise client.ArchiveError(f"there is no archive at {client.embedded_path(self.dsn)}")
             opened = client.open_client(self.dsn)
         except client.ArchiveHeld as held:
             return ask_archiver(held.socket or self._socket, "/query", {"sql": sql, "format": output}, str(held))
         try:
             return client.run_query(opened, sql, output).decode()
+        finally:
+            opened.close()
+
+    def insert(self, table: str, rows: pa.Table, token: str) -> None:
+        """Rows of a table of `HISTORY` into the database, once under their token, by whoever holds it. Raises ArchiveError."""
+        from adapters.clickhouse import client
+        from adapters.clickhouse.migrate import migrate
+
+        try:
+            opened = client.open_client(self.dsn)
+        except client.ArchiveHeld as held:
+            insert_by_archiver(held.socket or self._socket, table, rows, token, str(held))
+            return
+        try:
+            if not self._migrated:
+                migrate(opened)
+                self._migrated = True
+            client.insert_rows(opened, table, rows, token)
         finally:
             opened.close()
 
@@ -53,8 +81,7 @@ class Place:
         if self.spool is not None:
             answer["spool_segments"], answer["spool_bytes"] = spool.backlog(self.spool)
         try:
-            path = client.embedded_path(self.dsn)
-            if path is not None and not path.exists():
+            if not self.exists():
                 return answer | {"state": "none yet"}
             opened = client.open_client(self.dsn)
         except client.ArchiveHeld as held:
@@ -79,7 +106,23 @@ def _archive_section(state: Path) -> dict[str, Any]:
     return {}
 
 
-def ask_archiver(socket: str, path: str, body: dict[str, str] | None = None, why: str = "the archive is held") -> str:
+def insert_by_archiver(socket: str, table: str, rows: pa.Table, token: str, why: str) -> None:
+    """Have the archiver that holds the database insert rows; blocks. Raises ArchiveError."""
+    from urllib.parse import urlencode
+
+    import pyarrow as pa
+    import pyarrow.ipc
+
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, rows.schema) as writer:
+        writer.write_table(rows)
+    path = "/insert?" + urlencode({"table": table, "token": token})
+    ask_archiver(socket, path, sink.getvalue().to_pybytes(), why)
+
+
+def ask_archiver(
+    socket: str, path: str, body: dict[str, str] | bytes | None = None, why: str = "the archive is held"
+) -> str:
     """Put a question to the archiver that holds the database; blocks. `why`: what to say when nobody listens. Raises ArchiveError."""
     import asyncio
 
@@ -93,10 +136,11 @@ def ask_archiver(socket: str, path: str, body: dict[str, str] | None = None, why
 
         timeout = aiohttp.ClientTimeout(total=120, connect=5)
         method = "GET" if body is None else "POST"
+        what: dict[str, Any] = {"data": body} if isinstance(body, bytes) else {"json": body}
         with short_socket(socket) as name:
             async with (
                 aiohttp.ClientSession(connector=aiohttp.UnixConnector(name), timeout=timeout) as session,
-                session.request(method, f"http://archiver{path}", json=body) as answer,
+                session.request(method, f"http://archiver{path}", **what) as answer,
             ):
                 return answer.status, await answer.text()
 

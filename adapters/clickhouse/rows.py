@@ -390,6 +390,35 @@ def lp_answer_rows(told: Any) -> list[tuple[Any, ...]]:
     ]
 
 
+def candle_row(venue: str, symbol: str, timeframe: str, fetched_ns: int, candle: Any) -> tuple[Any, ...]:
+    return (
+        venue,
+        symbol,
+        timeframe,
+        candle.start_ms * 1_000_000,
+        money(candle.open),
+        money(candle.high),
+        money(candle.low),
+        money(candle.close),
+        money(candle.volume),
+        fetched_ns,
+    )
+
+
+def past_trade_row(venue: str, symbol: str, fetched_ns: int, trade: Any) -> tuple[Any, ...]:
+    return (
+        venue,
+        symbol,
+        trade.ts_ns,
+        trade.trade_id,
+        trade.side,
+        money(trade.price),
+        money(trade.quantity),
+        trade.parts,
+        fetched_ns,
+    )
+
+
 def _or_null(value: Decimal | None) -> Decimal | None:
     return None if value is None else money(value)
 
@@ -429,4 +458,7 @@ CONVERT: dict[str, Callable[[Sequence[Any]], pa.Table]] = {
     "markouts": _records("markouts", markout_row),
     "lp_answers": _tuples("lp_answers"),
     "feed_events": _tuples("feed_events"),
+    "candles": _tuples("candles"),
+    "history_trades": _tuples("history_trades"),
+    "history_ranges": _tuples("history_ranges"),
 }

@@ -245,6 +245,50 @@ SCHEMAS: dict[str, pa.Schema] = {
     "feed_events": pa.schema(
         {"ts": TS, "kind": TEXT, "venue": TEXT, "symbol": TEXT, "detail": TEXT, "count": pa.uint64()}
     ),
+    "candles": pa.schema(
+        {
+            "venue": TEXT,
+            "symbol": TEXT,
+            "timeframe": TEXT,
+            "ts": TS,
+            "open": MONEY,
+            "high": MONEY,
+            "low": MONEY,
+            "close": MONEY,
+            "volume": MONEY,
+            "fetched": TS,
+        }
+    ),
+    "history_trades": pa.schema(
+        {
+            "venue": TEXT,
+            "symbol": TEXT,
+            "ts": TS,
+            "trade_id": TEXT,
+            "side": TEXT,
+            "price": MONEY,
+            "quantity": MONEY,
+            "parts": pa.uint32(),
+            "fetched": TS,
+        }
+    ),
+    "history_ranges": pa.schema(
+        {
+            "kind": TEXT,
+            "venue": TEXT,
+            "symbol": TEXT,
+            "timeframe": TEXT,
+            "since": TS,
+            "until": TS,
+            "rows": pa.uint64(),
+            "fetched": TS,
+        }
+    ),
 }
 
 MARKET = frozenset({"md_deltas", "md_trades", "md_quotes", "lp_ladders"})  # may be dropped under pressure
+HISTORY = (
+    "candles",
+    "history_trades",
+    "history_ranges",
+)  # fetched from venues, not heard: they do not go through the spool

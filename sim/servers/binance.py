@@ -24,12 +24,15 @@ import orjson
 from aiohttp import web
 
 from sim.events import EventKind, VenueEvent
+from sim.instruments import VenueInstrument
 from sim.servers import binance_wire as wire
+from sim.servers import history
 from sim.servers.base import Credentials, Peer, VenueServer
 from sim.servers.binance_account import BinanceAccount
 from sim.servers.binance_wire import BinanceError
 from sim.servers.faults import Fault
 from sim.servers.matching import Change, MatchingCore, VenueFill, VenueOrder
+from sim.servers.past import Past
 from sim.servers.rolling import Rolling
 
 _DEPTH_STREAMS = ("depth", "depth@100ms", "depth@1000ms")
@@ -49,7 +52,7 @@ class BinanceServer(VenueServer):
         self._update_id = dict.fromkeys(core.instruments, core.clock_ns() // 1_000_000)
         self._top: dict[str, tuple[int, int, int, int]] = {}
         self._quoted: set[str] = set()
-        self._rolling = {symbol: Rolling() for symbol in core.instruments}
+        self._rolling = {symbol: Rolling(one, core.clock_ns()) for symbol, one in core.instruments.items()}
         self._execution_id = core.clock_ns() // 1_000_000
         core.on_order.append(self._on_order)
         core.on_rows.append(self._on_rows)
@@ -267,6 +270,8 @@ class BinanceServer(VenueServer):
             "exchangeInfo": lambda query: wire.exchange_info(self.core.instruments, self.core.clock_ns() // 1_000_000),
             "depth": self._depth,
             "trades": self._trades,
+            "aggTrades": lambda query: history.binance_aggregates(*self._past(query), query),
+            "klines": lambda query: history.binance_klines(*self._past(query), query, self.now_ns() // 1_000_000),
             "ticker/24hr": self._tickers,
             "ticker/bookTicker": self._book_tickers,
             "ticker/price": self._prices,
@@ -382,6 +387,10 @@ class BinanceServer(VenueServer):
         instrument = self.core.instruments[symbol]
         bids, asks = (wire.pairs(side.top(limit), instrument) for side in (book.shown.bids, book.shown.asks))
         return f'{{"lastUpdateId":{self._update_id[symbol]},"bids":{bids},"asks":{asks}}}'
+
+    def _past(self, query: dict) -> tuple[Past, VenueInstrument]:
+        symbol = self.account.unified(query)
+        return self._rolling[symbol].past, self.core.instruments[symbol]
 
     def _trades(self, query: dict) -> list[dict]:
         symbol = self.account.unified(query)

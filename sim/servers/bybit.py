@@ -31,6 +31,7 @@ from aiohttp import web
 
 from sim.events import EventKind, VenueEvent
 from sim.servers import bybit_wire as wire
+from sim.servers import history
 from sim.servers.base import Credentials, Peer, VenueServer
 from sim.servers.bybit_account import BybitAccount
 from sim.servers.bybit_trade import TradeSocket
@@ -61,7 +62,7 @@ class BybitServer(VenueServer):
         self._update: dict[tuple[str, int], int] = {}  # the last `u` of each, for ever: also while nobody listens
         self._tops: dict[str, tuple[int, int, int, int]] = {}
         self._top_frames: dict[str, tuple[str, float]] = {}  # the last frame of depth 1, and when it was sent
-        self._rolling = {symbol: Rolling() for symbol in core.instruments}
+        self._rolling = {symbol: Rolling(one, core.clock_ns()) for symbol, one in core.instruments.items()}
         self._seq = core.clock_ns() // wire.MS
         core.on_order.append(self._on_order)
         core.on_rows.append(lambda symbol, rows: self._publish_book(symbol, core.clock_ns()))
@@ -333,6 +334,7 @@ class BybitServer(VenueServer):
             "market/time": lambda query: self._time(),
             "market/instruments-info": self._instruments,
             "market/orderbook": self._orderbook,
+            "market/kline": self._klines,
             "market/recent-trade": self._recent_trades,
             "market/tickers": self._tickers,
         }
@@ -471,6 +473,12 @@ class BybitServer(VenueServer):
         }
         update = self._update.get((symbol, 200), 1)
         return {"s": wire.symbol_id(symbol), **sides, "ts": now, "u": update, "seq": self._seq, "cts": now}
+
+    def _klines(self, query: dict) -> dict:
+        symbol = self.account.unified(query)
+        past, now_ms = self._rolling[symbol].past, self.now_ns() // 1_000_000
+        rows = history.bybit_klines(past, self.core.instruments[symbol], query, now_ms)
+        return {"category": wire.CATEGORY, "symbol": wire.symbol_id(symbol), "list": rows}
 
     def _recent_trades(self, query: dict) -> dict:
         symbol = self.account.unified(query)

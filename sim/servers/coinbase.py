@@ -29,6 +29,7 @@ from aiohttp import WSCloseCode, web
 
 from sim.events import ASK, BID, EventKind, VenueEvent
 from sim.servers import coinbase_wire as wire
+from sim.servers import history
 from sim.servers.base import Credentials, Peer, VenueServer
 from sim.servers.coinbase_account import CoinbaseAccount
 from sim.servers.coinbase_auth import Unauthorized, Verifier
@@ -58,7 +59,7 @@ class CoinbaseServer(VenueServer):
         self._verifier = Verifier(credentials)
         listed = list(core.instruments)
         self._told_as = {symbol: wire.alias_of(symbol, listed) for symbol in listed}
-        self._rolling = {symbol: Rolling() for symbol in listed}
+        self._rolling = {symbol: Rolling(one, core.clock_ns()) for symbol, one in core.instruments.items()}
         self._gathered: dict[str, list[dict]] = {symbol: [] for symbol in listed}
         self._marks = 0
         self._heartbeats = 0
@@ -309,6 +310,7 @@ class CoinbaseServer(VenueServer):
             f"{API}/market/products": lambda request, body: self._products(request),
             f"{API}/market/products/{{product}}": lambda request, body: self._product(self._symbol(request)),
             f"{API}/market/products/{{product}}/ticker": lambda request, body: self._latest(request),
+            f"{API}/market/products/{{product}}/candles": lambda request, body: self._candles(request),
             f"{API}/market/product_book": lambda request, body: self._product_book(request),
             "/v2/currencies": lambda request, body: {"data": []},
             "/v2/currencies/crypto": lambda request, body: {"data": self._currencies()},
@@ -423,14 +425,17 @@ class CoinbaseServer(VenueServer):
 
     def _latest(self, request: web.Request) -> dict:
         symbol = self._symbol(request)
-        ticker, latest = self._ticker(symbol), self._rolling[symbol].latest(int(request.query.get("limit", "100")))
-        rows = [self._trade_row(symbol, *row[:4], row[4] * 1_000_000) for row in latest[::-1]]
-        unsaid = {"bid": "", "ask": "", "exchange": "coinbase"}
+        ticker, past = self._ticker(symbol), self._rolling[symbol].past
         return {
-            "trades": [row | unsaid for row in rows],
+            "trades": history.coinbase_trades(past, self.core.instruments[symbol], dict(request.query)),
             "best_bid": ticker["best_bid"],
             "best_ask": ticker["best_ask"],
         }
+
+    def _candles(self, request: web.Request) -> dict:
+        symbol = self._symbol(request)
+        past, now_ms = self._rolling[symbol].past, self._now_ns() // 1_000_000
+        return {"candles": history.coinbase_candles(past, self.core.instruments[symbol], dict(request.query), now_ms)}
 
     def _product_book(self, request: web.Request) -> dict:
         symbol = self._symbol(request)

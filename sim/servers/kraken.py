@@ -30,6 +30,8 @@ import orjson
 from aiohttp import web
 
 from sim.events import EventKind, VenueEvent
+from sim.instruments import VenueInstrument
+from sim.servers import history
 from sim.servers import kraken_wire as wire
 from sim.servers.base import Credentials, Peer, VenueServer
 from sim.servers.faults import Fault
@@ -37,6 +39,7 @@ from sim.servers.kraken_account import KrakenAccount
 from sim.servers.kraken_book import DEPTHS, PublishedBook
 from sim.servers.kraken_wire import KrakenError
 from sim.servers.matching import Change, MatchingCore, VenueFill, VenueOrder
+from sim.servers.past import Past
 from sim.servers.rolling import Rolling
 
 _TOKEN_LIFE_S = 900
@@ -52,7 +55,7 @@ class KrakenServer(VenueServer):
         super().__init__(core, credentials)
         self._symbols = {name: symbol for symbol in core.instruments for name in wire.pair_names(symbol)}
         self._books: dict[tuple[str, int], PublishedBook] = {}
-        self._rolling = {symbol: Rolling() for symbol in core.instruments}
+        self._rolling = {symbol: Rolling(one, core.clock_ns()) for symbol, one in core.instruments.items()}
         self._top: dict[str, tuple[int, int, int, int]] = {}
         self._tokens: dict[str, float] = {}
         self._nonce = 0
@@ -390,7 +393,8 @@ class KrakenServer(VenueServer):
             "AssetPairs": self._asset_pairs,
             "Ticker": self._tickers,
             "Depth": self._depth,
-            "Trades": self._trades,
+            "Trades": lambda query: history.kraken_trades(*self._past(query), query),
+            "OHLC": lambda query: history.kraken_candles(*self._past(query), query, self.now_ns() // 1_000_000),
         }
         private: dict[str, Callable[[dict], object]] = {
             "GetWebSocketsToken": lambda params: self._token(),
@@ -538,22 +542,9 @@ class KrakenServer(VenueServer):
         }
         return {wire.pair_id(symbol): sides}
 
-    def _trades(self, query: dict) -> dict:
+    def _past(self, query: dict) -> tuple[Past, VenueInstrument]:
         symbol = self.account.unified(query)
-        instrument = self.core.instruments[symbol]
-        rows = [
-            [
-                wire.text(price, instrument.price_decimals),
-                wire.text(size, instrument.size_decimals),
-                ms / 1000,
-                "b" if side > 0 else "s",
-                "m",
-                "",
-                trade_id,
-            ]
-            for trade_id, price, size, side, ms in self._rolling[symbol].latest(int(query.get("count", 1000)))
-        ]
-        return {wire.pair_id(symbol): rows, "last": str(self.core.clock_ns())}
+        return self._rolling[symbol].past, self.core.instruments[symbol]
 
     # --- tokens --------------------------------------------------------------------------------------------------------------------------
 

@@ -27,6 +27,8 @@ import orjson
 from aiohttp import web
 
 from sim.events import EventKind, VenueEvent
+from sim.instruments import VenueInstrument
+from sim.servers import history
 from sim.servers import okx_wire as wire
 from sim.servers.base import Credentials, Peer, VenueServer
 from sim.servers.faults import Fault
@@ -34,6 +36,7 @@ from sim.servers.kraken_book import PublishedBook
 from sim.servers.matching import Change, MatchingCore, VenueFill, VenueOrder
 from sim.servers.okx_account import OkxAccount
 from sim.servers.okx_wire import OkxError
+from sim.servers.past import Past
 from sim.servers.rolling import Rolling
 
 LEVELS = 400
@@ -73,7 +76,7 @@ class OkxServer(VenueServer):
         super().__init__(core, credentials)
         first_id = core.clock_ns() // 1_000_000
         self._chains = {symbol: _Chain(first_id) for symbol in core.instruments}
-        self._rolling = {symbol: Rolling() for symbol in core.instruments}
+        self._rolling = {symbol: Rolling(one, core.clock_ns()) for symbol, one in core.instruments.items()}
         self._tops: dict[tuple[str, int], tuple] = {}
         core.on_order.append(self._on_order)
         core.on_rows.append(lambda symbol, rows: self._publish_book(symbol, core.clock_ns()))
@@ -364,6 +367,9 @@ class OkxServer(VenueServer):
             "public/instruments": self._instruments,
             "market/books": self._books,
             "market/trades": self._trades,
+            "market/candles": lambda query: history.okx_candles(*self._past(query)),
+            "market/history-candles": lambda query: history.okx_candles(*self._past(query)),
+            "market/history-trades": lambda query: history.okx_trades(*self._past(query)),
             "market/ticker": lambda query: [self._ticker(self.account.unified(query))],
             "market/tickers": lambda query: [self._ticker(symbol) for symbol in self.core.instruments],
         }
@@ -503,6 +509,10 @@ class OkxServer(VenueServer):
         return [
             {"asks": asks, "bids": bids, "ts": wire.ms(self.core.clock_ns()), "seqId": self._chains[symbol].sequence}
         ]
+
+    def _past(self, query: dict) -> tuple[Past, VenueInstrument, dict, int]:
+        symbol = self.account.unified(query)
+        return self._rolling[symbol].past, self.core.instruments[symbol], query, self.now_ns() // 1_000_000
 
     def _trades(self, query: dict) -> list[dict]:
         symbol = self.account.unified(query)
