@@ -13,6 +13,7 @@ SUITES: dict[str, str] = {
     "tick": "benchmarks.kernels:tick_to_price",
     "signals": "benchmarks.signals:signals",
     "market": "benchmarks.signals:market",
+    "decode": "benchmarks.decode:decode",
     "slippage": "benchmarks.slippage:predict",
     "routes": "benchmarks.routes:synthetic",
     "api": "benchmarks.api:rfq_round_trip",

@@ -15,6 +15,7 @@ from benchmarks.row import Row
 GCC = "gcc -O3 -march=native, the same algorithm"
 SORT = "numpy concat + argsort"
 MILP = "scipy milp (HiGHS)"
+CCXT = "ccxt.pro"
 
 
 class Promise(msgspec.Struct, frozen=True):
@@ -43,6 +44,11 @@ TARGETS = {
     "book.level.kernel 5x50": Promise(40),
     "book.level.kernel 20x400": Promise(40),
     "signals.batch": Promise(20),
+    **{
+        f"decode.{kind} {venue}": Promise(faster={CCXT: 2.0})
+        for kind in ("depth", "top", "trade")
+        for venue in ("BINANCE", "OKX", "BYBIT")
+    },
 }
 
 

@@ -12,7 +12,6 @@ import itertools
 import os
 import random
 from collections.abc import Iterator
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -24,20 +23,15 @@ from adapters.ccxt.config import ExchangeConfig
 from adapters.ccxt.events import BookEvent, QuoteEvent, TradeEvent
 from adapters.ccxt.link import MarketLink
 from adapters.ccxt.symbols import Market
-from sim.events import EventKind
-from sim.feed import binance_instrument_of, derived_events
-from sim.instruments import BYBIT, DERIVED, OKX
-from sim.servers.base import Credentials
-from sim.servers.bybit import BybitServer
-from sim.servers.matching import FeeIn, MatchingCore
-from sim.servers.okx import OkxServer
-from sim.tape import scan
+from benchmarks.frames import begun, events, market_of, recorded, serving
+from sim.instruments import BYBIT, OKX
 
 TAPES = Path(os.environ.get("KERB_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data")) / "tapes"
 LONG = bool(os.environ.get("KERB_LONG_TESTS"))
 NAMES = ("spot_ethusdt_20240808.gz", "spot_btcusdt_20240808.gz") if LONG else ("spot_ethusdt_20240808.gz",)
 FRAMES = 10**9 if LONG else 6_000
-UPDATES = 3_000 if LONG else 120
+SERVED = 60_000 if LONG else 3_000
+SYMBOL = "ETH/USDT"
 MUTATIONS = 4_000 if LONG else 400
 
 
@@ -95,15 +89,6 @@ class Way:
         return book.whole, book.levels.array().tolist(), state.reason
 
 
-def market_of(symbol: str, market_id: str, price_decimals: int, size_decimals: int) -> Market:
-    base, quote = symbol.split("/")
-    return Market(
-        symbol=symbol, market_id=market_id, base=base, quote=quote, tick=Decimal(1).scaleb(-price_decimals),
-        lot=Decimal(1).scaleb(-size_decimals), price_decimals=price_decimals, size_decimals=size_decimals,
-        min_quantity=None, max_quantity=None, min_notional=None, taker_fee=Decimal(0), maker_fee=Decimal(0),
-    )  # fmt: skip
-
-
 def pair(exchange: str, market: Market, url: str) -> tuple[Way, Way]:
     return Way(exchange, market, url, typed=True), Way(exchange, market, url, typed=False)
 
@@ -113,7 +98,7 @@ async def closed(*ways: Way) -> None:
         await way.link._exchange.close()
 
 
-def recorded(name: str) -> Iterator[str]:
+def taped(name: str) -> Iterator[str]:
     if not (TAPES / name).exists():
         pytest.skip(f"no recorded data at {TAPES}")
     with gzip.open(TAPES / name, "rb") as file:
@@ -122,8 +107,7 @@ def recorded(name: str) -> Iterator[str]:
 
 
 def binance_ways(name: str) -> tuple[Way, Way]:
-    base = name[5:8].upper()
-    return pair("binance", market_of(f"{base}/USDT", f"{base}USDT", 2, 5), "ws://x/stream/ws/0")
+    return pair("binance", market_of(f"{name[5:8].upper()}/USDT", "BINANCE"), "ws://x/stream/ws/0")
 
 
 def snapshot(way: Way, frame: str) -> None:
@@ -134,7 +118,7 @@ def snapshot(way: Way, frame: str) -> None:
 def test_every_recorded_binance_message_says_the_same_either_way(name: str) -> None:
     async def main() -> None:
         typed, long = binance_ways(name)
-        for frame in itertools.islice(recorded(name), FRAMES):
+        for frame in itertools.islice(taped(name), FRAMES):
             for way in (typed, long):
                 snapshot(way, frame) if frame.startswith('{"lastUpdateId"') else way.tell(frame)
         assert typed.said.events == long.said.events
@@ -147,46 +131,12 @@ def test_every_recorded_binance_message_says_the_same_either_way(name: str) -> N
     asyncio.run(main())
 
 
-class Wire:
-    """A subscriber of a loopback server that writes down what it is sent."""
-
-    def __init__(self, topics: set[str]) -> None:
-        self.topics = topics
-        self.frames: list[str] = []
-
-    def send(self, frame: str) -> None:
-        self.frames.append(frame)
-
-
-def served(venue: str, name: str) -> tuple[Market, list[str]]:
-    """The venue's market, and its frames of the recording."""
-    if not (TAPES / name).exists():
-        pytest.skip(f"no recorded data at {TAPES}")
-    tape = scan(TAPES / name)
-    source = binance_instrument_of(tape)
-    instrument = DERIVED[venue](source.symbol, source)
-    symbol = instrument.symbol
-    core = MatchingCore(venue, {symbol: instrument}, {}, fee_in=FeeIn.RECEIVED)
-    credentials = Credentials(key="k", secret="s")
-    if venue == OKX:
-        server: Any = OkxServer(core, credentials)
-        wire = Wire({f"{channel}:{symbol}" for channel in ("books", "bbo-tbt", "trades")})
-        market_id, joined = symbol.replace("/", "-"), ("books", symbol)
-    else:
-        server = BybitServer(core, credentials)
-        market_id = symbol.replace("/", "")
-        joined = (f"orderbook.1000.{market_id}",)
-        wire = Wire({f"orderbook.1000.{market_id}", f"orderbook.1.{market_id}", f"publicTrade.{market_id}"})
-    server.peers.add(wire)
-    updates = 0
-    for event in derived_events(tape, 7, venue):
-        server.on_market(event)
-        updates += event.kind is EventKind.UPDATE
-        if event.kind is EventKind.UPDATE and updates == 1:
-            server._join(wire, *joined)
-        if updates == UPDATES:
-            break
-    return market_of(symbol, market_id, instrument.price_decimals, instrument.size_decimals), wire.frames
+def served(venue: str) -> tuple[Market, list[str]]:
+    """The venue's market, and its frames of the recording from a whole book on."""
+    server, stream = serving(venue, (SYMBOL,)), events(SYMBOL, venue)
+    first = begun(server, SYMBOL, stream)
+    frames = (frame.text for frame in recorded(server, SYMBOL, stream))
+    return market_of(SYMBOL, venue), [first, *itertools.islice(frames, SERVED)]
 
 
 def venue_ways(venue: str, market: Market) -> tuple[Way, Way]:
@@ -214,7 +164,7 @@ def kind(frame: str) -> str:
 @pytest.mark.parametrize("venue", [OKX, BYBIT])
 def test_every_message_of_a_venue_says_the_same_either_way(venue: str) -> None:
     async def main() -> None:
-        market, frames = served(venue, NAMES[0])
+        market, frames = served(venue)
         typed, long = venue_ways(venue, market)
         for frame in frames:
             typed.tell(frame)
@@ -286,7 +236,7 @@ def same_of_spoilt(typed: Way, long: Way, begin: list[str], following: list[str]
     return broke, bad
 
 
-def begun(frames: list[str], count: int) -> list[str]:
+def some_of_each(frames: list[str], count: int) -> list[str]:
     """A few frames of each kind."""
     taken, seen = [], dict.fromkeys(map(kind, frames), 0)
     for frame in frames:
@@ -301,17 +251,17 @@ def test_a_malformed_message_does_the_same_either_way(venue: str) -> None:
     async def main() -> None:
         if venue == "BINANCE":
             typed, long = binance_ways(NAMES[0])
-            frames = list(itertools.islice(recorded(NAMES[0]), 3_000))
+            frames = list(itertools.islice(taped(NAMES[0]), 3_000))
             at, rest = next((i, orjson.loads(f)) for i, f in enumerate(frames) if f.startswith('{"lastUpdateId"'))
             small = {**rest, "bids": rest["bids"][:20], "asks": rest["asks"][:20]}
             last = rest["lastUpdateId"]
             depth = [f for f in frames[:at] if "depthUpdate" in f[:99] and orjson.loads(f)["data"]["u"] > last]
-            begin, following = [*depth, orjson.dumps(small).decode()], begun(frames[at + 1 :], 9)
+            begin, following = [*depth, orjson.dumps(small).decode()], some_of_each(frames[at + 1 :], 9)
         else:
-            market, frames = served(venue, NAMES[0])
+            market, frames = served(venue)
             typed, long = venue_ways(venue, market)
             books = [i for i, f in enumerate(frames) if kind(f) in ('"books"', "orderbook")]
-            begin, following = [frames[books[0]]], begun(frames[books[0] + 1 :], 9)
+            begin, following = [frames[books[0]]], some_of_each(frames[books[0] + 1 :], 9)
         broke, bad = same_of_spoilt(typed, long, begin, following)
         assert broke > MUTATIONS // 20
         assert bad > MUTATIONS // 4
