@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import logging
 import random
+import time
 from collections import OrderedDict
 from decimal import Decimal
 from time import monotonic
@@ -140,7 +141,7 @@ class AccountLink:
         self._confirmed = asyncio.Event()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._exchange: Any = None
-        self._prepared_s = 0.0
+        self._started_ns = time.time_ns()
         self._disabled = ""
         self._stopping = False
 
@@ -382,10 +383,14 @@ class AccountLink:
         return await self._dialect.fills_of(self._exchange, order) if order.filled else []
 
     def tell_missed(self, fills: list[FillEvent]) -> int:
-        """Tell those of these executions that were not told; their number."""
+        """Tell those of these executions that were not told; their number.
+
+        Not those from before our start of orders that are not (yet) ours: whoever owns them asks for the order.
+        """
         before = self.counters.fills
         for fill in fills:
-            if (fill.symbol, fill.trade_id) not in self._seen:
+            ours = fill.ts_event_ns >= self._started_ns or self.reconciliation.owns(self._named(fill).client_order_id)
+            if ours and (fill.symbol, fill.trade_id) not in self._seen:
                 self._fill(fill)
         return self.counters.fills - before
 

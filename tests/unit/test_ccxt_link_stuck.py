@@ -17,7 +17,7 @@ from adapters.ccxt.dialect import Decoded
 from adapters.ccxt.events import BookEvent, BookEventKind, QuoteEvent, Stream, StreamStatus
 from adapters.ccxt.link import MarketLink
 from adapters.ccxt.symbols import Market
-from adapters.ccxt.witness import APART_QUOTES, APART_S, STUCK_S
+from adapters.ccxt.witness import STUCK_S
 
 SYMBOL = "BTC/USDT"
 MARKET = Market(

@@ -1,0 +1,97 @@
+"""Every venue's book against the venue's own: a level that was told wrongly is found, and a right book never given up."""
+
+import asyncio
+import re
+
+from adapters.ccxt.events import BookEventKind, Stream, StreamStatus
+from tests.conformance.ccxt_venue import SYMBOL, eventually, every_venue, market_data, venue
+
+CLEAR, SNAPSHOT = BookEventKind.CLEAR, BookEventKind.SNAPSHOT
+
+
+@every_venue
+def test_a_wrong_level_is_found_by_an_audit_and_the_book_restored(name):
+    async def main() -> None:
+        async with venue(name, audit_s=0) as place, market_data(place) as link:
+            link._audit._settle_s = 0.15
+            symbol = next(iter(link._books))
+            book, seen = link._books[symbol], place.seen
+            await eventually(lambda: len(seen.books) > 5, "some changes")
+            assert await looked(link, book) is True
+            tally = link._audit.tallies[symbol]
+            assert tally.compared > 20
+            assert seen.kinds() == [SNAPSHOT]
+
+            assert await looked(link, book, spoil) is False
+            assert seen.kinds()[:2] == [SNAPSHOT, CLEAR]
+            reason = [event.reason for event in seen.books if event.kind is CLEAR][
+                -1
+            ]  # Kraken's checksum may have found one before
+            assert re.match(
+                r"audit: \d+ of \d+ levels are not the venue's: bid [\d.]+ is [\d.]+ there, [\d.]+ here", reason
+            ), reason
+            await eventually(lambda: link.status(symbol) is StreamStatus.LIVE, "a live book again")
+            assert seen.kinds()[-1] is SNAPSHOT
+            assert link.health()["audits"][symbol]["wrong"] == 1
+
+    asyncio.run(main())
+
+
+async def looked(link, book, before=lambda book: None) -> bool | None:
+    """An audit that decides: when the generated market moves, hardly a level of it stands still."""
+    for _ in range(20):
+        before(book)
+        if (right := await link._audit.look(book)) is not None:
+            return right
+    return None
+
+
+def spoil(book) -> None:
+    """What wrongly told levels leave behind: bids far from the market, most of which stand still while an audit looks."""
+    for price, size in book.levels.best(1, 50)[20:]:
+        book.levels.set(1, price, 2 * size)
+
+
+@every_venue
+def test_an_audit_without_an_answer_or_over_a_lost_book_decides_nothing(name):
+    async def main() -> None:
+        async with venue(name, audit_s=0) as place, market_data(place) as link:
+            link._audit._settle_s = 0.05
+            symbol = next(iter(link._books))
+            book = link._books[symbol]
+
+            async def late(symbol, levels, ask=link._audit._ask):
+                depth = await ask(symbol, levels)
+                link._lose(
+                    link._states[symbol, Stream.BOOK], "a test"
+                )  # the book is lost while the answer is on its way
+                return depth
+
+            link._audit._ask, ask = late, link._audit._ask
+            assert await link._audit.look(book) is None
+            link._audit._ask = ask
+            await eventually(lambda: link.status(symbol) is StreamStatus.LIVE, "a live book again")
+            assert link._audit.tallies[symbol].undecided == 1
+            assert link._audit.tallies[symbol].wrong == 0
+
+    asyncio.run(main())
+
+
+def test_audits_go_on_by_themselves_one_symbol_after_the_other(monkeypatch):
+    from adapters.ccxt import audit as under_test
+
+    monkeypatch.setattr(under_test, "LEAST_GAP_S", 0.05)
+    monkeypatch.setattr(under_test, "SETTLE_S", 0.1)
+
+    async def main() -> None:
+        async with venue("KRAKEN", audit_s=0.1) as place, market_data(place) as link:
+            link._audit._settle_s = 0.1
+            await eventually(
+                lambda: link._audit.tallies.get(SYMBOL) and link._audit.tallies[SYMBOL].done >= 3, "audits"
+            )
+            await place.fault("http_503", count=2)  # an audit that fails is tried again
+            done = link._audit.tallies[SYMBOL].done
+            await eventually(lambda: link._audit.tallies[SYMBOL].done >= done + 2, "audits again")
+            assert link._audit.tallies[SYMBOL].wrong == 0
+
+    asyncio.run(main())
