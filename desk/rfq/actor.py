@@ -36,11 +36,12 @@ from desk.rfq.answers import Answers, bound
 from desk.rfq.booking import STREAM_TTL_MS, accepted_quantity, expired, filled, streamed_rfq, trade_of, why_not_tradable
 from desk.rfq.checks import instrument_for, require_scope, require_size, size_of
 from desk.rfq.listing import listed
+from desk.rfq.lookups import Lookups
 from desk.rfq.machine import advance
 from desk.rfq.pricer import CreditUse, Pricer
 from desk.rfq.records import QuoteRecord, RfqRecord, RfqState, TradeRecord
 from desk.rfq.streamed import StreamedFates
-from desk.service import Caller, Page
+from desk.service import Caller
 from pricing.inventory import control
 from pricing.ladder import NoPrice
 from risk.decision import Intent, Refused, Stage
@@ -58,7 +59,7 @@ MAX_RECENT = 500  # rows of the blotter
 _SECOND_NS = 1_000_000_000
 
 
-class Desk(Safe, LoopSafe, Actor):
+class Desk(Safe, LoopSafe, Lookups, Actor):
     """Implements `desk.service.DeskService` as an actor of the engine."""
 
     def __init__(
@@ -412,56 +413,6 @@ class Desk(Safe, LoopSafe, Actor):
             reply(answer)
         if error is None:
             self.hedger.check(trade.symbol)
-
-    # ---- lookups ------------------------------------------------------------------------------------------------------
-
-    def rfq(self, caller: Caller, rfq_id: str) -> RfqRecord:
-        """One request of the caller's."""
-        record = self.live.get(rfq_id) or self.recent.get(rfq_id) or self.ledger.rfq(rfq_id)
-        if record is None or (record.client_id != caller.client_id and not caller.operator):
-            raise Invalid("unknown_rfq", "no such RFQ", status=404, details={"rfq_id": rfq_id})
-        return record
-
-    def rfqs(
-        self,
-        caller: Caller,
-        *,
-        client_rfq_id: str | None = None,
-        state: str | None = None,
-        limit: int = 100,
-        cursor: str | None = None,
-    ) -> Page[RfqRecord]:
-        """Requests of the caller's (of everybody's, for an operator), newest first."""
-        items, following = self.ledger.rfqs(
-            None if caller.operator else caller.client_id,
-            client_rfq_id=client_rfq_id,
-            state=state,
-            limit=limit,
-            cursor=cursor,
-        )
-        found = [self.live.get(item.rfq_id, item) for item in items]
-        # What is moving on right now is durable in one state and already in the next.
-        return Page([item for item in found if state is None or item.state == state], following)
-
-    def trade(self, caller: Caller, trade_id: str) -> TradeRecord:
-        """One trade of the caller's."""
-        trade = self.ledger.trade(trade_id)
-        if trade is None or (trade.client_id != caller.client_id and not caller.operator):
-            raise Invalid("unknown_trade", "no such trade", status=404, details={"trade_id": trade_id})
-        return trade
-
-    def trades(
-        self, caller: Caller, *, client_order_id: str | None = None, limit: int = 100, cursor: str | None = None
-    ) -> Page[TradeRecord]:
-        """Trades of the caller's, newest first."""
-        return Page(
-            *self.ledger.trades(
-                None if caller.operator else caller.client_id,
-                client_order_id=client_order_id,
-                limit=limit,
-                cursor=cursor,
-            )
-        )
 
     # ---- streaming quotes -----------------------------------------------------------------------------------------------
 
