@@ -124,11 +124,8 @@ class Case:
             fee = item.taker_fee_bps + Decimal(self.slippage.get(item.venue, 0)) / 100  # what is chosen by
             balance = self.balances.get(item.venue)
             if balance is not None and sign > 0:  # slippage is no money: the balance buys as much as without it
-                balance = balance // (1 + item.taker_fee_bps / 10_000) * (1 + fee / 10_000) if tiny else balance
-                if not tiny:
-                    grain = Decimal(1).scaleb(-grid - self.scale.price_decimals)
-                    whole = (self.balances[item.venue] or 0) / (1 + item.taker_fee_bps / 10_000) // grain * grain
-                    balance = whole * (1 + fee / 10_000)
+                grain = Decimal(1).scaleb(-grid - self.scale.price_decimals)
+                balance = balance / (1 + item.taker_fee_bps / 10_000) // grain * grain * (1 + fee / 10_000)
             books.append(Book(venue=item.venue, taker_fee_bps=fee, balance=balance, levels=shown, **fields))
         self.request = SplitRequest(
             side=self.side,
