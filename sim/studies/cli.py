@@ -98,11 +98,13 @@ def _common(seeds: int, window: float) -> Callable[[Callable[..., None]], Callab
 @click.option(
     "--slippage-model", default="", help="One more arm: exact, with expected slippage (prior, or a file of kerb learn)."
 )
+@click.option("--scorecards", is_flag=True, help="One more arm: exact, without what venues and LPs were seen to do.")
 def router(
     wanted: Wanted,
     lps: bool,
     fade: bool,
     slippage_model: str,
+    scorecards: bool,
 ) -> None:
     """The exact split against best-venue-only and pro-rata: cost of the same orders."""
     from sim.studies.router import study as run
@@ -112,6 +114,7 @@ def router(
         lps=lps,
         fade=fade,
         slippage_model=slippage_model,
+        scorecards=scorecards,
     )
 
 

@@ -33,6 +33,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     lps: bool
     fade: bool
     slippage_model: str
+    scorecards: bool
 
 
 def study(
@@ -42,12 +43,21 @@ def study(
     lps: bool,
     fade: bool,
     slippage_model: str,
+    scorecards: bool,
     workers: int,
     say: Callable[[str], None],
 ) -> Study:
-    """Run it. With `slippage_model` one more arm: the exact split that also expects slippage."""
+    """Run it. With `slippage_model` one more arm: the exact split that also expects slippage; with `scorecards` one without what
+    venues and LPs were seen to do."""
     jobs = [
-        Run(window=windows[n % len(windows)], seed=seed, lps=lps, fade=fade, slippage_model=slippage_model)
+        Run(
+            window=windows[n % len(windows)],
+            seed=seed,
+            lps=lps,
+            fade=fade,
+            slippage_model=slippage_model,
+            scorecards=scorecards,
+        )
         for n, seed in enumerate(seeds)
     ]
     results = spread(_run, jobs, workers=workers, what="seeds", say=say)
@@ -84,6 +94,8 @@ def _run(job: Run) -> dict[str, dict[str, float]]:
     arms = {name: msgspec.structs.replace(config.router, policy=name) for name in SPLITS}
     if job.slippage_model:
         arms["exact, slippage"] = msgspec.structs.replace(config.router, slippage_model=job.slippage_model)
+    if job.scorecards:
+        arms["exact, no scorecards"] = msgspec.structs.replace(config.router, scorecards=False)
     found = {}
     for name, parameters in arms.items():
         outcomes, _ = run_parents(
