@@ -47,6 +47,7 @@ from adapters.ccxt.positions import Positions, PositionSink
 from adapters.ccxt.reconciliation import Reconciliation
 from adapters.ccxt.switch import DeadManSwitch
 from adapters.ccxt.symbols import Market, market_of
+from adapters.ccxt.tariffs import purse_of
 
 log = logging.getLogger(__name__)
 
@@ -114,7 +115,8 @@ class AccountLink:
         self._sink = sink
         self._rng = rng or random.Random()
         self._dialect = DIALECTS[config.exchange]()
-        self._commands = OrderCommands(config, self._dialect)
+        self._purse = purse_of(config)
+        self._commands = OrderCommands(config, self._dialect, self._purse)
         self.switch = DeadManSwitch(config.venue, self.offers, config.dead_man_s, self._put_switch)
         self.reconciliation = Reconciliation(config.venue, config.reconcile_s, self)
         self._orders_bucket = TokenBucket(config.order_rate_per_s)
@@ -175,6 +177,7 @@ class AccountLink:
             "live_orders": len(self._live),
             "orders_by": self._commands.way,
             "dead_man": self.switch.health(),
+            "budget": {} if self._purse is None else self._purse.budget.health(),
             **({} if self.positions is None else {"positions": self.positions.health()}),
             "reconciliation": self.reconciliation.health(),
             "counters": {name: getattr(self.counters, name) for name in self.counters.__struct_fields__},
@@ -583,6 +586,8 @@ class AccountLink:
         if self._exchange is None:
             exchange = self._dialect.create(self.config)
             attach(exchange, self.counters, self._on_message, self._on_down, rng=self._rng)
+            if self._purse is not None:
+                self._purse.attach(exchange)
             self._exchange = exchange
         exchange = self._exchange
         await self._prepare()

@@ -15,6 +15,7 @@ from adapters.ccxt.dialect import AmendRequest, CancelRequest, Offers, OrderRequ
 from adapters.ccxt.events import FillEvent, OrderEvent
 from adapters.ccxt.orders import NotSent
 from adapters.ccxt.requests import SocketRequests
+from adapters.ccxt.tariffs import Purse
 
 log = logging.getLogger(__name__)
 
@@ -24,10 +25,11 @@ CANCEL_WAIT_S = 30.0  # a cancel of many waits for its turn rather than fail
 class OrderCommands:
     """The commands of one account. What ccxt or `NotSent` raises is for the caller to classify."""
 
-    def __init__(self, config: ExchangeConfig, dialect: Any) -> None:
+    def __init__(self, config: ExchangeConfig, dialect: Any, purse: Purse | None) -> None:
         self.offers: Offers = offers_of(dialect)
         self.by_socket = config.orders_by == "ws" and self.offers.socket
         self._dialect = dialect
+        self._purse = purse
         self._requests = SocketRequests(config.order_timeout_ms / 1000)
         self._client: Any = None
 
@@ -100,6 +102,8 @@ class OrderCommands:
     async def _ask(self, exchange: Any, request: OrderRequest | AmendRequest | CancelRequest) -> Any:
         number = self._requests.number()
         frame = self._dialect.socket_frame(exchange, number, request)
+        if self._purse is not None:
+            await self._purse.socket(request, self._dialect.encode_id(request.client_order_id))
         if self._client is None:
             raise NotSent("the socket for orders is not connected")
         return await self._requests.ask(self._client, number, frame)

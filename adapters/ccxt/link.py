@@ -40,6 +40,7 @@ from adapters.ccxt.hook import Counters, attach
 from adapters.ccxt.kraken import KrakenMarketDialect
 from adapters.ccxt.okx import OkxMarketDialect
 from adapters.ccxt.pace import backoff_s
+from adapters.ccxt.tariffs import purse_of
 from adapters.ccxt.symbols import Market, market_of
 from adapters.ccxt.witness import Witness
 
@@ -113,6 +114,7 @@ class MarketLink:
         self._sink = sink
         self._rng = rng or random.Random()
         self._dialect = DIALECTS[config.exchange]()
+        self._purse = purse_of(config)
         self._read = getattr(self._dialect, "frame", None)  # a venue may do without
         self._streams: tuple[Stream, ...] = getattr(self._dialect, "streams", SPOT_STREAMS)
         self._derives_quotes = Stream.QUOTES not in self._streams  # best prices are those of the book
@@ -163,6 +165,7 @@ class MarketLink:
                 for state in self._states.values()
             },
             "audits": {symbol: msgspec.structs.asdict(tally) for symbol, tally in self._audit.tallies.items()},
+            "budget": {} if self._purse is None else self._purse.budget.health(),
             "counters": {name: getattr(self.counters, name) for name in self.counters.__struct_fields__},
         }
 
@@ -208,6 +211,8 @@ class MarketLink:
         if self._exchange is None:
             self._exchange = self._dialect.create(self.config)
             self._exchange.on_snapshot = self._on_snapshot
+            if self._purse is not None:
+                self._purse.attach(self._exchange)
             attach(self._exchange, self.counters, self._on_message, self._on_down, self._on_frame, self._rng)
         return self._exchange
 
