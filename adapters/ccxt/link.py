@@ -40,8 +40,8 @@ from adapters.ccxt.hook import Counters, attach
 from adapters.ccxt.kraken import KrakenMarketDialect
 from adapters.ccxt.okx import OkxMarketDialect
 from adapters.ccxt.pace import backoff_s
-from adapters.ccxt.tariffs import purse_of
 from adapters.ccxt.symbols import Market, market_of
+from adapters.ccxt.tariffs import purse_of
 from adapters.ccxt.witness import Witness
 
 log = logging.getLogger(__name__)
