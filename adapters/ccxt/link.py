@@ -198,6 +198,8 @@ class MarketLink:
     async def _load(self) -> None:
         """The instance, its hook, the markets of our symbols with our own fees."""
         exchange = self._made()
+        if self._purse is not None:
+            self._purse.attach(exchange)
         await exchange.load_markets()
         missing = [symbol for symbol in self.config.symbols if symbol not in exchange.markets]
         if missing:
@@ -211,8 +213,6 @@ class MarketLink:
         if self._exchange is None:
             self._exchange = self._dialect.create(self.config)
             self._exchange.on_snapshot = self._on_snapshot
-            if self._purse is not None:
-                self._purse.attach(self._exchange)
             attach(self._exchange, self.counters, self._on_message, self._on_down, self._on_frame, self._rng)
         return self._exchange
 

@@ -316,7 +316,10 @@ class Purse:
         self.budget = Budget(tariff.limit)
 
     def attach(self, exchange: Any) -> None:
-        """Let every REST request of a ccxt instance be paid for before it leaves, and read what the answers say."""
+        """Let every REST request of a ccxt instance be paid for before it leaves, once, and read what the answers say."""
+        if getattr(exchange, "paid_from", None) is self:
+            return
+        exchange.paid_from = self
         fetch, respond = exchange.fetch2, exchange.on_rest_response
 
         async def fetch2(
