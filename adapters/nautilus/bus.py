@@ -17,29 +17,9 @@ from adapters.nautilus.safe import guarded
 if TYPE_CHECKING:
     from nautilus_trader.common.actor import Actor
 
-TOPICS = frozenset(
-    {
-        topics.LP_LADDER,
-        topics.RFQ,
-        topics.QUOTE,
-        topics.CLIENT_TRADE,
-        topics.RISK,
-        topics.PARENT,
-        topics.CHILD,
-        topics.FILL,
-        topics.LP_ROUND,
-        topics.ORDER,
-        topics.COST,
-        topics.MARKOUT,
-        topics.LIQUIDATION,
-        topics.OWN_LIQUIDATION,
-        topics.POSITIONS,
-        topics.FUNDING_PAID,
-        topics.FAULT,
-        topics.ALERT,
-    }
-)
-ENDPOINTS = frozenset({topics.ROUTER_PARENT, topics.ROUTER_COMMAND, topics.ROUTER_HALT})
+NAMES = frozenset(value for name, value in vars(topics).items() if name.isupper())
+ENDPOINTS = frozenset(name for name in NAMES if name.startswith("Router."))
+TOPICS = NAMES - ENDPOINTS
 PER_COUNTERPARTY = re.compile(r"LP\.[A-Z0-9_]{1,32}\.rfq|Exec\.[A-Z0-9_]{1,32}\.(resolve|sweep)")
 
 
