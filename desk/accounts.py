@@ -1,4 +1,4 @@
-"""`VenueAccounts`: the desk's own orders, executions and balances at each venue, and who else trades there, as operators watch them."""
+"""`VenueAccounts`: the desk's own orders, executions, balances and positions at each venue, and who else trades there."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from adapters.nautilus import topics
 from adapters.nautilus.bus import Bus
 from adapters.nautilus.external import ExternalOrder, ExternalOrders
 from adapters.nautilus.outcome import VenueFill
+from adapters.nautilus.perpetual import FundingPaid, Liquidation, VenuePosition, VenuePositions
 from adapters.nautilus.safe import Safe
 from router.orders import ChildOrder
 
@@ -30,10 +31,20 @@ class VenueOrder(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class VenueAccounts(Safe, Actor):
-    """Hears the router; loop-thread only. `on_order` and `on_fill`: who is told, after every change."""
+    """Hears the router and the venues' clients; loop-thread only. `on_…`: who is told, after every change.
 
-    def __init__(self) -> None:
+    `margin`: the venues where the desk holds positions in perpetuals.
+    """
+
+    def __init__(self, margin: frozenset[str] = frozenset()) -> None:
         super().__init__()
+        self.margin = margin
+        self.on_positions: list[Callable[[VenuePositions], None]] = []
+        self.on_liquidation: list[Callable[[Liquidation], None]] = []
+        self.on_funding_paid: list[Callable[[FundingPaid], None]] = []
+        self._positions: dict[str, VenuePositions] = {}
+        self._liquidations: defaultdict[str, deque[Liquidation]] = defaultdict(lambda: deque(maxlen=RECENT))
+        self._paid: defaultdict[str, deque[FundingPaid]] = defaultdict(lambda: deque(maxlen=RECENT))
         self.on_order: list[Callable[[VenueOrder], None]] = []
         self.on_fill: list[Callable[[VenueFill], None]] = []
         self._orders: defaultdict[str, OrderedDict[str, ChildOrder]] = defaultdict(OrderedDict)
@@ -46,6 +57,9 @@ class VenueAccounts(Safe, Actor):
         self._bus.subscribe(topics.CHILD, self._child)
         self._bus.subscribe(topics.FILL, self._fill)
         self._bus.subscribe(topics.EXTERNAL, self._others)
+        self._bus.subscribe(topics.POSITIONS, self._held)
+        self._bus.subscribe(topics.OWN_LIQUIDATION, self._liquidated)
+        self._bus.subscribe(topics.FUNDING_PAID, self._funded)
 
     def on_stop(self) -> None:
         """Leave the bus."""
@@ -58,6 +72,19 @@ class VenueAccounts(Safe, Actor):
     def fills(self, venue: str) -> list[VenueFill]:
         """The last executions, oldest first."""
         return list(self._fills[venue])
+
+    def positions(self, venue: str) -> list[VenuePosition]:
+        """Positions in perpetuals as the venue says them, flat ones as well; [] before it has."""
+        known = self._positions.get(venue)
+        return [] if known is None else list(known.positions)
+
+    def liquidations(self, venue: str) -> list[Liquidation]:
+        """The last executions by which the venue closed positions of ours, oldest first."""
+        return list(self._liquidations[venue])
+
+    def funding(self, venue: str, symbol: str) -> list[FundingPaid]:
+        """The last funding payments of one position, oldest first."""
+        return [paid for paid in self._paid[venue] if paid.symbol == symbol]
 
     def external(self) -> list[ExternalOrder]:
         """Open orders on the desk's accounts that are not the desk's, by venue, then as the venue lists them."""
@@ -72,6 +99,21 @@ class VenueAccounts(Safe, Actor):
             currency.code: (balance.total.as_decimal(), balance.free.as_decimal(), balance.locked.as_decimal())
             for currency, balance in account.balances().items()
         }
+
+    def _held(self, held: VenuePositions) -> None:
+        self._positions[held.venue] = held
+        for listener in self.on_positions:
+            listener(held)
+
+    def _liquidated(self, closed: Liquidation) -> None:
+        self._liquidations[closed.venue].append(closed)
+        for listener in self.on_liquidation:
+            listener(closed)
+
+    def _funded(self, paid: FundingPaid) -> None:
+        self._paid[paid.venue].append(paid)
+        for listener in self.on_funding_paid:
+            listener(paid)
 
     def _child(self, child: ChildOrder) -> None:
         orders = self._orders[child.venue]

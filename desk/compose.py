@@ -22,7 +22,7 @@ from adapters.nautilus.safe import Fault, Safe
 from desk.alerts import Alerts
 from desk.api.events import Events
 from desk.api.messages import HedgeCounts, RfqCounts, VenueHedges
-from desk.config.model import DeskConfig, InstrumentSection
+from desk.config.model import ContractSection, DeskConfig, InstrumentSection
 from desk.errors import ConfigFault
 from desk.hedging.board import HedgeBoard
 from desk.hedging.internaliser import Internaliser
@@ -274,16 +274,17 @@ class Bookkeeper(Safe, Actor):
 
 
 def _market(config: DeskConfig) -> Market:
-    """Every instrument's book, in the configuration's order; synthetic ones read those they are made of."""
+    """Every instrument's and contract's book, in the configuration's order; synthetic ones read those they are made of."""
     plain = {item.symbol: _book(config, item) for item in config.instruments if not item.synthetic}
     sigma: dict[str, Callable[[], float]] = {}
     books = [plain.get(item.symbol) or _cross_book(config, item, plain, sigma) for item in config.instruments]
+    books += [_book(config, item) for item in config.contracts]
     market = Market(books, max_rate_age_ns=config.routes.max_rate_age_ms * 1_000_000, pegs=config.routes.pegs)
     sigma.update({symbol: partial(getattr, market.volatility[symbol], "sigma") for symbol in market.books})
     return market
 
 
-def _book(config: DeskConfig, item: InstrumentSection) -> ConsolidatedBook:
+def _book(config: DeskConfig, item: InstrumentSection | ContractSection) -> ConsolidatedBook:
     price_decimals = _decimals(item.price_tick)
     scale = Scale(item.symbol, price_decimals, item.book_size_decimals)
     return ConsolidatedBook(item.symbol, scale, _terms(config, item, scale))
@@ -305,7 +306,7 @@ def _cross_book(
     )
 
 
-def _terms(config: DeskConfig, item: InstrumentSection, scale: Scale) -> list[VenueTerms]:
+def _terms(config: DeskConfig, item: InstrumentSection | ContractSection, scale: Scale) -> list[VenueTerms]:
     """What the venues that list the instrument take, until they say so themselves."""
     return [
         VenueTerms(

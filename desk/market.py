@@ -11,7 +11,14 @@ from decimal import Decimal
 
 import msgspec
 from nautilus_trader.common.actor import Actor
-from nautilus_trader.model.data import OrderBookDeltas, QuoteTick, TradeTick
+from nautilus_trader.model.data import (
+    FundingRateUpdate,
+    IndexPriceUpdate,
+    MarkPriceUpdate,
+    OrderBookDeltas,
+    QuoteTick,
+    TradeTick,
+)
 from nautilus_trader.model.enums import AggressorSide
 from nautilus_trader.model.identifiers import InstrumentId
 from nautilus_trader.model.instruments import Instrument
@@ -22,6 +29,7 @@ from adapters.nautilus.book import BookDeltas, BookKind, levels_of
 from adapters.nautilus.bus import Bus
 from adapters.nautilus.feed import Feed
 from adapters.nautilus.lp import LpLadder
+from adapters.nautilus.perpetual import Liquidation
 from adapters.nautilus.safe import LoopSafe, Safe
 from desk.latency import Histogram
 from desk.tca.tape import TradedVolume
@@ -50,12 +58,25 @@ class BookChanged(msgspec.Struct, frozen=True, kw_only=True):
     ts_init_ns: int
 
 
+class Funding(msgspec.Struct, frozen=True, kw_only=True):
+    """What a venue says of a perpetual each second; `rate` is that of the settlement at `next_ns` as it stands (0: not told)."""
+
+    symbol: str
+    venue: str
+    mark: Decimal | None
+    index: Decimal | None
+    rate: Decimal
+    next_ns: int
+    ts_ns: int
+
+
 class Market:
     """Books, last quotes and LP ladders by instrument, and who wants to hear of changes.
 
     `books[symbol]`: the consolidated book. `volatility[symbol]`: σ per √s of its fair value. `concentration[symbol]`: walls and flicker
     in its venues' depth. `signals[(symbol, venue)]`: order flow. `traded`: public volume. `last_quote[(symbol, venue)]`,
-    `ladders[(symbol, lp)]`: the latest of each. Listeners are called synchronously after the change; they must be quick; `on_lost` only
+    `funding[(symbol, venue)]`, `ladders[(symbol, lp)]`: the latest of each. Perpetuals are told by a ":" in their symbols; rates and
+    conversions are made of spot books alone. Listeners are called synchronously after the change; they must be quick; `on_lost` only
     when a book was cleared.
     """
 
@@ -71,7 +92,11 @@ class Market:
         for book in self.books.values():
             for leg in book.legs if isinstance(book, CrossBook) else ():
                 self.crosses.setdefault(leg.symbol, []).append(book.symbol)
-        own = {symbol: book for symbol, book in self.books.items() if not isinstance(book, CrossBook) or book.direct}
+        own = {
+            symbol: book
+            for symbol, book in self.books.items()
+            if ":" not in symbol and (not isinstance(book, CrossBook) or book.direct)
+        }
         self.rates = Rates(own, max_age_ns=max_rate_age_ns, pegs=pegs)
         self.volatility: dict[str, Volatility] = {symbol: Volatility(profile=DayProfile()) for symbol in self.books}
         self.concentration = {symbol: Concentration(book.arena, book.venues) for symbol, book in self.books.items()}
@@ -79,12 +104,15 @@ class Market:
         self.traded = TradedVolume()
         self._next_sample_ns = dict.fromkeys(self.books, 0)
         self.last_quote: dict[tuple[str, str], QuoteTick] = {}
+        self.funding: dict[tuple[str, str], Funding] = {}
         self.ladders: dict[tuple[str, str], LpLadder] = {}
         self.on_book: list[Callable[[BookChanged], None]] = []
         self.on_lost: list[Callable[[BookChanged], None]] = []
         self.on_trade: list[Callable[[TradeTick], None]] = []
         self.on_quote: list[Callable[[QuoteTick], None]] = []
         self.on_ladder: list[Callable[[LpLadder], None]] = []
+        self.on_funding: list[Callable[[Funding], None]] = []
+        self.on_liquidation: list[Callable[[Liquidation], None]] = []
 
     def fair(self, symbol: str, now_ns: int) -> Decimal | None:
         """Fair value from live books only, or None."""
@@ -139,7 +167,9 @@ class _Source:
         "_actor",
         "_arena",
         "_index",
+        "_index_price",
         "_known",
+        "_mark_price",
         "_pair",
         "_price_precision",
         "_price_unit",
@@ -161,6 +191,8 @@ class _Source:
         self._traded = self.market.traded.of(symbol)
         self._take_top = entry(take_top, TAKE_TOP)
         self._known = False
+        self._mark_price: Decimal | None = None
+        self._index_price: Decimal | None = None
         self._price_precision = self._size_precision = 0
         self._price_unit = self._size_unit = 1
 
@@ -252,6 +284,30 @@ class _Source:
         for listener in self.market.on_trade:
             listener(tick)
 
+    def on_mark_price(self, update: MarkPriceUpdate) -> None:
+        """Of a perpetual; told with the funding rate that follows."""
+        self._mark_price = update.value.as_decimal()
+
+    def on_index_price(self, update: IndexPriceUpdate) -> None:
+        """The same."""
+        self._index_price = update.value.as_decimal()
+
+    def on_funding_rate(self, update: FundingRateUpdate) -> None:
+        """The rate of the next settlement as it stands."""
+        symbol, venue = self._pair
+        funding = Funding(
+            symbol=symbol,
+            venue=venue,
+            mark=self._mark_price,
+            index=self._index_price,
+            rate=update.rate,
+            next_ns=update.next_funding_ns or 0,
+            ts_ns=update.ts_event,
+        )
+        self.market.funding[self._pair] = funding
+        for listener in self.market.on_funding:
+            listener(funding)
+
 
 class MarketActor(Safe, LoopSafe, Actor):
     """Applies the engine's market data to `Market`.
@@ -281,13 +337,26 @@ class MarketActor(Safe, LoopSafe, Actor):
                 quote=source.on_quote_tick,
                 trade=source.on_trade_tick,
             )
+            if ":" in instrument_id.symbol.value:
+                self._feed.open_perpetual(
+                    instrument_id,
+                    mark=source.on_mark_price,
+                    index=source.on_index_price,
+                    funding=source.on_funding_rate,
+                )
         self._bus = Bus(self)
         self._bus.subscribe(topics.LP_LADDER, self.on_lp_ladder)
+        self._bus.subscribe(topics.LIQUIDATION, self.on_liquidated)
 
     def on_stop(self) -> None:
         """Leave the bus."""
         self._feed.close()
         self._bus.close()
+
+    def on_liquidated(self, closed: Liquidation) -> None:
+        """A position in a perpetual that a venue closed by force."""
+        for listener in self.market.on_liquidation:
+            listener(closed)
 
     def on_lp_ladder(self, ladder: LpLadder) -> None:
         """A streamed LP ladder; empty rungs take the LP out of pricing."""

@@ -21,7 +21,7 @@ from typing import Any
 
 import msgspec
 
-from adapters.ccxt.config import ExchangeConfig
+from adapters.ccxt.config import MARGIN, ExchangeConfig
 from adapters.ccxt.factories import (
     CcxtDataClientConfig,
     CcxtDataClientFactory,
@@ -92,7 +92,10 @@ class LiveDesk:
         await _aside(lambda: warm(lambda step: loop.call_soon_threadsafe(say, step)))
         ledger_url = config.ledger.url or f"sqlite:///{self.state_dir / 'ledger.db'}"
         self.ledger = Ledger(ledger_url, on_done=loop.call_soon_threadsafe)
-        accounts = VenueAccounts()
+        margin = [venue.venue for venue in config.venues if venue.enabled and venue.exchange in MARGIN]
+        accounts = VenueAccounts(
+            frozenset(margin if config.mode == "live" else ())
+        )  # paper imagines cash accounts alone
         extra: list[Any] = [accounts]
         if config.archive is not None:
             await self._start_archiver(config.archive)

@@ -12,6 +12,7 @@ from typing import Any
 
 from nautilus_trader.common.config import ImportableConfig, resolve_path
 
+from adapters.ccxt.config import MARGIN
 from adapters.falconx.config import FalconXConfig
 from desk.config.model import DeskConfig
 from desk.errors import ConfigFault
@@ -29,7 +30,7 @@ def paper_clients(
     paper, folder = config.paper, state_dir / FOLDER
     clients: dict[str, ImportableConfig] = {}
     for venue in config.venues:
-        if venue.enabled:
+        if venue.enabled and venue.exchange not in MARGIN:  # paper trading imagines cash accounts alone
             clients[f"PAPER-{venue.venue}"] = _client(
                 paper.exchange,
                 venue=venue.venue,

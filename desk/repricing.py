@@ -33,7 +33,9 @@ class Repricer:
         self._market = market
         self._position = position
         self._instruments = {item.symbol: item for item in config.instruments}
-        self._ladders = {symbol: Ladder(book, sorted(sizes.get(symbol, ()))) for symbol, book in market.books.items()}
+        self._ladders = {
+            symbol: Ladder(market.books[symbol], sorted(sizes.get(symbol, ()))) for symbol in self._instruments
+        }
         self.filled: Filled | None = None
         self._win = win_model(config)
         self._charged: dict[
@@ -42,7 +44,10 @@ class Repricer:
 
     def reprice(self, symbol: str, now_ns: int) -> None:
         """One kernel call over all live books, both sides, every headline size; nothing where nothing can be priced."""
-        book, ladder, item = self._market.books[symbol], self._ladders[symbol], self._instruments[symbol]
+        item = self._instruments.get(symbol)
+        if item is None:  # a contract: no client is quoted it
+            return
+        book, ladder = self._market.books[symbol], self._ladders[symbol]
         fair = book.fair(now_ns)
         if fair is None:
             ladder.clear()

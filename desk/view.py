@@ -112,7 +112,7 @@ class StateView:
             risk=RiskView(approved=gate.approved, refused=dict(sorted(gate.refused.items()))),
             faults=self._faults(),
             alerts=self._alerts.newest(30),
-            ladders=[self._ladder(symbol, now) for symbol in self._market.books],
+            ladders=[self._ladder(item.symbol, now) for item in self._config.instruments],
             blotter=[self._row(record) for record in list(reversed(desk.recent.values()))[:100]],
             parents=self._board.newest(25),
             scorecards=scorecards(self._tca, now),

@@ -46,11 +46,34 @@ ACCOUNT_CHANNELS = (
     "watch_my_liquidations_for_symbols",
 )
 WATCH_CHANNELS = MARKET_CHANNELS + ACCOUNT_CHANNELS
+_OF_PERPETUALS = frozenset(
+    {
+        "watch_liquidations",
+        "watch_funding_rate",
+        "watch_funding_rates",
+        "watch_funding_rates_for_symbols",
+        "watch_liquidations_for_symbols",
+    }
+)
+_OF_POSITIONS = frozenset(
+    {
+        "watch_position",
+        "watch_positions",
+        "watch_position_for_symbols",
+        "watch_my_liquidations",
+        "watch_my_liquidations_for_symbols",
+    }
+)
 
 
 def symbols_of(api: Api, venue: str) -> list[str]:
     """Instruments that `venue` has a book of."""
     return [symbol for symbol in api.market.books if venue in api.market.venues(symbol)]
+
+
+def perpetuals_of(api: Api, venue: str) -> list[str]:
+    """Perpetuals that `venue` has a book of."""
+    return [symbol for symbol in symbols_of(api, venue) if ":" in symbol]
 
 
 def exchanges_of(api: Api) -> list[str]:
@@ -78,6 +101,12 @@ def mode_of(api: Api, channel: str, venue: str) -> Mode:
         case "watch_bids_asks":
             return "native" if any(of == venue for _, of in api.market.last_quote) else "derived"
         case "watch_ticker" | "watch_tickers" | "watch_ohlcv" | "watch_ohlcv_for_symbols":
+            return "derived"
+        case _ if channel in _OF_PERPETUALS:
+            return "native" if perpetuals_of(api, venue) else "unsupported"
+        case _ if channel in _OF_POSITIONS and api.accounts is not None and venue in api.accounts.margin:
+            return "native"
+        case "watch_funding_rate_for_my_position" if api.accounts is not None and venue in api.accounts.margin:
             return "derived"
         case _:
             return "unsupported"

@@ -50,6 +50,14 @@ from desk.api.market_feeds import (
     TradesFeed,
 )
 from desk.api.messages import AlertView, DeskState, Order, Rfq, Trade
+from desk.api.perpetual_feeds import (
+    FundingFeed,
+    LiquidationsFeed,
+    MyFundingFeed,
+    MyLiquidationsFeed,
+    PositionParams,
+    PositionsFeed,
+)
 from desk.api.routing import require
 from desk.api.subscriptions import Subscription
 from desk.errors import ApiFault, Invalid
@@ -93,11 +101,13 @@ def _market(name: str, feed: type[MarketFeed]) -> Callable[[Feeds, int, Caller, 
 
 
 def _account(
-    name: str, feed: type[VenueOrdersFeed | MyTradesFeed]
+    name: str, feed: type[VenueOrdersFeed | MyTradesFeed | PositionsFeed | MyLiquidationsFeed]
 ) -> Callable[[Feeds, int, Caller, Any], Subscription]:
-    def make(feeds: Feeds, number: int, caller: Caller, params: AccountParams | AccountSymbolsParams) -> Subscription:
+    def make(
+        feeds: Feeds, number: int, caller: Caller, params: AccountParams | AccountSymbolsParams | PositionParams
+    ) -> Subscription:
         mode = _venue_mode(feeds.api, name, params.venue)
-        wanted = _wanted(params.venue, params, [item.symbol for item in feeds.api.service.instruments()])
+        wanted = _wanted(params.venue, params, _listed(feeds.api, params.venue))
         return feed(number, name, mode, caller, feeds.api, params.venue, wanted)
 
     return make
@@ -105,8 +115,19 @@ def _account(
 
 def _balance(feeds: Feeds, number: int, caller: Caller, params: BalanceParams) -> Subscription:
     mode = _venue_mode(feeds.api, "watch_balance", params.venue)
-    _wanted(params.venue, params, [item.symbol for item in feeds.api.service.instruments()])
+    _wanted(params.venue, params, _listed(feeds.api, params.venue))
     return BalanceFeed(number, "watch_balance", mode, caller, feeds.api, params)
+
+
+def _my_funding(feeds: Feeds, number: int, caller: Caller, params: PositionParams) -> Subscription:
+    mode = _venue_mode(feeds.api, "watch_funding_rate_for_my_position", params.venue)
+    _wanted(params.venue, params, capabilities.symbols_of(feeds.api, params.venue))
+    return MyFundingFeed(number, mode, caller, feeds.api, feeds.hub, params)
+
+
+def _listed(api: Api, venue: str) -> list[str]:
+    """What an account may be asked about: the venue's perpetuals, or the desk's instruments."""
+    return capabilities.perpetuals_of(api, venue) or [item.symbol for item in api.service.instruments()]
 
 
 def _wanted(venue: str, params: Any, listed: list[str]) -> list[str]:
@@ -190,6 +211,11 @@ _SERVED = (
             ("watch_tickers", "A venue's tickers that changed, by symbol.", SymbolsParams, TopFeed),
             ("watch_ohlcv", "Candles, made from the venue's public trades.", CandleParams, CandlesFeed),
             ("watch_ohlcv_for_symbols", "Candles by symbol and timeframe.", CandlesParams, CandlesFeed),
+            ("watch_funding_rate", "A perpetual's funding rate and mark price.", MarketParams, FundingFeed),
+            ("watch_funding_rates", "A venue's funding rates that changed, by symbol.", SymbolsParams, FundingFeed),
+            ("watch_funding_rates_for_symbols", "Some of them, by symbol.", SymbolsParams, FundingFeed),
+            ("watch_liquidations", "Positions in a perpetual closed by force.", MarketParams, LiquidationsFeed),
+            ("watch_liquidations_for_symbols", "The same of several.", SymbolsParams, LiquidationsFeed),
         )
     ),
     *(
@@ -199,7 +225,24 @@ _SERVED = (
             ("watch_orders_for_symbols", "Its orders in some symbols.", AccountSymbolsParams, VenueOrdersFeed),
             ("watch_my_trades", "The desk's own executions at one venue.", AccountParams, MyTradesFeed),
             ("watch_my_trades_for_symbols", "Its executions in some symbols.", AccountSymbolsParams, MyTradesFeed),
+            ("watch_position", "The desk's own position in a perpetual.", PositionParams, PositionsFeed),
+            ("watch_positions", "Its positions at one venue.", AccountSymbolsParams, PositionsFeed),
+            ("watch_position_for_symbols", "Its positions in some symbols.", AccountSymbolsParams, PositionsFeed),
+            ("watch_my_liquidations", "What the venue closed of them by force.", AccountParams, MyLiquidationsFeed),
+            (
+                "watch_my_liquidations_for_symbols",
+                "The same in some symbols.",
+                AccountSymbolsParams,
+                MyLiquidationsFeed,
+            ),
         )
+    ),
+    Channel(
+        "watch_funding_rate_for_my_position",
+        "A funding rate, what it means for the desk's position, and what was paid.",
+        _OPERATE,
+        PositionParams,
+        _my_funding,
     ),
     Channel("watch_balance", "The desk's own balances at one venue.", _OPERATE, BalanceParams, _balance),
     Channel("desk", "Everything an operator sees.", _OPERATE, DeskParams, _desk, DeskState),

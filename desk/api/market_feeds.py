@@ -18,7 +18,7 @@ from desk.api import ccxt_views
 from desk.api.candles import KEPT, Candles, Timeframe
 from desk.api.frames import Mode
 from desk.api.subscriptions import Conflated
-from desk.market import BookChanged, Market
+from desk.market import BookChanged, Funding, Market
 from desk.service import Caller
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from nautilus_trader.model.identifiers import InstrumentId
 
     from adapters.nautilus.lp import LpLadder
+    from adapters.nautilus.perpetual import Liquidation
 
 Pair = tuple[str, str]  # (symbol, venue)
 Listener = Callable[["TradeTick | None"], None]  # hears that something changed; of trades, which
@@ -90,13 +91,18 @@ class MarketHub:
         self._books: dict[Pair, set[Listener]] = {}
         self._quotes: dict[Pair, set[Listener]] = {}
         self._trades: dict[Pair, set[Listener]] = {}
+        self._funding: dict[Pair, set[Listener]] = {}
+        self._liquidations: dict[Pair, set[Callable[[Liquidation], None]]] = {}
         self._symbols: dict[str, set[Conflated]] = {}
         self._recent: dict[Pair, deque[TradeTick]] = {}
+        self._closed: dict[Pair, deque[Liquidation]] = {}
         self._pairs: dict[InstrumentId, Pair] = {}
         market.on_book.append(self._on_book)
         market.on_trade.append(self._on_trade)
         market.on_quote.append(self._on_quote)
         market.on_ladder.append(self._on_ladder)
+        market.on_funding.append(self._on_funding)
+        market.on_liquidation.append(self._on_liquidation)
 
     def close(self) -> None:
         """Stop listening."""
@@ -104,6 +110,8 @@ class MarketHub:
         self.market.on_trade.remove(self._on_trade)
         self.market.on_quote.remove(self._on_quote)
         self.market.on_ladder.remove(self._on_ladder)
+        self.market.on_funding.remove(self._on_funding)
+        self.market.on_liquidation.remove(self._on_liquidation)
 
     def watch_book(self, pair: Pair, listener: Listener) -> None:
         self._books.setdefault(pair, set()).add(listener)
@@ -114,20 +122,41 @@ class MarketHub:
     def watch_trades(self, pair: Pair, listener: Listener) -> None:
         self._trades.setdefault(pair, set()).add(listener)
 
+    def watch_funding(self, pair: Pair, listener: Listener) -> None:
+        self._funding.setdefault(pair, set()).add(listener)
+
+    def watch_liquidations(self, pair: Pair, listener: Callable[[Liquidation], None]) -> None:
+        self._liquidations.setdefault(pair, set()).add(listener)
+
     def watch_symbol(self, symbol: str, feed: Conflated) -> None:
         """Anything that may change a price of `symbol`: any venue's book, any LP's ladder, the legs it is priced through."""
         for watched in (symbol, *self.market.legs(symbol)):
             self._symbols.setdefault(watched, set()).add(feed)
 
-    def forget(self, listener: Listener | Conflated) -> None:
+    def forget(self, listener: Listener | Conflated | Callable[[Liquidation], None]) -> None:
         """Take a listener out of every list."""
-        for table in (self._books, self._quotes, self._trades, self._symbols):
+        tables = (self._books, self._quotes, self._trades, self._funding, self._liquidations, self._symbols)
+        for table in tables:
             for listeners in table.values():
                 listeners.discard(listener)  # type: ignore[attr-defined]
 
     def recent(self, pair: Pair) -> list[TradeTick]:
         """The last trades, oldest first."""
         return list(self._recent.get(pair, ()))
+
+    def closed(self, pair: Pair) -> list[Liquidation]:
+        """The last liquidations, oldest first."""
+        return list(self._closed.get(pair, ()))
+
+    def _on_funding(self, funding: Funding) -> None:
+        for listener in self._funding.get((funding.symbol, funding.venue), ()):
+            listener(None)
+
+    def _on_liquidation(self, closed: Liquidation) -> None:
+        pair = (closed.symbol, closed.venue)
+        self._closed.setdefault(pair, deque(maxlen=RECENT_TRADES)).append(closed)
+        for listener in self._liquidations.get(pair, ()):
+            listener(closed)
 
     def _on_book(self, change: BookChanged) -> None:
         pair = (change.symbol, change.venue)

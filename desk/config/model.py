@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Meta
 
-from adapters.ccxt.config import DEPTHS, EXCHANGES
+from adapters.ccxt.config import DEPTHS, EXCHANGES, MARGIN
 from adapters.clickhouse.config import ArchiveConfig
 from pricing.parameters import PricingParameters
 from pricing.triangle import form_of
@@ -76,16 +76,28 @@ class InstrumentSection(Section):
         return self.symbol.split("/")[1].split(":")[0]
 
 
+class ContractSection(Section):
+    """A perpetual that the desk watches, and may hold at the venues that list it; no client is quoted it."""
+
+    symbol: str  # unified, such as BTC/USDT:USDT
+    price_tick: Decimal = Decimal("0.01")  # the finest of its venues' ticks
+    book_size_decimals: Annotated[int, Meta(ge=0, le=8)] = 8  # of sizes inside the books, in contracts
+
+    def __post_init__(self) -> None:
+        _perpetual("symbol", self.symbol)
+        _positive("price_tick", self.price_tick)
+
+
 class VenueSection(Section):
     """An exchange. `rest_url` and `ws_url` point somewhere else than the venue's own hosts ("" = the venue's)."""
 
     venue: str  # our name for it, upper case, such as BINANCE
-    exchange: str  # its ccxt id: binance, bybit, kraken, okx
+    exchange: str  # its ccxt id: binance, binanceusdm (perpetuals), bybit, coinbase, kraken, okx
     kind: Literal["ccxt"] = "ccxt"  # the adapter
     enabled: bool = True  # false: neither priced from nor traded on
     rest_url: str = ""  # another host than the venue's own; "" = its own
     ws_url: str = ""  # the same for the WebSocket
-    symbols: tuple[str, ...] = ()  # [] = every instrument
+    symbols: tuple[str, ...] = ()  # [] = every instrument; of a venue of perpetuals every contract
     taker_fee_bps: Decimal = Decimal(10)  # what we pay: in every price, plan and paper fill
     maker_fee_bps: Decimal | None = (
         None  # what an order pays that rests; left out = what the venue lists, never above the taker's
@@ -110,7 +122,7 @@ class VenueSection(Section):
             if fee is not None and not -1000 < fee < 1000:
                 raise ValueError(f"{name}: {fee} bps is no fee")
         for symbol in self.symbols:
-            _spot("symbols", symbol)
+            (_perpetual if self.exchange in MARGIN else _spot)("symbols", symbol)
 
 
 class LpSection(Section):
@@ -236,6 +248,7 @@ class DeskConfig(Section):
     ledger: LedgerSection = LedgerSection()
     archive: ArchiveConfig | None = None
     instruments: tuple[InstrumentSection, ...] = ()
+    contracts: tuple[ContractSection, ...] = ()
     venues: tuple[VenueSection, ...] = ()
     lps: tuple[LpSection, ...] = ()
     pricing: PricingParameters = PricingParameters()
@@ -248,15 +261,20 @@ class DeskConfig(Section):
     paper: PaperSection = PaperSection()
 
     def __post_init__(self) -> None:
-        symbols = [item.symbol for item in self.instruments]
+        symbols = [item.symbol for item in (*self.instruments, *self.contracts)]
         names = [venue.venue for venue in self.venues] + [lp.lp for lp in self.lps]
         for what, listed in (("instruments", symbols), ("venues", names)):
             if twice := sorted({name for name in listed if listed.count(name) > 1}):
                 raise ValueError(f"{what}: {', '.join(twice)} stands there twice")
+        idle = [venue.venue for venue in self.venues if venue.exchange in MARGIN and not self.venue_symbols(venue)]
+        if idle:
+            raise ValueError(f"contracts: {', '.join(idle)} trades perpetuals, and none is listed")
         unlisted = [item.symbol for item in self.instruments if not item.direct]
         for place in (*self.venues, *self.lps):
             if strangers := [symbol for symbol in place.symbols if symbol not in symbols]:
-                raise ValueError(f"instruments: {', '.join(strangers)} is traded at a venue or LP, but not listed")
+                raise ValueError(
+                    f"{_table(strangers)}: {', '.join(strangers)} is traded at a venue or LP, but not listed"
+                )
             if listed := [symbol for symbol in place.symbols if symbol in unlisted]:
                 raise ValueError(f"instruments: {', '.join(listed)} is traded at a venue or LP, but not direct")
         if strangers := [symbol for symbol in self.routes.pegs if symbol not in self.direct_symbols]:
@@ -280,6 +298,8 @@ class DeskConfig(Section):
 
     def venue_symbols(self, venue: VenueSection) -> tuple[str, ...]:
         """Symbols traded at a venue."""
+        if venue.exchange in MARGIN:
+            return venue.symbols or tuple(item.symbol for item in self.contracts)
         return venue.symbols or self.direct_symbols
 
     def lp_symbols(self, lp: LpSection) -> tuple[str, ...]:
@@ -300,6 +320,15 @@ def _name(key: str, name: str) -> None:
 def _spot(key: str, symbol: str) -> None:
     if not re.fullmatch(r"[A-Z0-9]+/[A-Z0-9]+", symbol):
         raise ValueError(f"{key}: {symbol!r} is not a spot symbol such as BTC/USDT")
+
+
+def _perpetual(key: str, symbol: str) -> None:
+    if not re.fullmatch(r"[A-Z0-9]+/[A-Z0-9]+:[A-Z0-9]+", symbol):
+        raise ValueError(f"{key}: {symbol!r} is not a perpetual such as BTC/USDT:USDT")
+
+
+def _table(strangers: list[str]) -> str:
+    return "contracts" if all(":" in symbol for symbol in strangers) else "instruments"
 
 
 def _legs(item: InstrumentSection, known: Mapping[str, InstrumentSection]) -> None:
