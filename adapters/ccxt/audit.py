@@ -40,6 +40,7 @@ class Depth(msgspec.Struct, frozen=True, kw_only=True):
     bids: list[Any]
     asks: list[Any]
     sequence: int | None = None
+    partial: bool = False  # it ends before the book may, however few its rows are
 
 
 class AuditedBook(Protocol):
@@ -167,7 +168,10 @@ def compare(
         mine = {price: size for of, price, size in ours.tolist() if of == side}
         ends = [
             price
-            for price in (reach[side], min(theirs, key=lambda p: p * side) if len(rows) >= LEVELS else None)
+            for price in (
+                reach[side],
+                min(theirs, key=lambda p: p * side) if theirs and (depth.partial or len(rows) >= LEVELS) else None,
+            )
             if price
         ]
         end = max((price * side for price in ends), default=None)

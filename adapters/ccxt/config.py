@@ -7,11 +7,12 @@ from typing import Literal
 
 import msgspec
 
+from adapters.ccxt.catalogue import EXCHANGES as EXCHANGES
+from adapters.ccxt.catalogue import GENERIC, known, unknown
+from adapters.ccxt.catalogue import MARGIN as MARGIN
 from adapters.ccxt.events import QUIET_STREAMS, Stream
 
 DEPTHS = (10, 25, 100, 500, 1000)
-EXCHANGES = ("binance", "binanceusdm", "bybit", "coinbase", "kraken", "okx")
-MARGIN = frozenset({"binanceusdm"})  # whose accounts hold positions in perpetuals, not the coins themselves
 
 
 class ExchangeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -48,8 +49,8 @@ class ExchangeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     dead_man_s: int = 60
 
     def __post_init__(self) -> None:
-        if self.exchange not in EXCHANGES:
-            raise ValueError(f"exchange {self.exchange!r} is not supported: one of {', '.join(EXCHANGES)}")
+        if not known(self.exchange):
+            raise ValueError(unknown(self.exchange))
         if self.depth not in DEPTHS:
             raise ValueError(f"depth {self.depth} is not offered by the venues: one of {DEPTHS}")
         if not self.venue or self.venue != self.venue.upper():
@@ -64,6 +65,11 @@ class ExchangeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
                 raise ValueError(f"{self.venue}: {name} must be positive")
         if self.dead_man_s < 0:
             raise ValueError(f"{self.venue}: dead_man_s must not be negative")
+
+    @property
+    def generic(self) -> bool:
+        """Whether we have no rules of this venue: its market data are ccxt's, and it takes no orders of ours."""
+        return self.exchange in GENERIC
 
     @property
     def margin(self) -> bool:

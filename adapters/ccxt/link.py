@@ -36,6 +36,7 @@ from adapters.ccxt.events import (
     StreamStatus,
     TradeEvent,
 )
+from adapters.ccxt.generic import GenericMarketDialect
 from adapters.ccxt.hook import Counters, attach
 from adapters.ccxt.kraken import KrakenMarketDialect
 from adapters.ccxt.okx import OkxMarketDialect
@@ -113,7 +114,7 @@ class MarketLink:
         self.reason = "not started"
         self._sink = sink
         self._rng = rng or random.Random()
-        self._dialect = DIALECTS[config.exchange]()
+        self._dialect = DIALECTS.get(config.exchange, GenericMarketDialect)()
         self._purse = purse_of(config)
         self._read = getattr(self._dialect, "frame", None)  # a venue may do without
         self._streams: tuple[Stream, ...] = getattr(self._dialect, "streams", SPOT_STREAMS)
@@ -153,6 +154,7 @@ class MarketLink:
         now = monotonic()
         return {
             "venue": self.config.venue,
+            "integrity": getattr(self._dialect, "integrity", "by the venue's own rules"),  # of its books
             "connected": self.connected,
             "reason": self.reason,
             "streams": {
@@ -206,6 +208,8 @@ class MarketLink:
             raise ValueError(f"{self.config.venue} does not list {', '.join(missing)}")
         fees = await self._taker_fees()
         rows = {symbol: exchange.markets[symbol] for symbol in self.config.symbols}
+        if (completed := getattr(self._dialect, "rows", None)) is not None:
+            rows = await completed(exchange, rows)
         self.prepare({symbol: market_of(row, taker=fees.get(symbol)) for symbol, row in rows.items()})
 
     def _made(self) -> Any:
@@ -213,6 +217,7 @@ class MarketLink:
         if self._exchange is None:
             self._exchange = self._dialect.create(self.config)
             self._exchange.on_snapshot = self._on_snapshot
+            self._exchange.on_pieces = self._on_pieces
             attach(self._exchange, self.counters, self._on_message, self._on_down, self._on_frame, self._rng)
         return self._exchange
 
@@ -275,7 +280,7 @@ class MarketLink:
             return
         alive = self._exchange.clients.get(client.url) is client and not client.closed()
         try:
-            if alive and not state.hard:
+            if alive and not state.hard and getattr(self._dialect, "forgets", True):
                 await self._dialect.forget(self._exchange, client, state.symbol, state.stream, self.config.depth)
             elif alive:
                 self._exchange.clients.pop(client.url, None)
@@ -343,6 +348,17 @@ class MarketLink:
             market = self._by_id.get(piece.market_id)
             if market is not None:
                 self._take(client, self._states[market.symbol, piece.stream], market, piece)
+
+    def _on_pieces(self, client: Any, pieces: list[Decoded]) -> None:
+        """What a dialect takes from ccxt's own handling of a message, within it: an error of ours must not end that."""
+        for piece in pieces:
+            if (market := self._by_id.get(piece.market_id)) is None:
+                continue
+            try:
+                self._take(client, self._states[market.symbol, piece.stream], market, piece)
+            except Exception as e:
+                self.counters.frames_bad += 1
+                log.warning("%s: bad message: %s: %s", self.config.venue, type(e).__name__, e)
 
     def _take(self, client: Any, state: StreamState, market: Market, piece: Decoded) -> None:
         """One piece to its book or its listeners."""
