@@ -98,6 +98,7 @@ def demo(
 @click.option(
     "--faults", type=click.Path(dir_okay=False, path_type=Path), help="Disturb the exchanges by this schedule (TOML)."
 )
+@click.option("--limits", is_flag=True, help="Hold clients to the exchanges' own rate limits.")
 def serve(
     venues: tuple[str, ...],
     tape: Path | None,
@@ -106,6 +107,7 @@ def serve(
     symbols: str,
     speed: float,
     faults: Path | None,
+    limits: bool,
 ) -> None:
     """Serve loopback venues on 127.0.0.1: those named, else Binance, Kraken and FalconX.
 
@@ -154,6 +156,7 @@ def serve(
             speed=speed,
             say=lambda sentence: click.echo(sentence, err=True),
             faults=plan,
+            limits=limits,
         )
         try:
             for venue, urls in running.urls.items():

@@ -18,6 +18,7 @@ from aiohttp import WSCloseCode, WSMsgType, web
 
 from sim.events import VenueEvent
 from sim.servers.faults import Fault, FaultOrder, Faults
+from sim.servers.limits import VenueLimits
 from sim.servers.matching import MatchingCore
 
 QUEUE_FRAMES = 20_000
@@ -76,11 +77,13 @@ class VenueServer(ABC):
     """Base of a loopback exchange. Subclasses add routes and turn market events and order changes into their dialect."""
 
     venue: ClassVar[str]
+    limits_of: ClassVar[type[VenueLimits] | None] = None
 
     def __init__(self, core: MatchingCore, credentials: Credentials) -> None:
         self.core = core
         self.credentials = credentials
         self.faults = Faults()
+        self.limits: VenueLimits | None = None
         self.peers: set[Peer] = set()
         self.port = 0
         self._runner: web.AppRunner | None = None
@@ -89,6 +92,16 @@ class VenueServer(ABC):
         self.app = web.Application(middlewares=[self._fault_middleware], client_max_size=1 << 20)
         self.app.router.add_post("/_control", self._control)
         self.app.router.add_get("/_control", self._control_state)
+
+    def enforce(self) -> None:
+        """Hold clients to the venue's documented rate limits from now on."""
+        if self.limits_of is None:
+            raise ValueError(f"the limits of {self.venue} are not modelled")
+        self.limits = self.limits_of()
+
+    def over_limit(self, op: str, params: dict) -> bool:
+        """Whether a request over a socket is one too many."""
+        return self.limits is not None and not self.limits.allows_socket(op, params)
 
     # --- for subclasses ----------------------------------------------------------------------------------------------------------------
 
@@ -270,7 +283,12 @@ class VenueServer(ABC):
             return _bad_gateway()
         if faults.take(Fault.HTTP_429, scope=scope):
             return self.too_many(request)
-        answer = await handler(request)
+        if self.limits is not None and not self.limits.allows(request, await request.read()):
+            answer: web.StreamResponse = self.too_many(request)
+        else:
+            answer = await handler(request)
+        if self.limits is not None and not answer.prepared:
+            answer.headers.update(self.limits.headers(request))
         if faults.take(Fault.HTTP_502_AFTER, scope=scope):
             return _bad_gateway()
         if faults.take(Fault.RESET_AFTER, scope=scope) and request.transport is not None:

@@ -31,6 +31,7 @@ from sim.servers.base import Credentials, Peer, VenueServer
 from sim.servers.binance_account import BinanceAccount
 from sim.servers.binance_wire import BinanceError
 from sim.servers.faults import Fault
+from sim.servers.limits import BinanceLimits
 from sim.servers.matching import Change, MatchingCore, VenueFill, VenueOrder
 from sim.servers.past import Past
 from sim.servers.rolling import Rolling
@@ -44,6 +45,7 @@ class BinanceServer(VenueServer):
     """The loopback Binance on a matching core. `start()` binds it; feed it with `on_market`."""
 
     venue: ClassVar[str] = "BINANCE"
+    limits_of = BinanceLimits
     account_type: ClassVar[type[BinanceAccount]] = BinanceAccount
 
     def __init__(self, core: MatchingCore, credentials: Credentials) -> None:
@@ -187,6 +189,8 @@ class BinanceServer(VenueServer):
         params = dict(message.get("params") or {})
         hang = False
         try:
+            if self.over_limit(str(message.get("method")), params):
+                raise BinanceError(-1003, "Too much request weight used; current limit is 6000 per 1 MINUTE.", 429)
             match message.get("method"):
                 case "ping":
                     result: object = {}

@@ -38,6 +38,7 @@ from sim.servers.bybit_trade import TradeSocket
 from sim.servers.bybit_wire import BybitError
 from sim.servers.faults import Fault
 from sim.servers.kraken_book import PublishedBook
+from sim.servers.limits import BybitLimits
 from sim.servers.matching import Change, MatchingCore, VenueFill, VenueOrder
 from sim.servers.rolling import Rolling
 
@@ -54,6 +55,7 @@ class BybitServer(VenueServer):
     """The loopback Bybit on a matching core. `start()` binds it; feed it with `on_market`."""
 
     venue: ClassVar[str] = "BYBIT"
+    limits_of = BybitLimits
 
     def __init__(self, core: MatchingCore, credentials: Credentials) -> None:
         super().__init__(core, credentials)
@@ -212,11 +214,18 @@ class BybitServer(VenueServer):
                 peer.state["authorized"] = not code
                 body = {"retCode": code, "retMsg": said or "OK", "op": "auth", **conn}
             case _ if self._trade.knows(op):
-                body = self._trade.answer(peer, message, {})
+                body = self._trade.answer(peer, message, self._allowance(str(op), message))
             case _:
                 body = {"retCode": 10404, "retMsg": "op type is not found", "op": op, **conn}
         if body is not None and not self.faults.silent:
             peer.send(orjson.dumps(body).decode())
+
+    def _allowance(self, op: str, message: dict) -> dict[str, str]:
+        """What the answer of the trade socket says of the limits; nothing left when it is one too many."""
+        if not isinstance(self.limits, BybitLimits):
+            return {}
+        over = self.over_limit(op, message)
+        return self.limits.socket_headers(op) | ({"X-Bapi-Limit-Status": "-1"} if over else {})
 
     def _protected(self) -> int:
         """Private sockets that want disconnect protection."""

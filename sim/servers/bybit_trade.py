@@ -36,6 +36,8 @@ class TradeSocket:
         try:
             if not peer.state.get("authorized"):
                 raise BybitError(10003, "Please login first.")
+            if limits.get("X-Bapi-Limit-Status") == "-1":
+                raise BybitError(10006, "Too many visits!")
             self._check_clock(message.get("header") or {})
             if not isinstance(row, dict) or row.get("category") != CATEGORY:
                 raise BybitError(10001, "Illegal category")

@@ -38,6 +38,7 @@ from sim.servers.faults import Fault
 from sim.servers.kraken_account import KrakenAccount
 from sim.servers.kraken_book import DEPTHS, PublishedBook
 from sim.servers.kraken_wire import KrakenError
+from sim.servers.limits import KrakenLimits
 from sim.servers.matching import Change, MatchingCore, VenueFill, VenueOrder
 from sim.servers.past import Past
 from sim.servers.rolling import Rolling
@@ -50,6 +51,7 @@ class KrakenServer(VenueServer):
     """The loopback Kraken on a matching core. `start()` binds it; feed it with `on_market`."""
 
     venue: ClassVar[str] = "KRAKEN"
+    limits_of = KrakenLimits
 
     def __init__(self, core: MatchingCore, credentials: Credentials) -> None:
         super().__init__(core, credentials)
@@ -178,6 +180,8 @@ class KrakenServer(VenueServer):
         came = self.core.clock_ns()
         method, params = message.get("method"), message.get("params") or {}
         try:
+            if self.over_limit(str(method), params):
+                raise KrakenError("EOrder:Rate limit exceeded")
             match method:
                 case "ping":
                     self._answer(peer, message, came, method="pong")

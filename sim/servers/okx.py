@@ -33,6 +33,7 @@ from sim.servers import okx_wire as wire
 from sim.servers.base import Credentials, Peer, VenueServer
 from sim.servers.faults import Fault
 from sim.servers.kraken_book import PublishedBook
+from sim.servers.limits import OkxLimits
 from sim.servers.matching import Change, MatchingCore, VenueFill, VenueOrder
 from sim.servers.okx_account import OkxAccount
 from sim.servers.okx_wire import OkxError
@@ -70,6 +71,7 @@ class OkxServer(VenueServer):
     """The loopback OKX on a matching core. `start()` binds it; feed it with `on_market`."""
 
     venue: ClassVar[str] = "OKX"
+    limits_of = OkxLimits
     heartbeat_ns: ClassVar[int] = 60 * _SECOND_NS
 
     def __init__(self, core: MatchingCore, credentials: Credentials) -> None:
@@ -318,6 +320,8 @@ class OkxServer(VenueServer):
                 peer.send(self._ticker_frame(symbol))
 
     def _order_from_socket(self, peer: Peer, op: str, message: dict, args: list[dict]) -> None:
+        if self.over_limit(op, message):
+            raise OkxError("50011", "Rate limit reached. Please refer to API documentation and throttle requests accordingly")
         account, scope = self.account, "cancel" if "cancel" in op else "amend" if "amend" in op else "order"
         result = {"cancel": account.cancel, "amend": account.amend, "order": account.place}[scope](args)
         symbol = account.unified(args[0]) if result["code"] == "0" else ""

@@ -150,13 +150,14 @@ async def start_venues(
     say: Callable[[str], None] = lambda sentence: None,
     balances: dict[str, Decimal] | None = None,
     faults: FaultPlan | None = None,
+    limits: bool = False,
 ) -> Venues:
     """Start the venues on 127.0.0.1 and feed them, until `stop()`.
 
     `tape`: a file or a folder (None: the seeded generator). `symbols`: what to list (default: what the tapes hold, else BTC and ETH);
     a venue of perpetuals lists those on the pairs, from a USD-M tape where there is one.
     `state`: folder for accounts, credentials and ports (None: nothing is kept). `say` hears each sentence about the tapes and each of the
-    planned `faults` as it happens.
+    planned `faults` as it happens. `limits`: clients are held to the venues' rate limits.
     Raises `TapeFault` when `tape` is none, or does not hold a wanted symbol; ValueError on a venue that is not among `VENUES`.
     """
     if strangers := [venue for venue in venues if venue not in VENUES]:
@@ -198,6 +199,8 @@ async def start_venues(
         wallet = {code: amount for code, amount in opening.items() if code in held}
         core = exchange.core(venue, instruments, wallet, journal_path=journal, **rules)
         server = exchange.server(core, out.credentials[venue])
+        if limits and server.limits_of is not None:
+            server.enforce()
         rest, ws = await server.start(ports.wanted(venue))
         ports.bound(venue, server.port)
         out.servers[venue], out.urls[venue] = server, Urls(rest=rest, ws=ws)
