@@ -321,7 +321,9 @@ class OkxServer(VenueServer):
 
     def _order_from_socket(self, peer: Peer, op: str, message: dict, args: list[dict]) -> None:
         if self.over_limit(op, message):
-            raise OkxError("50011", "Rate limit reached. Please refer to API documentation and throttle requests accordingly")
+            raise OkxError(
+                "50011", "Rate limit reached. Please refer to API documentation and throttle requests accordingly"
+            )
         account, scope = self.account, "cancel" if "cancel" in op else "amend" if "amend" in op else "order"
         result = {"cancel": account.cancel, "amend": account.amend, "order": account.place}[scope](args)
         symbol = account.unified(args[0]) if result["code"] == "0" else ""
