@@ -106,4 +106,9 @@ class OrderCommands:
             await self._purse.socket(request, self._dialect.encode_id(request.client_order_id))
         if self._client is None:
             raise NotSent("the socket for orders is not connected")
-        return await self._requests.ask(self._client, number, frame)
+        try:
+            return await self._requests.ask(self._client, number, frame)
+        except Exception as e:
+            if self._purse is not None:
+                self._purse.refused(e)
+            raise

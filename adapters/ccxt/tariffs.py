@@ -339,6 +339,13 @@ class Purse:
 
         exchange.fetch2, exchange.on_rest_response = fetch2, on_rest_response
 
+    def refused(self, error: Exception) -> None:
+        """A request over the socket was refused; if for too many, nothing leaves for a while."""
+        import ccxt
+
+        if isinstance(error, ccxt.RateLimitExceeded | ccxt.DDoSProtection):
+            self.budget.close(_RETRY_S)
+
     async def socket(self, request: Command, sent: str) -> None:
         """Pay for a request over the private socket; `sent`: our order id as the venue has it."""
         await self.budget.spend(self.tariff.socket(request, sent))

@@ -31,6 +31,7 @@ from sim.servers.candles import INTERVALS, Candles
 from sim.servers.faults import Fault
 from sim.servers.funding import FundingRate, premium
 from sim.servers.margin import MarginCore, Payment
+from sim.servers.limits import BinanceUsdmLimits
 from sim.servers.matching import Change, VenueFill, VenueOrder
 
 _DEPTH_STREAMS = ("depth", "depth@0ms", "depth@100ms", "depth@250ms", "depth@500ms")
@@ -47,6 +48,7 @@ class BinanceUsdmServer(BinanceServer):
     """
 
     venue: ClassVar[str] = "BINANCEUSDM"
+    limits_of = BinanceUsdmLimits
     account_type = BinanceUsdmAccount
     account: BinanceUsdmAccount
     core: MarginCore
