@@ -314,6 +314,7 @@ class AccountLink:
             proof = await self._ask(client_order_id, symbol)
         except Exception as e:
             log.warning("%s: order %s could not be asked: %s", self.config.venue, client_order_id, e)
+            await self.learn_clock(e)
             return None
         return None if proof.order is None else proof
 
@@ -329,6 +330,7 @@ class AccountLink:
                 proof = await self._ask(client_order_id, symbol)
             except Exception as e:
                 log.warning("%s: proving %s: %s: %s", self.config.venue, client_order_id, type(e).__name__, e)
+                await self.learn_clock(e)
             else:
                 if proof.order is None and client_order_id in self._placing:
                     pass
@@ -634,6 +636,11 @@ class AccountLink:
         except Exception as e:
             log.warning("%s: clock difference is not known: %s", self.config.venue, e)
 
+    async def learn_clock(self, error: BaseException) -> None:
+        """After a request that the venue refused for its time: one of the clocks has jumped, and the difference is another."""
+        if classify(error).retryable:
+            await self._prepare()
+
     async def _drop_clients(self) -> None:
         """Close what is left of the private sockets, and forget the token."""
         if self._exchange is None:
@@ -661,6 +668,7 @@ class AccountLink:
                 await self.fetch_balances()
             except Exception as e:
                 log.warning("%s: balances: %s", self.config.venue, e)
+                await self.learn_clock(e)
 
     async def fetch_balances(self) -> None:
         """All balances. What the venue no longer names is zero: the engine keeps what it is not told about."""

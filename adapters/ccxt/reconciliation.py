@@ -56,6 +56,9 @@ class Account(Protocol):
     def tell_unclaimed(self, held_s: float) -> None:
         """Tell executions of orders that nobody has claimed for so long."""
 
+    async def learn_clock(self, error: BaseException) -> None:
+        """After a request that the venue refused for its time."""
+
     def tell_external(self, orders: list[OrderEvent]) -> None:
         """The external orders that are open now."""
 
@@ -117,6 +120,7 @@ class Reconciliation:
             except Exception as e:
                 self.found.failed += 1
                 log.warning("%s: reconciliation: %s: %s", self._venue, type(e).__name__, e)
+                await self._account.learn_clock(e)
 
     async def once(self) -> None:
         """Reconcile now. Raises what the venue's answers raise; what was found before that is told."""
