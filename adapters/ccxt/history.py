@@ -133,7 +133,7 @@ class History:
         async for page in self._pages.candles(self.ask, market, timeframe, span):
             rows = sorted((row for row in page.rows if _within(row.start_ms, span)), key=lambda row: row.start_ms)
             for before, row in zip([None, *rows], rows, strict=False):
-                _check(row, step)
+                check(row, step)
                 if before is not None and before.start_ms == row.start_ms:
                     raise BadFrame(f"{self.venue} told the candle of {row.start_ms} twice")
             yield Page(rows=rows, whole=page.whole)
@@ -213,7 +213,8 @@ def _within(ms: int, span: Span) -> bool:
     return span.start_ms <= ms < span.end_ms
 
 
-def _check(row: Candle, step_ms: int) -> None:
+def check(row: Candle, step_ms: int) -> None:
+    """Raises `BadFrame` on a candle that cannot be."""
     if row.start_ms % step_ms:
         raise BadFrame(f"a candle of {row.start_ms} does not begin where its timeframe does")
     if not 0 < row.low <= min(row.open, row.close) <= max(row.open, row.close) <= row.high or row.volume < 0:

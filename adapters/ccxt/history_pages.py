@@ -134,8 +134,9 @@ class UsdmPages(BinancePages):
 class KrakenPages:
     """Spot.
 
-    1. `OHLC` tells the last 720 candles of a timeframe and none before, whatever `since` says; the last one is always the open one.
-    2. `Trades` goes forward from `since` (ns), at most 1000 a page; `last` is where the next page begins.
+    1. `OHLC` tells the last 720 candles of a timeframe and none before, whatever `since` says, and the open one.
+    2. `Trades` goes forward from `since` (ns), at most 1000 a page; `last` is where the next page begins. Times are floats of seconds,
+       which are good for microseconds.
     """
 
     timeframes: ClassVar = {
@@ -179,7 +180,7 @@ class KrakenPages:
             since = following
 
     def _read(self, row: list[Any]) -> PastTrade:
-        ts_ns = int(Decimal(str(row[2])).scaleb(9))
+        ts_ns = int(Decimal(str(row[2])).scaleb(6).to_integral_value()) * 1_000
         return PastTrade(
             trade_id=str(row[6]),
             ts_ns=ts_ns,

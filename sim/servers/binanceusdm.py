@@ -23,11 +23,12 @@ from aiohttp import WSCloseCode, web
 
 from sim.servers import binanceusdm_wallet as wallet
 from sim.servers import binanceusdm_wire as wire
+from sim.servers import history
 from sim.servers.base import Credentials, Peer
 from sim.servers.binance import BinanceServer, json_answer
 from sim.servers.binance_wire import BinanceError, amount, symbol_id
 from sim.servers.binanceusdm_account import BinanceUsdmAccount
-from sim.servers.candles import INTERVALS, Candles
+from sim.servers.candles import Candles
 from sim.servers.faults import Fault
 from sim.servers.funding import FundingRate, premium
 from sim.servers.margin import MarginCore, Payment
@@ -206,7 +207,8 @@ class BinanceUsdmServer(BinanceServer):
             "v1/exchangeInfo": lambda query: wire.exchange_info(self.core.instruments, self._now_ms()),
             "v1/depth": self._depth,
             "v1/trades": self._trades,
-            "v1/klines": self._klines,
+            "v1/aggTrades": lambda query: history.binance_aggregates(*self._past(query), query),
+            "v1/klines": lambda query: history.binance_klines(*self._past(query), query, self._now_ms(), most=1_500),
             "v1/premiumIndex": self._premium_index,
             "v1/fundingRate": self._funding_rates,
             "v1/fundingInfo": lambda query: [],
@@ -274,28 +276,6 @@ class BinanceUsdmServer(BinanceServer):
         bids, asks = (wire.pairs(side.top(limit), instrument) for side in (book.shown.bids, book.shown.asks))
         now_ms, last = self._now_ms(), self._update_id[symbol]
         return f'{{"lastUpdateId":{last},"E":{now_ms},"T":{now_ms},"bids":{bids},"asks":{asks}}}'
-
-    def _klines(self, query: dict) -> list[list]:
-        symbol, interval = self.account.unified(query), query.get("interval", "")
-        if interval not in INTERVALS:
-            raise BinanceError(-1120, "Invalid interval.")
-        instrument = self.core.instruments[symbol]
-        price, size = instrument.price_decimals, instrument.size_decimals
-        rows = self._candles[symbol].rows(interval, min(1500, int(query.get("limit", 500))))
-        return [
-            [
-                row[0],
-                *(wire.text(units, price) for units in row[2:6]),
-                wire.text(row[6], size),
-                row[1],
-                "0",
-                row[7],
-                "0",
-                "0",
-                "0",
-            ]
-            for row in rows
-        ]
 
     def _premium_index(self, query: dict) -> object:
         def row(symbol: str) -> dict:

@@ -2,7 +2,7 @@
 
     Binance    klines: the first `limit` (1000; USD-M 1500) from `startTime` on
                aggTrades: the first `limit` (1000) of less than an hour, or from `fromId` on
-    Kraken     OHLC: the last 720 after `since`, the open one always · Trades: the first `count` (1000) after `since` ns
+    Kraken     OHLC: the last 720 after `since`, and the open one · Trades: the first `count` (1000) after `since` ns
     OKX        candles, history-candles: the newest `limit` (300) between `before` and `after`, neither included
                history-trades: the newest `limit` (100) before a trade or, type 2, a moment
     Bybit      kline: the newest `limit` (1000) from `start` to `end`; no trades of the past
@@ -121,7 +121,7 @@ def kraken_candles(past: Past, one: VenueInstrument, query: dict, now_ms: int) -
     step = int(interval) * 60_000
     open_ms = now_ms // step * step
     after_ms = int(Decimal(query.get("since") or 0) * 1_000) + 1
-    bars = _bars(past, step, min(after_ms, open_ms), open_ms, 720, newest=True)
+    bars = _bars(past, step, min(after_ms, open_ms), open_ms, 721, newest=True)
     price, size = one.price_decimals, one.size_decimals
     rows = [
         [

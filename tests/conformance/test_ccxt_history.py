@@ -1,0 +1,224 @@
+"""The past of each loopback exchange, over its wire: candles and trades as the market had them, into an archive, once."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import time
+from collections.abc import AsyncIterator
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from adapters.ccxt.history import History, HistoryFault, HistoryRefused, Span
+from adapters.clickhouse.fetch import Fetched, fetch
+from adapters.clickhouse.history import HistoryStore, Series
+from adapters.clickhouse.place import Place
+from sim.servers.faults import Fault, FaultOrder
+from sim.servers.past import Past
+from tests.conformance.ccxt_venue import VENUES, Venue, eventually, every_venue, market_data, venue
+
+MINUTE = 60_000
+HOUR = 60 * MINUTE
+LONG = bool(os.environ.get("KERB_LONG_TESTS"))
+SPEED = 1_000.0  # times the venue's rate limit: loopback has none
+
+
+def past_of(place: Venue) -> Past:
+    past: Past = place.running.servers[place.config.venue]._rolling[place.symbol].past
+    return past
+
+
+def ids_of(past: Past, span: Span, aggregated: bool) -> list[str]:
+    """The ids that the venue tells: its trades', or the numbers of its aggregates."""
+    prints = past.prints(past.first_at(span.start_ms), past.first_at(span.end_ms))
+    return [str(number) for number in (prints.number if aggregated else prints.trade_id).tolist()]
+
+
+@every_venue
+def test_candles_and_trades_are_those_of_the_market(name: str) -> None:
+    async def go() -> None:
+        async with venue(name) as place, History(place.config, share=SPEED) as history:
+            end = await history.settled_ms() // HOUR * HOUR
+            span, market = Span(end - 3 * HOUR, end), (await history._market(place.symbol, Span(0, 1)))
+            minutes = [row async for page in history.candles(place.symbol, "1m", span) for row in page.rows]
+            hours = [row async for page in history.candles(place.symbol, "1h", span) for row in page.rows]
+            assert [row.start_ms for row in hours] == [end - 3 * HOUR, end - 2 * HOUR, end - HOUR]
+            for hour in hours:
+                inside = [row for row in minutes if row.start_ms // HOUR * HOUR == hour.start_ms]
+                assert hour.high == max(row.high for row in inside if row.volume)
+                assert hour.volume == sum(row.volume for row in inside)
+            assert len(minutes) == 180 or name == "COINBASE"
+            assert market["symbol"] == place.symbol
+            past = past_of(place)
+            if name == "BYBIT":
+                with pytest.raises(HistoryRefused, match="latest trades"):
+                    [page async for page in history.trades(place.symbol, span)]
+                return
+            trades = [row async for page in history.trades(place.symbol, span) for row in page.rows]
+            assert sorted((row.trade_id for row in trades), key=int) == ids_of(past, span, name.startswith("BINANCE"))
+            assert sum(row.quantity for row in trades) == sum(row.volume for row in minutes)
+
+    asyncio.run(go())
+
+
+@pytest.mark.parametrize("name", [name for name in VENUES if name != "BYBIT"] if LONG else ["KRAKEN"])
+def test_trades_that_were_told_live_are_in_the_history(name: str) -> None:
+    async def go() -> None:
+        async with venue(name) as place, History(place.config, share=SPEED) as history:
+            async with market_data(place) as link:
+                await eventually(lambda: len(place.seen.trades) >= 3, "three trades")
+            times = [trade.ts_event_ns // 1_000_000 for trade in place.seen.trades]
+            span, market = Span(min(times), max(times) + 1), link.markets[place.symbol]
+            told = [row async for page in history.trades(place.symbol, span) for row in page.rows]
+            live = {
+                (Decimal(trade.price).scaleb(-market.price_decimals), trade.side, trade.ts_event_ns // 1_000_000)
+                for trade in place.seen.trades
+            }
+            assert live <= {(row.price, row.side, row.ts_ns // 1_000_000) for row in told}
+            if not name.startswith("BINANCE"):  # whose rows are aggregates, with numbers of their own
+                assert {trade.trade_id for trade in place.seen.trades} <= {row.trade_id for row in told}
+
+    asyncio.run(go())
+
+
+class Archive:
+    """An archive on disk, filled and asked in the test's own loop."""
+
+    def __init__(self, folder: Path, place: Venue) -> None:
+        self._place = Place(f"chdb://{folder / 'archive'}", None)
+        self._venue = place
+
+    async def fetch(self, asked: Span, kind: str = "candles") -> Fetched:
+        """One run."""
+        config = self._venue.config
+        series = Series(kind, config.venue, self._venue.symbol, "1m" if kind == "candles" else "")
+        async with History(config, share=SPEED) as history:
+            store = HistoryStore(self._place)
+            return await fetch(series, asked, history, store, lambda _done, _out: None)
+
+    def ask(self, sql: str) -> list[str]:
+        """A query; its lines."""
+        return self._place.query(sql, "TSV").splitlines()
+
+
+def test_what_is_in_the_archive_is_not_asked_for_again(tmp_path: Path) -> None:
+    async def go() -> None:
+        async with venue("BINANCE") as place:
+            archive = Archive(tmp_path, place)
+            end = place.running.servers["BINANCE"].now_ns() // 1_000_000 // HOUR * HOUR
+            first = await archive.fetch(Span(end - 40 * HOUR, end - 30 * HOUR))
+            assert (first.rows, first.missing, first.requests) == (600, [], 3)  # markets, time, one page
+            again = await archive.fetch(Span(end - 40 * HOUR, end - 30 * HOUR))
+            assert (again.rows, again.requests) == (0, 0)
+            hole = await archive.fetch(Span(end - 20 * HOUR, end - 10 * HOUR))
+            whole = await archive.fetch(Span(end - 45 * HOUR, end - 5 * HOUR))
+            assert (hole.rows, whole.rows, whole.requests) == (600, 1_200, 5)  # three holes, a page each
+            assert archive.ask("SELECT count(), uniqExact(ts) FROM candles") == ["2400\t2400"]
+            trades = await archive.fetch(Span(end - 2 * HOUR, end - HOUR), "trades")
+            numbers = ids_of(past_of(place), Span(end - 2 * HOUR, end - HOUR), True)
+            assert trades.rows == len(numbers)
+            assert archive.ask("SELECT trade_id FROM history_trades ORDER BY toUInt64(trade_id)") == numbers
+            assert (await archive.fetch(Span(end - 2 * HOUR, end - HOUR), "trades")).requests == 0
+
+    asyncio.run(go())
+
+
+def test_rows_that_come_twice_are_there_once(tmp_path: Path) -> None:
+    """A death between rows and range: the next run fetches the rows anew, and they replace the ones before."""
+
+    async def go() -> None:
+        async with venue("BINANCE") as place:
+            archive = Archive(tmp_path, place)
+            end = place.running.servers["BINANCE"].now_ns() // 1_000_000 // HOUR * HOUR
+            for _ in range(2):
+                await archive.fetch(Span(end - 2 * HOUR, end))
+                forget(archive._place)
+            assert (await archive.fetch(Span(end - 2 * HOUR, end))).rows == 120
+            assert archive.ask("SELECT count(), uniqExact(ts), sum(volume) > 0 FROM candles") == ["120\t120\t1"]
+
+    asyncio.run(go())
+
+
+def forget(place: Place) -> None:
+    """Ranges as they would be had the process died before it wrote them."""
+    from adapters.clickhouse.client import open_client
+
+    client = open_client(place.dsn)
+    client.command("TRUNCATE TABLE history_ranges")
+    client.close()
+
+
+@pytest.mark.parametrize("fault", ["http_429", "http_503", "http_502"])
+def test_a_passing_refusal_is_waited_out(fault: str) -> None:
+    async def go() -> None:
+        async with venue("OKX") as place, History(place.config, share=SPEED) as history:
+            end = await history.settled_ms() // HOUR * HOUR
+            before = history.requests
+            await place.fault(fault, count=1)
+            span = Span(end - 2 * HOUR, end)
+            rows = [row async for page in history.candles(place.symbol, "1m", span) for row in page.rows]
+            assert len(rows) == 120
+            assert history.requests == before + 3  # the refused one, the markets, the page
+
+    asyncio.run(go())
+
+
+def test_a_venue_that_stays_away_is_a_fault_that_may_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("adapters.ccxt.history.TRIES", 2)
+
+    async def go() -> None:
+        async with venue("KRAKEN") as place, History(place.config, share=SPEED) as history:
+            await place.fault("http_503", count=50)
+            with pytest.raises(HistoryFault) as fault:
+                await history.settled_ms()
+            assert fault.value.retryable
+
+    asyncio.run(go())
+
+
+def test_what_has_settled_is_said_by_the_venues_clock() -> None:
+    async def go() -> None:
+        async with venue("BYBIT") as place, History(place.config, share=SPEED) as history:
+            server = place.running.servers["BYBIT"]
+            now_ms = server.now_ns() // 1_000_000
+            async with place_skewed(place, -600_000):
+                settled = await history.settled_ms()
+            assert now_ms - 660_000 < settled < now_ms - 590_000
+
+    asyncio.run(go())
+
+
+@contextlib.asynccontextmanager
+async def place_skewed(place: Venue, ms: int) -> AsyncIterator[None]:
+    """The venue's clock wrong for a while."""
+    server = place.running.servers[place.config.venue]
+    server.disturb(FaultOrder(fault=Fault.CLOCK_SKEW, ms=ms))
+    yield
+    server.disturb(FaultOrder(fault=Fault.CLOCK_SKEW, ms=0))
+
+
+def test_an_instrument_that_is_not_listed_is_refused() -> None:
+    async def go() -> None:
+        async with venue("BINANCE") as place, History(place.config, share=SPEED) as history:
+            with pytest.raises(HistoryRefused, match="does not list NO/SUCH"):
+                [page async for page in history.candles("NO/SUCH", "1m", Span(0, HOUR))]
+            with pytest.raises(HistoryRefused, match="no candles of 7m"):
+                [page async for page in history.candles(place.symbol, "7m", Span(0, HOUR))]
+
+    asyncio.run(go())
+
+
+def test_share_slows_requests_down_to_its_part_of_the_venues_limit() -> None:
+    async def go() -> None:
+        async with venue("KRAKEN") as place, History(place.config, share=2.0) as history:
+            began = time.monotonic()
+            for _ in range(3):
+                await history.ask("public_get_ohlc", {"pair": "XBTUSDT", "interval": "1"})
+            assert (
+                time.monotonic() - began > 0.9 * 2 * 1.2 / 2.0
+            )  # Kraken: 1.2 of a request each second, the first at once
+
+    asyncio.run(go())

@@ -1,0 +1,352 @@
+"""Every venue's pages over its loopback market: whatever span is asked for, each row of it once, and no part called whole that is not."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from adapters.ccxt.history import TIMEFRAMES, Candle, HistoryRefused, Page, PastTrade, Span
+from adapters.ccxt.history_pages import PAGES, CoinbasePages, KrakenPages
+from adapters.ccxt.hook import BadFrame
+from sim.instruments import BINANCE, DERIVED, VenueInstrument, binance_instrument
+from sim.servers import history
+from sim.servers.past import BURST, BURST_AT, MINUTE_MS, Past, Prints
+
+NOW_MS = 1_700_000_000_000 // 86_400_000 * 86_400_000 + 13 * 3_600_000 + 12_345
+MARKETS = ("BINANCE", "KRAKEN", "OKX", "BYBIT", "COINBASE")
+WITH_TRADES = ("BINANCE", "KRAKEN", "OKX", "COINBASE")
+MARKET = {"id": "X", "spot": True, "linear": False}
+RECORDED = Path(os.environ.get("KERB_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data")) / "venues"
+
+
+def instrument(venue: str) -> VenueInstrument:
+    binance = binance_instrument("BTC/USDT")
+    return binance if venue == BINANCE else DERIVED[venue]("BTC/USDT", binance)
+
+
+class Model:
+    """A venue's answers without a wire; `most` cuts its pages shorter than it says, `latest` answers the end of a window of Binance's."""
+
+    def __init__(self, venue: str, *, most: int = 10**9, latest: bool = False) -> None:
+        self.one = instrument(venue)
+        self.past = Past(self.one, NOW_MS)
+        self.requests = 0
+        self._most = most
+        self._latest = latest
+
+    async def __call__(self, method: str, query: dict[str, Any]) -> Any:
+        self.requests += 1
+        past, one, texts = self.past, self.one, {name: str(value) for name, value in query.items()}
+        match method.rpartition("_get_")[2]:
+            case "klines":
+                return history.binance_klines(past, one, texts, NOW_MS)
+            case "aggtrades" if self._latest and "startTime" in texts:
+                first, end = past.first_at(int(texts["startTime"])), past.first_at(int(texts["endTime"]) + 1)
+                return history.binance_aggregates(past, one, {"fromId": max(first, end - 1_000), "limit": 1_000})[
+                    : end - first
+                ]
+            case "aggtrades":
+                return history.binance_aggregates(past, one, texts)
+            case "ohlc":
+                return {"result": history.kraken_candles(past, one, texts, NOW_MS)}
+            case "trades":
+                return {"result": history.kraken_trades(past, one, texts)}
+            case "market_history_candles":
+                return {"data": history.okx_candles(past, one, texts, NOW_MS)[: self._most]}
+            case "market_history_trades":
+                return {"data": history.okx_trades(past, one, texts, NOW_MS)[: self._most]}
+            case "v5_market_kline":
+                return {"result": {"list": history.bybit_klines(past, one, texts, NOW_MS)[: self._most]}}
+            case "brokerage_market_products_product_id_candles":
+                return {"candles": history.coinbase_candles(past, one, texts, NOW_MS)[: self._most]}
+            case "brokerage_market_products_product_id_ticker":
+                return {"trades": history.coinbase_trades(past, one, texts)[: self._most]}
+        raise AssertionError(method)
+
+    def truth(self, span: Span) -> Prints:
+        return self.past.prints(self.past.first_at(span.start_ms), self.past.first_at(span.end_ms))
+
+
+def pages_of(venue: str, kind: str, span: Span, model: Model, timeframe: str = "1m") -> tuple[list[Any], list[Page]]:
+    """Every row within the span, and the pages. Each page's whole part joins the ones before."""
+
+    async def read() -> list[Page]:
+        pages = PAGES[venue.lower()]()
+        found = pages.trades(model, MARKET, span) if kind == "trades" else pages.candles(model, MARKET, timeframe, span)
+        return [page async for page in found]
+
+    told = asyncio.run(read())
+    done: Span | None = None
+    for page in told:
+        assert span.start_ms <= page.whole.start_ms <= page.whole.end_ms <= span.end_ms
+        assert done is None or (page.whole.start_ms <= done.end_ms and page.whole.end_ms >= done.start_ms)
+        done = page.whole if done is None else Span(min(done[0], page.whole[0]), max(done[1], page.whole[1]))
+    return [row for page in told for row in page.rows], told
+
+
+def within(rows: list[Any], span: Span) -> dict[str, PastTrade]:
+    return {row.trade_id: row for row in rows if span.start_ms <= row.ts_ns // 1_000_000 < span.end_ms}
+
+
+minutes = st.tuples(st.integers(1, 3_000), st.integers(1, 400))
+
+
+@pytest.mark.parametrize("venue", WITH_TRADES)
+@settings(max_examples=25, deadline=None)
+@given(before=st.integers(0, 3 * 86_400_000), length=st.integers(1, 6 * 3_600_000), latest=st.booleans())
+def test_trades_of_any_span_are_all_there_once(venue: str, before: int, length: int, latest: bool) -> None:
+    model = Model(venue, latest=latest)
+    span = Span(NOW_MS - MINUTE_MS - before - length, NOW_MS - MINUTE_MS - before)
+    rows, told = pages_of(venue, "trades", span, model)
+    truth, found = model.truth(span), within(rows, span)
+    assert sorted(found, key=int) == [str(number) for number in truth.number.tolist()]
+    for number, price, size, side in zip(*(x.tolist() for x in (*truth[1:5],)), strict=True):
+        row = found[str(number)]
+        exact = (Decimal(price).scaleb(-model.one.price_decimals), Decimal(size).scaleb(-model.one.size_decimals))
+        assert (row.price, row.quantity, row.side) == (*exact, "buy" if side > 0 else "sell")
+    assert told[-1].whole in (
+        span,
+        Span(span.start_ms, told[-1].whole.end_ms),
+        Span(told[-1].whole.start_ms, span.end_ms),
+    )
+    assert min(page.whole.start_ms for page in told) == span.start_ms
+    assert max(page.whole.end_ms for page in told) == span.end_ms
+
+
+@pytest.mark.parametrize("venue", WITH_TRADES)
+def test_what_is_called_whole_is_whole_at_every_page(venue: str) -> None:
+    model = Model(venue)
+    span = Span(NOW_MS - 30 * 3_600_000, NOW_MS - 3_600_000)
+    _, told = pages_of(venue, "trades", span, model)
+    assert len(told) > 3
+    rows: list[PastTrade] = []
+    done: Span | None = None
+    for page in told:
+        rows += page.rows
+        done = page.whole if done is None else Span(min(done[0], page.whole[0]), max(done[1], page.whole[1]))
+        assert sorted(within(rows, done), key=int) == [str(number) for number in model.truth(done).number.tolist()]
+
+
+@pytest.mark.parametrize("venue", MARKETS)
+@settings(max_examples=15, deadline=None)
+@given(
+    timeframe=st.sampled_from(["1m", "5m", "15m", "1h"]),
+    before=st.integers(0, 300),
+    count=st.integers(1, 700),
+    most=st.sampled_from([10**9, 37]),
+)
+def test_candles_are_those_of_the_trades(venue: str, timeframe: str, before: int, count: int, most: int) -> None:
+    step = TIMEFRAMES[timeframe]
+    end = NOW_MS // step * step - (before % (700 - count) if count < 700 else 0) * step
+    span = Span(end - count * step, end)
+    model = Model(venue, most=most)
+    rows, _ = pages_of(venue, "candles", span, model, timeframe)
+    found = {row.start_ms: row for row in rows if span.start_ms <= row.start_ms < span.end_ms}
+    expected = candles_of(model.truth(span), model.one, step)
+    assert set(expected) <= set(found)
+    if venue == "COINBASE":
+        assert set(found) == set(expected)
+    else:  # the others tell candles without a trade as well
+        assert sorted(found) == list(range(span.start_ms, span.end_ms, step))
+    for start_ms, candle in expected.items():
+        assert found[start_ms] == candle
+    assert all(found[at].volume == 0 for at in set(found) - set(expected))
+
+
+def candles_of(trades: Prints, one: VenueInstrument, step: int) -> dict[int, Candle]:
+    """Candles the plain way."""
+    grouped: dict[int, list[tuple[int, int]]] = {}
+    for price, size, ts_ns in zip(trades.price.tolist(), trades.size.tolist(), trades.ts_ns.tolist(), strict=True):
+        grouped.setdefault(ts_ns // 1_000_000 // step * step, []).append((price, size))
+
+    def money(units: int, decimals: int) -> Decimal:
+        return Decimal(units).scaleb(-decimals)
+
+    return {
+        start: Candle(
+            start_ms=start,
+            open=money(rows[0][0], one.price_decimals),
+            high=money(max(price for price, _ in rows), one.price_decimals),
+            low=money(min(price for price, _ in rows), one.price_decimals),
+            close=money(rows[-1][0], one.price_decimals),
+            volume=money(sum(size for _, size in rows), one.size_decimals),
+        )
+        for start, rows in grouped.items()
+    }
+
+
+# ---- what a venue cannot tell ------------------------------------------------------------------------------------------------------------
+
+
+def test_kraken_says_what_is_older_than_720_candles_and_tells_the_rest() -> None:
+    model = Model("KRAKEN")
+    end = NOW_MS // MINUTE_MS * MINUTE_MS
+    span = Span(end - 1_000 * MINUTE_MS, end)
+
+    async def read() -> tuple[list[Page], HistoryRefused]:
+        told: list[Page] = []
+        with pytest.raises(HistoryRefused) as refused:
+            async for page in KrakenPages().candles(model, MARKET, "1m", span):
+                told += [page]
+        return told, refused.value
+
+    told, refused = asyncio.run(read())
+    assert told[0].whole == Span(end - 720 * MINUTE_MS, end)
+    assert refused.span == Span(span.start_ms, end - 720 * MINUTE_MS)
+    assert "720 candles of 1m" in str(refused)
+
+
+def test_bybit_has_no_way_to_trades_of_the_past() -> None:
+    model = Model("BYBIT")
+    with pytest.raises(HistoryRefused, match="latest trades"):
+        pages_of("BYBIT", "trades", Span(0, 1), model)
+    assert model.requests == 0
+
+
+def burst_span() -> Span:
+    at = NOW_MS // 3_600_000 * 3_600_000 - 3_600_000 + BURST_AT * MINUTE_MS
+    return Span(at - 3_600_000, at + MINUTE_MS)
+
+
+def test_coinbase_says_when_a_second_has_more_trades_than_a_page() -> None:
+    """Its pages are cut to fewer than the burst of one millisecond: nothing from that second back can be had."""
+    assert BURST > 110
+    told: list[Page] = []
+
+    async def read() -> HistoryRefused:
+        nonlocal told
+        with pytest.raises(HistoryRefused, match="than a page holds") as refused:
+            async for page in CoinbasePages().trades(Model("COINBASE", most=110), MARKET, burst_span()):
+                told += [page]
+        return refused.value
+
+    refused = asyncio.run(read())
+    burst_ms = burst_span().end_ms - MINUTE_MS // 2
+    assert refused.span == Span(burst_span().start_ms, burst_ms + 1)
+    assert min(page.whole.start_ms for page in told) == burst_ms + 1
+
+
+def test_okx_passes_a_burst_longer_than_its_page_by_id() -> None:
+    assert BURST > 100
+    model = Model("OKX")
+    rows, _ = pages_of("OKX", "trades", burst_span(), model)
+    assert len(within(rows, burst_span())) == len(model.truth(burst_span()).number)
+
+
+def test_kraken_says_when_a_page_leads_back_to_itself() -> None:
+    class Stuck(Model):
+        async def __call__(self, method: str, query: dict[str, Any]) -> Any:
+            answer = await super().__call__(method, query)
+            return {"result": answer["result"] | {"last": query["since"]}}
+
+    with pytest.raises(HistoryRefused, match="more than a page of trades"):
+        pages_of("KRAKEN", "trades", Span(NOW_MS - 40 * 3_600_000, NOW_MS - 3_600_000), Stuck("KRAKEN"))
+
+
+def test_aggregate_trades_with_a_hole_are_bad() -> None:
+    class Holed(Model):
+        async def __call__(self, method: str, query: dict[str, Any]) -> Any:
+            rows = await super().__call__(method, query)
+            return rows[:5] + rows[6:]
+
+    with pytest.raises(BadFrame, match="holes"):
+        pages_of("BINANCE", "trades", Span(NOW_MS - 3_600_000, NOW_MS - 600_000), Holed("BINANCE"))
+
+
+def test_the_seeded_past_is_the_same_in_whatever_pieces() -> None:
+    past, again = Past(instrument("OKX"), NOW_MS), Past(instrument("OKX"), NOW_MS + 86_400_000)
+    first = past.first_at(NOW_MS - 7_200_000)
+    whole = past.prints(first, first + 300)
+    for cut in (1, 130, 299):
+        parts = zip(past.prints(first, first + cut), again.prints(first + cut, first + 300), strict=True)
+        assert all(np.array_equal(np.concatenate(pair), column) for pair, column in zip(parts, whole, strict=True))
+    assert np.all(np.diff(whole.ts_ns) > 0)
+
+
+# ---- recorded answers --------------------------------------------------------------------------------------------------------------------
+
+
+def recorded(name: str) -> Any:
+    path = RECORDED / name
+    if not path.exists():
+        pytest.skip("the recorded data is not here")
+    return json.loads(path.read_text(), parse_float=str)
+
+
+class Recorded:
+    """Answers each request with the same recorded body, then with nothing."""
+
+    def __init__(self, body: Any, empty: Any) -> None:
+        self._bodies = [body, empty]
+
+    async def __call__(self, method: str, query: dict[str, Any]) -> Any:
+        return self._bodies.pop(0) if len(self._bodies) > 1 else self._bodies[0]
+
+
+def read_recorded(venue: str, kind: str, timeframe: str, span: Span, body: Any, empty: Any) -> list[Any]:
+    async def read() -> list[Any]:
+        pages, ask = PAGES[venue](), Recorded(body, empty)
+        found = pages.trades(ask, MARKET, span) if kind == "trades" else pages.candles(ask, MARKET, timeframe, span)
+        return [row async for page in found for row in page.rows]
+
+    return asyncio.run(read())
+
+
+def test_recorded_candles_decode_exactly() -> None:
+    empty = {"data": []}
+    rows = read_recorded(
+        "okx",
+        "candles",
+        "1m",
+        Span(1747093980000, 1747094100000),
+        recorded("okx/http_get_candlesticks_full.json"),
+        empty,
+    )
+    assert {(row.start_ms, str(row.close), str(row.volume)) for row in rows} == {
+        (1747094040000, "102820.4", "1040.37"),
+        (1747093980000, "102806.1", "7164.04"),
+    }
+    body = recorded("kraken/http_ohlc.json")
+    rows = read_recorded("kraken", "candles", "1m", Span(1762777020000, 1 << 42), body, None)
+    assert len(rows) == len(next(iter(body["result"].values())))
+    assert (rows[0].start_ms, str(rows[0].open), rows[0].volume) == (1762777020000, "106038.2", 0)
+    body = recorded("bybit/http_get_klines_linear.json")
+    rows = read_recorded("bybit", "candles", "1m", Span(1709891679000, 1709891739000), body, {"result": {"list": []}})
+    assert [(str(row.open), str(row.volume)) for row in rows] == [("27450", "123.45")]
+    body = recorded("coinbase/http_candles.json")
+    rows = read_recorded("coinbase", "candles", "1h", Span(1712188800000, 1712196000000), body, {"candles": []})
+    assert {(row.start_ms, str(row.low), str(row.volume)) for row in rows} == {
+        (1712192400000, "66055.14", "355.82896243"),
+        (1712188800000, "65857.35", "358.74851052"),
+    }
+
+
+def test_recorded_trades_decode_exactly() -> None:
+    rows = read_recorded(
+        "okx", "trades", "", Span(1747087160000, 1747087170000), recorded("okx/http_get_trades.json"), {"data": []}
+    )
+    assert [(row.trade_id, row.side, str(row.price), str(row.quantity), row.ts_ns) for row in rows] == [
+        ("734864333", "sell", "102537.9", "0.00013669", 1747087163557000000),
+        ("734864332", "buy", "102537.9", "0.0000125", 1747087161666000000),
+    ]
+    body = recorded("kraken/http_trades.json")
+    rows = read_recorded("kraken", "trades", "", Span(1762795430000, 1762795440000), body, None)
+    assert (rows[0].trade_id, rows[0].side, rows[0].ts_ns) == ("10218208", "buy", 1762795433971744000)
+    rows = read_recorded(
+        "coinbase",
+        "trades",
+        "",
+        Span(1775521730000, 1775521740000),
+        recorded("coinbase/http_ticker.json"),
+        {"trades": []},
+    )
+    assert (rows[0].trade_id, rows[0].side, rows[0].ts_ns) == ("995098663", "buy", 1775521738544778000)
