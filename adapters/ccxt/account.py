@@ -60,6 +60,7 @@ PREPARE_EVERY_S = 600.0
 BALANCE_PAUSE_S = 0.5
 SUBSCRIBE_S = 5.0
 FOLLOWED_TURNS = 100  # queries for executions that were announced; then reconciliation has to find them
+HEAR_S = 0.5  # how long the stream may take to tell the end of an order that was cancelled
 REFUSED_PAUSE_S = 60.0  # venues lock out keys that knock too often
 
 DIALECTS: dict[str, type[AccountDialect]] = {
@@ -254,8 +255,17 @@ class AccountLink:
             if failure.verdict in (Verdict.UNKNOWN, Verdict.NOT_FOUND):  # it may be gone already
                 await self.refresh(client_order_id, symbol)
             return failure
-        await self.refresh(client_order_id, symbol)
+        await self._hear([CancelRequest(client_order_id=client_order_id, symbol=symbol)])
         return None
+
+    async def _hear(self, orders: list[CancelRequest]) -> None:
+        """The ends of orders that were cancelled: by the stream, which is asked for nothing, else by query."""
+        until = monotonic() + HEAR_S
+        while monotonic() < until and any(order.client_order_id in self._live for order in orders):
+            await asyncio.sleep(0.01)
+        for order in orders:
+            if order.client_order_id in self._live:
+                await self.refresh(order.client_order_id, order.symbol)
 
     async def amend(self, request: AmendRequest, known: OrderEvent) -> OrderEvent | Failure:
         """Ask for new terms of an open order (`known`: as we know it), once, and prove what became of it.
@@ -288,10 +298,9 @@ class AccountLink:
             await self._cancels_bucket.take(self.config.order_timeout_ms / 1000)
             await self._dialect.sweep(self._exchange, symbol, tuple(self.markets))
         ours = [CancelRequest(client_order_id=cid, symbol=of) for cid, of in self._live.items() if symbol in (None, of)]
-        await self.cancel_many([] if others else ours)
-        if others:
-            for order in ours:
-                await self.refresh(order.client_order_id, order.symbol)
+            await self._hear(ours)
+        else:
+            await self.cancel_many(ours)
         return [
             order
             for order in await self.open_orders()
@@ -301,8 +310,7 @@ class AccountLink:
     async def cancel_many(self, orders: list[CancelRequest]) -> None:
         """Cancel orders of ours, in batches where the venue has them; what became of each is told by events."""
         await self._commands.cancel_many(self._exchange, orders, self._cancels_bucket)
-        for order in orders:
-            await self.refresh(order.client_order_id, order.symbol)
+        await self._hear(orders)
 
     async def _put_switch(self, seconds: int) -> None:
         if self._exchange is not None:

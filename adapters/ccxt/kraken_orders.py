@@ -5,7 +5,7 @@
 2. **WebSocket v2**: the private socket takes `add_order`, `amend_order`, `cancel_order`, each with the token of the login and a number
    (`req_id`); refusals carry REST's texts. Its numbers are JSON numbers: one whose digits a float cannot carry is not sent.
 3. **Dead-man switch**: `CancelAllOrdersAfter` counts down by seconds, 0 takes it off; the venue asks for 60 s, set again each 15 to 30 s.
-4. **Cancel all** has no pair: the orders of one symbol are listed and cancelled in batches of 50.
+4. **Cancel all** has no pair: the orders of one symbol are listed and cancelled in batches.
 5. **GTD** by `expiretm` (REST, seconds since the epoch) and `expire_time` (socket, RFC 3339).
 
 Sources: Kraken's documentation (AmendOrder, "Spot Atomic Amends", CancelAllOrdersAfter, CancelOrderBatch, WebSocket v2), recorded example
@@ -22,7 +22,7 @@ from adapters.ccxt.dialect import Amending, AmendRequest, CancelRequest, Offers,
 from adapters.ccxt.events import FillEvent, OrderEvent
 from adapters.ccxt.orders import NotSent
 
-_BATCH = 50
+_BATCH = 15  # of fifty that the venue takes: each of a young order counts eight of 180
 _SECOND_NS = 1_000_000_000
 
 

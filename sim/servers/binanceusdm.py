@@ -31,8 +31,8 @@ from sim.servers.binanceusdm_account import BinanceUsdmAccount
 from sim.servers.candles import Candles
 from sim.servers.faults import Fault
 from sim.servers.funding import FundingRate, premium
-from sim.servers.margin import MarginCore, Payment
 from sim.servers.limits import BinanceUsdmLimits
+from sim.servers.margin import MarginCore, Payment
 from sim.servers.matching import Change, VenueFill, VenueOrder
 
 _DEPTH_STREAMS = ("depth", "depth@0ms", "depth@100ms", "depth@250ms", "depth@500ms")
