@@ -14,6 +14,7 @@ SUITES: dict[str, str] = {
     "signals": "benchmarks.signals:signals",
     "market": "benchmarks.signals:market",
     "decode": "benchmarks.decode:decode",
+    "load": "benchmarks.load:load",
     "slippage": "benchmarks.slippage:predict",
     "routes": "benchmarks.routes:synthetic",
     "api": "benchmarks.api:rfq_round_trip",

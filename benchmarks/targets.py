@@ -44,6 +44,7 @@ TARGETS = {
     "book.level.kernel 5x50": Promise(40),
     "book.level.kernel 20x400": Promise(40),
     "signals.batch": Promise(20),
+    "load.cpu": Promise(faster={CCXT: 1 / 1.5}),
     **{
         f"decode.{kind} {venue}": Promise(faster={CCXT: 2.0})
         for kind in ("depth", "top", "trade")
