@@ -294,10 +294,10 @@ class AccountLink:
         """
         if not self.markets:
             raise ConnectionError(f"not connected: {self.reason}")
+        ours = [CancelRequest(client_order_id=cid, symbol=of) for cid, of in self._live.items() if symbol in (None, of)]
         if others and self.offers.sweep:
             await self._cancels_bucket.take(self.config.order_timeout_ms / 1000)
             await self._dialect.sweep(self._exchange, symbol, tuple(self.markets))
-        ours = [CancelRequest(client_order_id=cid, symbol=of) for cid, of in self._live.items() if symbol in (None, of)]
             await self._hear(ours)
         else:
             await self.cancel_many(ours)
