@@ -314,10 +314,10 @@ class BinanceServer(VenueServer):
         )
 
     def too_many(self, request: web.Request) -> web.Response:
-        """429, with when to come back and the weight that was used up."""
+        """429, with when to come back."""
         words = "Too much request weight used; current limit is 6000 request weight per 1 MINUTE. Please use WebSocket Streams"
         body = {"code": -1003, "msg": f"{words} for live updates to avoid polling the API."}
-        return web.json_response(body, status=429, headers={"Retry-After": "1", "X-MBX-USED-WEIGHT-1M": "6001"})
+        return web.json_response(body, status=429, headers={"Retry-After": "1"})
 
     def closed(self) -> web.Response:
         """The words ccxt knows of it; the status is ours."""

@@ -47,6 +47,8 @@ SETTLE_S = 20.0
 COMPARED = 20  # best levels of each side
 STRANGER = "stranger"
 SAMPLE_S = 0.02
+AFTER_429_S = 1.0  # the venues' own Retry-After
+AGES_MS = {"BINANCEUSDM": 1_500}  # its funding comes each second
 
 
 class Outcome(msgspec.Struct, kw_only=True):
@@ -80,7 +82,8 @@ async def run(scenario: Scenario) -> Outcome:
 
 
 async def _play(scenario: Scenario, outcome: Outcome) -> None:
-    async with venue(scenario.venue, **SETTINGS) as place, _linked(place) as desk:
+    settings = SETTINGS | {"max_age_ms": AGES_MS.get(scenario.venue, SETTINGS["max_age_ms"])}
+    async with venue(scenario.venue, **settings) as place, _linked(place) as desk:
         server, symbol = place.running.servers[scenario.venue], place.symbol
         disturbed: list[float] = []
         sampler = asyncio.create_task(_sampled(server, desk, disturbed))
@@ -150,8 +153,8 @@ async def _sampled(server: Any, desk: Desk, moments: list[float]) -> None:
     """When the venue was disturbed, and that nothing is left of a book while it is not live (rule 5)."""
     assert desk.market is not None
     while True:
-        if server.faults.pending():
-            moments.append(monotonic())
+        if pending := server.faults.pending():
+            moments.append(monotonic() + (AFTER_429_S if Fault.HTTP_429 in pending else 0.0))
         for symbol in desk.market.markets:
             if desk.market.status(symbol) is not StreamStatus.LIVE and desk.levels:
                 desk.wrong.append("levels are left of a book that is not live")
