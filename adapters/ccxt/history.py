@@ -7,7 +7,8 @@ Each page says which part of the span is whole with it, so that whoever stores p
 3. A candle that contradicts itself, lies off its timeframe or outside of what was asked is a `BadFrame`, not data.
 4. Trades are told once by their id. A page that cannot be passed (more trades in one moment than a page holds) is refused, not skipped.
 5. Requests go through ccxt's throttle with the venue's weights, slowed down to `share` of what the venue allows: a desk on the same host
-   has the rest. What fails for a moment is asked again (these requests change nothing); every attempt counts in `requests`.
+   has the rest; where the venue's headers say that most of a limit is used, they wait. What fails for a moment is asked again (these
+   requests change nothing); every attempt counts in `requests`.
 
 What a venue cannot tell is a `HistoryRefused` in words, with the part of the span it is about. Imports nothing of the engine.
 """
@@ -23,9 +24,11 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from adapters.ccxt.bucket import RateLimited
 from adapters.ccxt.config import ExchangeConfig
 from adapters.ccxt.hook import BadFrame
 from adapters.ccxt.link import DIALECTS, backoff_s
+from adapters.ccxt.tariffs import purse_of
 
 SETTLE_MS = 2_000
 TRIES = 6
@@ -98,7 +101,13 @@ class History:
         self.requests = 0
         self._config = config
         self._share = share
+        if config.exchange not in PAGES:
+            told = ", ".join(name.upper() for name in PAGES)
+            raise HistoryRefused(
+                f"how to page through the past of {config.venue} is not known; it is of {told}", Span(0, 0)
+            )
         self._pages = PAGES[config.exchange]()
+        self._purse = purse_of(config)
         self._exchange: Any = None
         self._rng = random.Random()
 
@@ -158,9 +167,9 @@ class History:
     async def _ready(self) -> Any:
         if self._exchange is None:
             exchange = DIALECTS[self._config.exchange]().create(self._config)
-            exchange.rateLimit = (
-                exchange.describe()["rateLimit"] / self._share
-            )  # the class's own: a link may have lowered it
+            exchange.enableRateLimit = True
+            listed = exchange.describe()["rateLimit"]  # of ccxt's class: the dialect may have lowered it for the link
+            exchange.rateLimit = listed / self._share
             exchange.tokenBucket = None
             exchange.init_rest_rate_limiter()
             exchange.on_json_response = _digits
@@ -172,6 +181,8 @@ class History:
 
             exchange.fetch = counted
             exchange.on_snapshot = lambda symbol, raw: None
+            if self._purse is not None:  # it hears from the venue what others on this address use
+                self._purse.attach(exchange)
             self._exchange = exchange
         return self._exchange
 
@@ -190,6 +201,8 @@ class History:
         for attempt in range(TRIES):
             try:
                 return await request(*args)
+            except RateLimited as error:
+                raise HistoryFault(f"{self.venue}: {error}", retryable=True) from error
             except ccxt.NetworkError as error:
                 if attempt == TRIES - 1:
                     raise HistoryFault(f"{self.venue}: {_line(error)}", retryable=True) from error
