@@ -224,6 +224,8 @@ class BinanceUsdmAccountDialect(BinanceAccountDialect):
         return None
 
     def _update(self, exchange: Any, raw: dict[str, Any]) -> PrivateMessage:
+        if raw["s"] not in exchange.markets_by_id:
+            return PrivateMessage(balances_stale=True)  # of a market that was listed after we loaded them
         symbol = exchange.safe_symbol(raw["s"], None, None, "swap")
         client_order_id = self.decode_id(raw["c"])
         order = OrderEvent(
