@@ -1,10 +1,10 @@
 """Any other exchange of ccxt.pro, by configuration alone: market data as ccxt reads it, under our own rules of exactness and doubt.
 
-1. **Instruments** are spot pairs, and linear perpetuals whose contract is one unit of the base (sizes of others are not the same thing from
-   venue to venue). Venues that count significant digits instead of naming a tick (Bitfinex) get the finest tick that a price may have down
-   to a tenth of the last trade.
-2. **Books** are `watch_order_book`'s, looked at whenever ccxt resolves one (`generic_book.py`): the integrity is the library's. What ccxt
-   rejects, and what it says on a socket's end, breaks them.
+1. **Instruments** are spot pairs, and linear perpetuals whose contract is one unit of the base (sizes of others are not the same thing
+   from venue to venue). Venues that count significant digits instead of naming a tick (Bitfinex, Hyperliquid) get the finest tick that
+   a price may have down to a tenth of what it is at start.
+2. **Books** are `watch_order_book`'s, looked at whenever ccxt resolves one (`generic_book.py`): the integrity is the library's. What
+   ccxt rejects, and what it says on a socket's end, breaks them.
 3. **Trades** are those that ccxt appends to its cache, each as it is appended. Those of a subscription's first message are history,
    unless they were done in the last moment. Each is told once by its id.
 4. **Best prices** are those of the book.
@@ -28,11 +28,12 @@ from adapters.ccxt.dialect import Decoded
 from adapters.ccxt.events import BookEvent, QuoteEvent, Stream, TradeEvent
 from adapters.ccxt.generic_book import GenericBook
 from adapters.ccxt.hook import BadFrame
-from adapters.ccxt.symbols import Market, exact, floored, rewrite_hosts
+from adapters.ccxt.symbols import Market, dec, decimals_of, exact, floored, rewrite_hosts
 
 MS = 1_000_000
 MOMENT_MS = 2_000  # a trade of a first message that is older is history
 SEEN_TRADES = 5_000  # ids kept of each symbol
+BY_DIGITS = frozenset({"hyperliquid"})  # whose ticks go by the price's magnitude, though ccxt names one
 _SPOT, _SWAP = "spot", ("swap", "linear", "contract")  # ccxt's words for what to load
 
 
@@ -93,8 +94,9 @@ class GenericMarketDialect:
             return resolve(result, message_hash)
 
         def rejected(error: Any, message_hash: Any = None) -> Any:
-            if (pieces := self._rejected(error, message_hash)) and exchange.clients.get(client.url) is client:
-                exchange.on_pieces(client, pieces)
+            ended = error is client.error or type(error).__name__ == "NetworkError"  # the socket's end, told as such
+            if message_hash is not None and not ended and exchange.clients.get(client.url) is client:
+                exchange.on_pieces(client, self._rejected(error, message_hash))
             return reject(error, message_hash)
 
         client.resolve, client.reject = resolved, rejected
@@ -111,7 +113,7 @@ class GenericMarketDialect:
 
     def _rejected(self, error: Any, message_hash: Any) -> list[Decoded]:
         """Every book that a rejection may be of: one that it names, or all."""
-        names = str(message_hash or "").lower()
+        names = str(message_hash).lower()
         mine = {symbol for symbol, market_id in self._markets.items() if _named(names, symbol, market_id)}
         reason = f"ccxt gave it up: {type(error).__name__}: {error}"[:200]
         return [Decoded(Stream.BOOK, symbol, reason) for symbol in sorted(mine or self._markets)]
@@ -124,15 +126,18 @@ class GenericMarketDialect:
             linear = row.get("swap") and row.get("linear") and row.get("contractSize") == 1
             if not (row.get("spot") or linear):
                 raise ValueError(f"{symbol} at {exchange.id} is neither a spot pair nor a linear perpetual of size one")
-        if exchange.precisionMode == ccxt.TICK_SIZE:
+        if exchange.precisionMode == ccxt.TICK_SIZE and exchange.id not in BY_DIGITS:
             return rows
         out = {}
         for symbol, row in rows.items():
-            price = row["precision"]["price"]
-            if exchange.precisionMode == ccxt.SIGNIFICANT_DIGITS:
-                last = (await exchange.fetch_ticker(symbol))["last"]
-                price = int(price or 5) - floor(log10(last))  # one digit more than the last trade's own
-            decimals = {"price": max(0, int(price)), "amount": int(row["precision"]["amount"] or 8)}
+            price, amount = row["precision"]["price"], row["precision"]["amount"]
+            match exchange.precisionMode:
+                case ccxt.TICK_SIZE:  # of the price of this moment
+                    price, amount = decimals_of(dec(price)) + 1, decimals_of(dec(amount))
+                case ccxt.SIGNIFICANT_DIGITS:
+                    last = (await exchange.fetch_ticker(symbol))["last"]
+                    price = int(price or 5) - floor(log10(last))
+            decimals = {"price": max(0, int(price)), "amount": int(amount or 0)}
             ticks = {name: float(Decimal(1).scaleb(-count)) for name, count in decimals.items()}
             out[symbol] = {**row, "precision": ticks}
         return out

@@ -1,0 +1,132 @@
+"""Any other exchange of ccxt.pro by configuration alone: seven of them in their own wire formats, read by unmodified ccxt."""
+
+import asyncio
+import contextlib
+from decimal import Decimal
+
+import pytest
+
+from adapters.ccxt.config import ExchangeConfig
+from adapters.ccxt.events import BookEventKind, StreamStatus
+from adapters.ccxt.link import MarketLink
+from tests.conformance.ccxt_venue import Recorder, eventually
+from tests.conformance.generic_venues import SCRIPTS, Place, Script, scripted
+
+CLEAR, SNAPSHOT = BookEventKind.CLEAR, BookEventKind.SNAPSHOT
+every_script = pytest.mark.parametrize("name", SCRIPTS)
+
+
+def config(place: Place, **settings: object) -> ExchangeConfig:
+    script = place.script
+    return ExchangeConfig(
+        venue=script.exchange.upper(),
+        exchange=script.exchange,
+        symbols=(script.symbol,),
+        rest_url=f"http://{script.host}",
+        ws_url=f"ws://{script.host}",
+        **{"depth": 10, **settings},  # type: ignore[arg-type]
+    )
+
+
+@contextlib.asynccontextmanager
+async def linked(place: Place, **settings: object):
+    """A started link whose book is whole and whose trades are subscribed."""
+    seen = Recorder()
+    link = MarketLink(config(place, **settings), seen)
+    link.start()
+    try:
+        try:
+            await eventually(lambda: seen.levels, "a whole book")
+        except AssertionError:
+            print(link.health(), place.asked)
+            raise
+        yield link, seen
+    finally:
+        await link.stop()
+
+
+def expected(script: Script, link: MarketLink) -> dict[tuple[int, int], int]:
+    """The script's book in the market's units."""
+    market = link.markets[script.symbol]
+    return {
+        (side, int(Decimal(price).scaleb(market.price_decimals))): int(Decimal(size).scaleb(market.size_decimals))
+        for side, rows in ((1, script.bids), (-1, script.asks))
+        for price, size in rows.items()
+    }
+
+
+@every_script
+def test_instruments_load_and_book_and_trades_stream_exactly(name):
+    async def main() -> None:
+        async with scripted(name) as place, linked(place) as (link, seen):
+            script, symbol = place.script, place.script.symbol
+            market = link.markets[symbol]
+            assert (market.tick, market.lot) == (Decimal(script.tick), Decimal(script.lot))
+            await eventually(lambda: seen.levels == expected(script, link), "the venue's book")
+            await place.tell(script.update([("6000.1", "0"), ("6000.2", "4.25")], [("6001", "0"), ("6003", "0.5")]))
+            await eventually(lambda: seen.levels == expected(script, link), "the changed book")
+            assert seen.kinds() == [SNAPSHOT]
+            assert [(quote.bid, quote.ask) for quote in seen.quotes[-1:]] == [(seen.best(1), seen.best(-1))]
+            units = Decimal(1).scaleb(market.price_decimals), Decimal(1).scaleb(market.size_decimals)
+            await eventually(
+                lambda: link._states[symbol, "trades"].began_s and asked_for_trades(place), "trades asked for"
+            )
+            await asyncio.sleep(0.05)  # the subscription's own history
+            for number, (side, price, size) in enumerate((("buy", "6000.4", "0.25"), ("sell", "6000.2", "1.5")), 7):
+                await place.tell(script.trade(number, side, price, size))
+                await place.tell(script.trade(number, side, price, size))  # told twice, as after a reconnect
+            await eventually(lambda: len(seen.trades) >= 2, "two trades")
+            told = [(t.trade_id, t.side, t.price / units[0], t.size / units[1]) for t in seen.trades]
+            assert [(i, s, Decimal(p).quantize(Decimal("0.1")), Decimal(q)) for i, s, p, q in told] == [
+                ("7", "buy", Decimal("6000.4"), Decimal("0.25")),
+                ("8", "sell", Decimal("6000.2"), Decimal("1.5")),
+            ]
+            health = link.health()
+            assert health["integrity"] == "the library's"
+            assert health["counters"]["handler_faults"] == health["counters"]["frames_bad"] == 0
+            assert set(health["streams"]) == {f"{symbol}.book", f"{symbol}.trades"}
+        assert seen.kinds()[-1] is CLEAR
+
+    asyncio.run(main())
+
+
+def asked_for_trades(place: Place) -> bool:
+    return any("trade" in str(message) or "match" in str(message) for message in place.asked)
+
+
+@every_script
+def test_a_book_that_contradicts_its_market_is_cleared_and_read_anew(name):
+    async def main() -> None:
+        async with scripted(name) as place, linked(place) as (link, seen):
+            script = place.script
+            await eventually(lambda: seen.levels == expected(script, link), "the venue's book")
+            good = dict(script.bids), dict(script.asks)
+            await place.tell(script.update([("6000.30001", "1")], []))  # no multiple of the tick
+            await eventually(lambda: CLEAR in seen.kinds(), "a CLEAR")
+            assert "does not fit" in next(event.reason for event in seen.books if event.kind is CLEAR)
+            script.bids, script.asks = good
+            await eventually(lambda: seen.kinds()[-1] is SNAPSHOT, "a whole book again", 15.0)
+            await eventually(
+                lambda: seen.levels == expected(script, link),
+                "the venue's book, and nothing that was left of the old one",
+            )
+            await eventually(lambda: link.status(script.symbol) is StreamStatus.LIVE, "a live book")
+
+    asyncio.run(main())
+
+
+@every_script
+def test_a_disconnect_clears_at_once_and_is_made_good(name):
+    async def main() -> None:
+        async with scripted(name) as place, linked(place) as (link, seen):
+            script = place.script
+            await eventually(lambda: seen.levels == expected(script, link), "the venue's book")
+            script.bids.pop("5999.5")  # while nobody listens
+            for socket in list(place.sockets):
+                socket._req.transport.abort()
+            await eventually(lambda: CLEAR in seen.kinds(), "a CLEAR")
+            assert "disconnected" in next(event.reason for event in seen.books if event.kind is CLEAR)
+            await eventually(lambda: seen.kinds()[-1] is SNAPSHOT, "a whole book again", 15.0)
+            await eventually(lambda: seen.levels == expected(script, link), "the venue's book")
+
+    asyncio.run(main())
