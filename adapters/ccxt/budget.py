@@ -3,7 +3,8 @@
 1. A request of several limits takes of all of them at once, or waits. Who waits longer than allowed is not sent (`RateLimited`).
 2. **Order of precedence** by shares of a limit that several kinds draw on: data stop at 60 % of it, queries at 85 %, orders at 95 %,
    cancels alone use all. So a burst of snapshots never delays an order, nor orders a cancel.
-3. A tenth of every short window is left free: requests sent evenly arrive in bunches.
+3. What is sent evenly arrives in bunches: a request counts from when it is sent until an interval after its answer, before which the venue
+   must have counted it. A tenth of every short window is left free as well.
 4. **The venue's word counts**: where its headers say that more is used than we know of (another program on the account), more is used.
    After a 429 or 418 nothing leaves until its `Retry-After` is over.
 
@@ -13,8 +14,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from enum import StrEnum
 from time import monotonic
 from typing import Any, Protocol
@@ -25,6 +27,7 @@ from adapters.ccxt.bucket import RateLimited
 
 SPARE = 0.9
 SHORT_S = 10.0
+UNANSWERED_S = 0.02  # how often a limit that only answers can free is looked at again
 
 
 class Kind(StrEnum):
@@ -52,7 +55,10 @@ class Limit(Protocol):
         """Seconds until `cost` more fits under `share` of it."""
 
     def take(self, cost: float, now: float) -> None:
-        """Use it."""
+        """Use it: a request is sent."""
+
+    def answered(self, cost: float, took_s: float, now: float) -> None:
+        """That request's answer is here (or will not come), so long after it was sent."""
 
     def told(self, used: float, now: float) -> None:
         """The venue says that so much is used."""
@@ -65,16 +71,17 @@ class Window:
         self.capacity = capacity
         self.interval_s = interval_s
         self._shared = shared
+        self._open = 0.0  # sent, and not answered
         self._taken: deque[tuple[float, float]] = deque()
         self._sum = 0.0
 
     def used(self, now: float) -> float:
-        """Sum of what was taken within the interval."""
+        """What is under way, and what was answered within the interval."""
         while self._taken and self._taken[0][0] <= now - self.interval_s:
             self._sum -= self._taken.popleft()[1]
         if not self._taken:
             self._sum = 0.0
-        return self._sum
+        return self._open + self._sum
 
     def wait_s(self, cost: float, share: float, now: float) -> float:
         """Until enough of the oldest has left the interval."""
@@ -87,17 +94,25 @@ class Window:
             over -= amount
             if over <= 1e-9:
                 return at + self.interval_s - now
-        return self.interval_s
+        return UNANSWERED_S  # it hangs on answers
 
     def take(self, cost: float, now: float) -> None:
-        """Now."""
+        """Under way."""
+        self._open += cost
+
+    def answered(self, cost: float, took_s: float, now: float) -> None:
+        """From now on for an interval."""
+        self._open -= cost
+        self._count(cost, now)
+
+    def _count(self, cost: float, now: float) -> None:
         self._taken.append((now, cost))
         self._sum += cost
 
     def told(self, used: float, now: float) -> None:
         """More than we know of is counted from now on; less may only be the venue's interval having begun anew."""
         if (more := used - self.used(now)) > 0:
-            self.take(more, now)
+            self._count(more, now)
 
 
 class Counter:
@@ -121,6 +136,10 @@ class Counter:
     def take(self, cost: float, now: float) -> None:
         """Now."""
         self._level, self._at = self.used(now) + cost, now
+
+    def answered(self, cost: float, took_s: float, now: float) -> None:
+        """What has decayed here meanwhile may not have begun to at the venue."""
+        self._level, self._at = self.used(now) + min(cost, self._decay * took_s), now
 
     def told(self, used: float, now: float) -> None:
         """The venue's count, when it is higher."""
@@ -157,19 +176,26 @@ class Budget:
         waits = [self.limit(name).wait_s(cost, share, now) for name, cost in spending.costs]
         return max((*waits, self._closed_until - now, 0.0))
 
-    async def spend(self, spending: Spending, max_wait_s: float | None = None) -> None:
-        """Take what a request costs, when it is there. Raises `RateLimited`, taking nothing, when that would last too long."""
+    @contextlib.asynccontextmanager
+    async def spend(self, spending: Spending, max_wait_s: float | None = None) -> AsyncIterator[None]:
+        """Around a request: take what it costs, when it is there. Raises `RateLimited`, taking nothing, when that would last too long."""
         until = self._clock() + (MAX_WAIT_S[spending.kind] if max_wait_s is None else max_wait_s)
         waited = False
         while (wait := self.wait_s(spending)) > 0:
-            if self._clock() + wait > until:
+            if self._clock() + wait > until + UNANSWERED_S:
                 raise RateLimited(f"our account of the venue's limits: would wait {wait:.1f} s")
             self.waited[spending.kind] += not waited
             waited = True
             await asyncio.sleep(wait)
-        now = self._clock()
+        sent = self._clock()
         for name, cost in spending.costs:
-            self.limit(name).take(cost, now)
+            self.limit(name).take(cost, sent)
+        try:
+            yield
+        finally:
+            now = self._clock()
+            for name, cost in spending.costs:
+                self.limit(name).answered(cost, now - sent, now)
 
     def told(self, name: str, used: float) -> None:
         """What the venue says is used of a limit."""

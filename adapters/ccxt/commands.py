@@ -13,7 +13,6 @@ from adapters.ccxt.bucket import TokenBucket
 from adapters.ccxt.config import ExchangeConfig
 from adapters.ccxt.dialect import AmendRequest, CancelRequest, Offers, OrderRequest, offers_of
 from adapters.ccxt.events import FillEvent, OrderEvent
-from adapters.ccxt.orders import NotSent
 from adapters.ccxt.requests import SocketRequests
 from adapters.ccxt.tariffs import Purse
 
@@ -100,15 +99,16 @@ class OrderCommands:
                     log.warning("%s: cancelling %d orders of %s: %s", exchange.id, len(batch), symbol, e)
 
     async def _ask(self, exchange: Any, request: OrderRequest | AmendRequest | CancelRequest) -> Any:
-        number = self._requests.number()
-        frame = self._dialect.socket_frame(exchange, number, request)
-        if self._purse is not None:
-            await self._purse.socket(request, self._dialect.encode_id(request.client_order_id))
-        if self._client is None:
-            raise NotSent("the socket for orders is not connected")
-        try:
-            return await self._requests.ask(self._client, number, frame)
-        except Exception as e:
-            if self._purse is not None:
+        if self._purse is None:
+            return await self._send(exchange, request)
+        async with self._purse.socket(request, self._dialect.encode_id(request.client_order_id)):
+            try:
+                return await self._send(exchange, request)
+            except Exception as e:
                 self._purse.refused(e)
-            raise
+                raise
+
+    async def _send(self, exchange: Any, request: OrderRequest | AmendRequest | CancelRequest) -> Any:
+        number = self._requests.number()
+        frame = self._dialect.socket_frame(exchange, number, request)  # signed now: it may have waited
+        return await self._requests.ask(self._client, number, frame)

@@ -16,6 +16,7 @@ Sources: the venues' documentation, ccxt 4.5.90. Ten public requests of Kraken a
 
 from __future__ import annotations
 
+import contextlib
 from abc import ABC, abstractmethod
 from collections import OrderedDict
 from time import monotonic
@@ -328,8 +329,8 @@ class Purse:
             given, table = params or {}, config or {}
             cost = float(exchange.calculate_rate_limiter_cost(api, method, path, given, table))
             name = api if isinstance(api, str) else api[0]
-            await self.budget.spend(self.tariff.rest(name, method, path, given, cost))
-            return await fetch(path, api, method, given, table)
+            async with self.budget.spend(self.tariff.rest(name, method, path, given, cost)):
+                return await fetch(path, api, method, given, table)
 
         def on_rest_response(code: int, reason: str, url: str, method: str, headers: Any, body: str, *rest: Any) -> str:
             lower = {str(key).lower(): str(value) for key, value in dict(headers or {}).items()}
@@ -346,9 +347,9 @@ class Purse:
         if isinstance(error, ccxt.RateLimitExceeded | ccxt.DDoSProtection):
             self.budget.close(_RETRY_S)
 
-    async def socket(self, request: Command, sent: str) -> None:
-        """Pay for a request over the private socket; `sent`: our order id as the venue has it."""
-        await self.budget.spend(self.tariff.socket(request, sent))
+    def socket(self, request: Command, sent: str) -> contextlib.AbstractAsyncContextManager[None]:
+        """Around a request over the private socket: pay for it; `sent`: our order id as the venue has it."""
+        return self.budget.spend(self.tariff.socket(request, sent))
 
 
 _PURSES: WeakValueDictionary[tuple[str, str, str], Purse] = WeakValueDictionary()

@@ -1,0 +1,54 @@
+"""A burst at exchanges that hold us to their limits: never one request too many, and cancels go through while data wait."""
+
+import asyncio
+import time
+
+import pytest
+
+from adapters.ccxt.events import OrderEvent
+from adapters.ccxt.orders import Failure, Verdict
+from adapters.ccxt.tariffs import TARIFFS
+from tests.conformance.ccxt_venue import VENUES, account, eventually, market_data, venue
+
+LIMITED = [name for name in VENUES if name.lower() in TARIFFS]
+ORDERS = {"KRAKEN": 15}  # a cancel of a young order costs eight points of 180 there
+SNAPSHOTS = 150
+
+
+@pytest.mark.parametrize("way", ["rest", "ws"])
+@pytest.mark.parametrize("name", LIMITED)
+def test_a_burst_is_never_one_too_many_and_cancels_pass_the_data(name, way):
+    async def main() -> None:
+        async with venue(name, order_rate_per_s=10_000, orders_by=way) as place:
+            server = place.running.servers[name]
+            server.enforce()
+            async with market_data(place) as data, account(place) as link:
+                book = data._dialect.whole_book
+                data._exchange.enableRateLimit = False  # ccxt's own pace of data: ours alone is to suffice
+                waiting = [asyncio.create_task(book(data._exchange, place.symbol, 1000)) for _ in range(SNAPSHOTS)]
+                orders = [
+                    place.limit(data, f"c-burst-{n}", "buy", "0.01", -500 - n, "GTC")
+                    for n in range(ORDERS.get(name, 60))
+                ]
+                answers = await asyncio.gather(*(link.place(order) for order in orders))
+                refused = [a for a in answers if isinstance(a, Failure) and a.verdict is not Verdict.NOT_SENT]
+                assert not refused
+                placed = [answer.client_order_id for answer in answers if isinstance(answer, OrderEvent)]
+                assert len(placed) >= 10
+                began = time.monotonic()
+                took = [await link.cancel(placed[n], place.symbol) for n in range(5)]
+                assert time.monotonic() - began < 5.0
+                assert not any(isinstance(failure, Failure) for failure in took), took
+                left = await link.cancel_all()
+                assert [order for order in left if order.client_order_id.startswith("c-burst")] == []
+                await eventually(lambda: link.health()["live_orders"] == 0, "every order's end")
+                budget = link.health()["budget"]
+                assert budget["refused"] == 0
+                assert all(row["used"] <= row["capacity"] for row in budget["limits"].values()), budget
+                assert sum(budget["waited"].values()) > 0  # or the burst was none
+                assert server.limits.refused == 0
+                for task in waiting:
+                    task.cancel()
+                await asyncio.gather(*waiting, return_exceptions=True)
+
+    asyncio.run(main())
