@@ -6,7 +6,7 @@
 3. A best bid at or above the best ask cannot be; a side's prices only get worse; sizes are positive; no levels are no book.
 4. The best `depth` of each side are told, or fewer where the venue streams fewer.
 5. ccxt's numbers are floats of the venue's digits. A price is taken when it is exactly the float of a multiple of the market's unit
-   (which holds below 2^53 of them), or the book is broken; a size is cut to the lot.
+   (which holds below 2^50 of them), or the book is broken; a size is cut to the lot.
 
 Silence, and an audit against the venue's book by REST, are looked after as for every venue (`link.py`, `audit.py`).
 """
@@ -22,7 +22,7 @@ from adapters.ccxt.events import BookEvent, BookEventKind
 from adapters.ccxt.hook import BadFrame
 from adapters.ccxt.symbols import Market
 
-EXACT = 2.0**53
+EXACT = 2.0**50  # two roundings of a relative 2^-53 each stay below half a unit
 
 
 def units(values: np.ndarray, decimals: int) -> np.ndarray:
