@@ -495,6 +495,8 @@ class KrakenServer(VenueServer):
     # --- public answers ----------------------------------------------------------------------------------------------------------------
 
     def _asset_pairs(self, query: dict) -> dict:
+        if query.get("aclass_base", "currency") != "currency":
+            return {}  # no tokenized shares here
         wanted = query.get("pair")
         symbols = (
             [self.account.unified({"pair": name}) for name in wanted.split(",")]
