@@ -47,7 +47,9 @@ class Public:
         """The desk can quote: it trades, and at least one book is live."""
         trading = self._api.service.trading().trading
         now_ns = self._api.clock_ns()
-        books = self._api.market.books.values()
+        books = [
+            book for symbol, book in self._api.market.books.items() if ":" not in symbol
+        ]  # no client is quoted contracts
         live = sum(book.status(venue, now_ns).value == "live" for book in books for venue in book.venues)
         if trading == "halted" or not live:
             raise Failed("not_ready", "the desk cannot quote", details={"trading": trading, "live_books": live})

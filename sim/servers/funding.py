@@ -48,7 +48,7 @@ class FundingRate:
         if now_ns < self.next_ns:
             return None
         settled = self.rate
-        self.next_ns += self.interval_ns * (1 + (now_ns - self.next_ns) // self.interval_ns)
+        self.next_ns = (now_ns // self.interval_ns + 1) * self.interval_ns
         self._weight = self._count = 0
         self._sum = _ZERO
         return settled

@@ -21,6 +21,10 @@ from adapters.ccxt.factories import (
 )
 from adapters.ccxt.orders import Failure, Verdict
 from adapters.nautilus.node import EmbeddedNode, NodeConfig
+from desk.accounts import VenueAccounts
+from desk.market import Market, MarketActor
+from pricing.consolidated import ConsolidatedBook, VenueTerms
+from pricing.scale import Scale
 from sim.servers.records import OrderRequest
 from tests.conformance.ccxt_venue import Recorder, account, eventually, market_data, venue
 from tests.conformance.ccxt_venue import Venue as Place
@@ -188,13 +192,19 @@ def test_the_engine_holds_margin_and_the_venues_position(monkeypatch):
         async with venue(NAME) as place:
             async with market_data(place) as data, account(place) as link:
                 await filled(place, link, place.limit(data, "p-early-1", "sell", "0.4", 60, "IOC"))  # of an earlier run
-            iid = InstrumentId.from_str(f"{place.symbol}.{NAME}")
-            trader = Trader([iid])
+            iid, pair = InstrumentId.from_str(f"{place.symbol}.{NAME}"), (place.symbol, NAME)
+            trader, accounts = Trader([iid]), VenueAccounts(frozenset({NAME}))
+            terms = VenueTerms(
+                venue=NAME, taker_fee_bps=Decimal(4), tick=Decimal("0.1"), lot=Decimal("0.001"), price_decimals=1, size_decimals=3,
+                max_age_ns=10**10,
+            )  # fmt: skip
+            desk = Market([ConsolidatedBook(place.symbol, Scale(place.symbol, 1, 3), [terms])])
             node = EmbeddedNode(
                 NodeConfig(
                     data_clients={f"CCXT-{NAME}": CcxtDataClientConfig(exchange=place.config)},
                     exec_clients={f"CCXT-{NAME}": CcxtExecClientConfig(exchange=place.config)},
                 ),
+                actors=[MarketActor(desk, [pair]), accounts],
                 strategies=[trader],
                 data_factories={"CCXT": CcxtDataClientFactory},
                 exec_factories={"CCXT": CcxtExecClientFactory},
@@ -218,7 +228,13 @@ def test_the_engine_holds_margin_and_the_venues_position(monkeypatch):
                 await eventually(lambda: book() and book().best_ask_price() is not None, "a best ask")
                 trader.send(iid, "p-node-1", "1", 60, TimeInForce.IOC)
                 await eventually(lambda: net() == Decimal("0.6") == held(place), "the position")
-                core = place.running.servers[NAME].core
+                core, server = place.running.servers[NAME].core, place.running.servers[NAME]
+                await eventually(lambda: accounts.positions(NAME)[0].quantity == Decimal("0.6"), "the desk's position")
+                await eventually(lambda: pair in desk.funding, "a funding rate")
+                assert desk.funding[pair].mark == desk.funding[pair].index > 0
+                server.fundings[place.symbol].next_ns = time.time_ns()
+                await eventually(lambda: accounts.funding(NAME, place.symbol), "a funding payment")
+                assert accounts.funding(NAME, place.symbol)[0].amount == core.payments[0].amount
                 core.place(OrderRequest(symbol=place.symbol, side=1, quantity=Decimal("0.3")))  # by other hands
                 await eventually(lambda: net() == Decimal("0.9") == held(place), "the venue's position", 20.0)
                 assert node.running
