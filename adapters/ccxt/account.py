@@ -115,6 +115,10 @@ class AccountLink:
         self.ready = asyncio.Event()
         self._sink = sink
         self._rng = rng or random.Random()
+        if config.exchange not in DIALECTS:
+            raise ValueError(
+                f"{config.venue}: orders at {config.exchange} are not supported: their outcome could not be proven"
+            )
         self._dialect = DIALECTS[config.exchange]()
         self._purse = purse_of(config)
         self._commands = OrderCommands(config, self._dialect, self._purse)

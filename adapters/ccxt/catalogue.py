@@ -89,4 +89,6 @@ def known(exchange: str) -> bool:
 
 def unknown(exchange: str) -> str:
     """Why an exchange cannot be reached, in words."""
-    return f"exchange {exchange!r} is not supported: one of {', '.join(EXCHANGES)}, or another that ccxt.pro streams (for its market data)"
+    return (
+        f"{exchange!r} is not supported; there are {', '.join(EXCHANGES)}, and for market data the others of ccxt.pro"
+    )

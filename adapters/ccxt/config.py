@@ -50,7 +50,7 @@ class ExchangeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
 
     def __post_init__(self) -> None:
         if not known(self.exchange):
-            raise ValueError(unknown(self.exchange))
+            raise ValueError(f"exchange {unknown(self.exchange)}")
         if self.depth not in DEPTHS:
             raise ValueError(f"depth {self.depth} is not offered by the venues: one of {DEPTHS}")
         if not self.venue or self.venue != self.venue.upper():

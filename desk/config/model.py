@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Meta
 
-from adapters.ccxt.config import DEPTHS, EXCHANGES, MARGIN
+from adapters.ccxt.catalogue import GENERIC, MARGIN, known, unknown
+from adapters.ccxt.config import DEPTHS
 from adapters.clickhouse.config import ArchiveConfig
 from pricing.parameters import PricingParameters
 from pricing.triangle import form_of
@@ -92,7 +93,7 @@ class VenueSection(Section):
     """An exchange. `rest_url` and `ws_url` point somewhere else than the venue's own hosts ("" = the venue's)."""
 
     venue: str  # our name for it, upper case, such as BINANCE
-    exchange: str  # its ccxt id: binance, binanceusdm (perpetuals), bybit, coinbase, kraken, okx
+    exchange: str  # its ccxt id: binance, binanceusdm (perpetuals), bybit, coinbase, kraken, okx; on paper any other of ccxt.pro
     kind: Literal["ccxt"] = "ccxt"  # the adapter
     enabled: bool = True  # false: neither priced from nor traded on
     rest_url: str = ""  # another host than the venue's own; "" = its own
@@ -113,8 +114,8 @@ class VenueSection(Section):
 
     def __post_init__(self) -> None:
         _name("venue", self.venue)
-        if self.exchange not in EXCHANGES:
-            raise ValueError(f"exchange: {self.exchange!r} is not supported; there are {', '.join(EXCHANGES)}")
+        if not known(self.exchange):
+            raise ValueError(f"exchange: {unknown(self.exchange)}")
         if self.depth not in DEPTHS:
             raise ValueError(f"depth: {self.depth} is not offered; there are {', '.join(map(str, DEPTHS))}")
         for name in ("taker_fee_bps", "maker_fee_bps"):
@@ -266,6 +267,14 @@ class DeskConfig(Section):
         for what, listed in (("instruments", symbols), ("venues", names)):
             if twice := sorted({name for name in listed if listed.count(name) > 1}):
                 raise ValueError(f"{what}: {', '.join(twice)} stands there twice")
+        if blind := [
+            venue for venue in self.venues if venue.enabled and venue.exchange in GENERIC and self.mode == "live"
+        ]:
+            raise ValueError(
+                f"venues: {', '.join(venue.venue for venue in blind)}: orders at {', '.join(venue.exchange for venue in blind)} are not "
+                'supported, because what became of one could not be proven: its market data serve a desk on paper (mode = "paper"); '
+                "in a live one set enabled = false"
+            )
         idle = [venue.venue for venue in self.venues if venue.exchange in MARGIN and not self.venue_symbols(venue)]
         if idle:
             raise ValueError(f"contracts: {', '.join(idle)} trades perpetuals, and none is listed")

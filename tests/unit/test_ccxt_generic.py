@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adapters.ccxt.account import AccountLink
 from adapters.ccxt.catalogue import EXCHANGES, GENERIC, known
 from adapters.ccxt.config import ExchangeConfig
 from adapters.ccxt.dialect import Decoded
@@ -34,7 +35,7 @@ def test_the_catalogue_is_what_ccxt_pro_has():
     assert known("kucoin")
     assert known("kraken")
     assert not known("bitmex")
-    with pytest.raises(ValueError, match="'bitmex' is not supported: one of binance"):
+    with pytest.raises(ValueError, match="'bitmex' is not supported; there are binance"):
         config("bitmex")
 
 
@@ -274,3 +275,8 @@ def test_the_audits_snapshot_is_text_and_says_that_it_ends():
         assert (depth.bids, depth.asks, depth.partial) == ([["0.00001", "0.0000001"]], [["0.1", "30.0"]], True)
 
     asyncio.run(main())
+
+
+def test_there_is_no_account_of_such_an_exchange():
+    with pytest.raises(ValueError, match="KUCOIN: orders at kucoin are not supported"):
+        AccountLink(config("kucoin"), SimpleNamespace())

@@ -64,6 +64,20 @@ def test_supported_exchanges_narrows_and_refuses_strangers(tmp_path: Path) -> No
         load(path, {"SUPPORTED_EXCHANGES": "okx,kraken"})
 
 
+def test_any_exchange_of_ccxt_serves_a_desk_on_paper_and_none_without_proof_a_live_one(tmp_path: Path) -> None:
+    named = EXAMPLE.replace('exchange = "kraken"', 'exchange = "kucoin"')
+    assert named != EXAMPLE
+    assert [v.exchange for v in load(write(tmp_path, named), {}).config.venues] == ["binance", "kucoin"]
+    with pytest.raises(
+        ConfigFault, match="KRAKEN: orders at kucoin are not supported, because what became of one could not be proven"
+    ):
+        load(write(tmp_path, named), {"KERB__MODE": "live"})
+    with pytest.raises(
+        ConfigFault, match=r"'bitmex' is not supported; there are binance, .*and for market data the others"
+    ):
+        load(write(tmp_path, named.replace("kucoin", "bitmex")), {})
+
+
 @pytest.mark.parametrize("text", ["name = ", "[api\nport=1", "\x00"])
 def test_broken_toml_is_one_clear_fault(tmp_path: Path, text: str) -> None:
     with pytest.raises(ConfigFault, match=r"desk\.toml"):
