@@ -7,7 +7,9 @@ by REST with `cl_ord_id`. WebSocket numbers are JSON numbers, REST numbers strin
 
 from __future__ import annotations
 
+import contextlib
 import time
+from collections import OrderedDict
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, ClassVar
@@ -46,6 +48,7 @@ _REST_STATES = {
 }
 _PAGE = 50  # rows of TradesHistory at a time
 
+_TXIDS_KEPT = 10_000
 NONCE_TRIES = 6
 
 
@@ -211,6 +214,16 @@ class KrakenAccountDialect(KrakenOrdering):
 
     confirms: ClassVar[bool] = True
 
+    def __init__(self) -> None:
+        self._txids: OrderedDict[str, str] = OrderedDict()  # the venue's order ids by ours
+
+    def knows(self, client_order_id: str, txid: str) -> None:
+        """Remember the venue's id of an order of ours."""
+        if client_order_id and txid:
+            self._txids[client_order_id] = txid
+            while len(self._txids) > _TXIDS_KEPT:
+                self._txids.popitem(last=False)
+
     def create(self, config: ExchangeConfig) -> Any:
         """The instance for execution."""
         return _create(config, throttle=False, timeout_ms=config.order_timeout_ms)
@@ -273,10 +286,11 @@ class KrakenAccountDialect(KrakenOrdering):
     def _state(self, row: dict[str, Any]) -> OrderEvent | None:
         if row.get("order_status") not in _WS_STATES:
             return None
-        limit = row.get("limit_price")
+        limit, cid = row.get("limit_price"), self.decode_id(row["cl_ord_id"]) if row.get("cl_ord_id") else ""
+        self.knows(cid, row["order_id"])
         return OrderEvent(
             symbol=row.get("symbol", ""),
-            client_order_id=self.decode_id(row["cl_ord_id"]) if row.get("cl_ord_id") else "",
+            client_order_id=cid,
             venue_order_id=row["order_id"],
             state=_WS_STATES[row["order_status"]],
             side=row.get("side", ""),
@@ -316,6 +330,7 @@ class KrakenAccountDialect(KrakenOrdering):
         answer = await exchange.create_order(
             request.symbol, request.kind, request.side, request.quantity, request.price, params
         )
+        self.knows(request.client_order_id, answer["id"] or "")
         return acknowledged(request, answer["id"] or ""), []
 
     async def cancel(self, exchange: Any, client_order_id: str, symbol: str) -> None:
@@ -323,7 +338,15 @@ class KrakenAccountDialect(KrakenOrdering):
         await exchange.private_post_cancelorder({"cl_ord_id": self.encode_id(client_order_id)})
 
     async def order(self, exchange: Any, client_order_id: str, symbol: str) -> OrderEvent | None:
-        """Open orders first, then closed ones, both by `cl_ord_id`; open once more, as it may have moved between the two."""
+        """By its txid where we know it; else, or when the venue does not (yet) know that, open orders first, then closed ones, both by
+        `cl_ord_id`; open once more, as it may have moved between the two."""
+        import ccxt
+
+        if (txid := self._txids.get(client_order_id)) is not None:
+            with contextlib.suppress(ccxt.OrderNotFound):
+                answer = await exchange.private_post_queryorders({"txid": txid})
+                if (raw := answer["result"].get(txid)) is not None:
+                    return self._order(exchange, txid, {**raw, "cl_ord_id": self.encode_id(client_order_id)})
         query = {"cl_ord_id": self.encode_id(client_order_id)}
         for request, key in (
             (exchange.private_post_openorders, "open"),

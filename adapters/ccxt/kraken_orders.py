@@ -125,6 +125,7 @@ class KrakenOrdering:
 
     def socket_placed(self, exchange: Any, request: OrderRequest, result: Any) -> tuple[OrderEvent, list[FillEvent]]:
         """The answer is the order's id and nothing else."""
+        self.knows(request.client_order_id, str(result.get("order_id") or ""))
         return acknowledged(request, str(result.get("order_id") or "")), []
 
 
