@@ -8,32 +8,27 @@
    sent. One whose id the venue has told cannot turn out never to have been.
 4. **Executions** are not streamed, only how much of an order is filled: with each growth they are asked for by the order's id.
    Fees are in the quote currency.
-5. **Market buys** are by value only: refused (a limit IOC through the book does the same, and by quantity).
-6. **Cancelling** is by the venue's id; its answer says why not (`failure_reason`).
-7. **Orders keep the product** they were placed on, under whichever name of one book (BTC-USD, BTC-USDC) they are told.
-8. **Errors** are the gateway's (`error`) or an order's (`error_response`); one that names no reason proves nothing.
+5. **Orders keep the product** they were placed on, under whichever name of one book (BTC-USD, BTC-USDC) they are told.
 
 Sources: the venue's documentation, ccxt 4.5.90, recorded frames, and for 2 (repeated ids) and 3 Nautilus' adapter as well.
 """
 
 from __future__ import annotations
 
-import contextlib
-import json
 import logging
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from decimal import ROUND_DOWN, Decimal
 from typing import Any, ClassVar
 
 from adapters.ccxt.coinbase import SECOND_NS, consumed, instance, set_clock, subscribe_heartbeats, time_ns
 from adapters.ccxt.coinbase_book import Sequence
+from adapters.ccxt.coinbase_orders import GONE, CoinbaseOrdering, configuration, meant
 from adapters.ccxt.config import ExchangeConfig
 from adapters.ccxt.dialect import OrderRequest, PrivateMessage
 from adapters.ccxt.events import Balance, FillEvent, OrderEvent, VenueOrderState
 from adapters.ccxt.hook import BadFrame
-from adapters.ccxt.orders import NotSent
 from adapters.ccxt.symbols import binance_client_id, dec, decimals_of
 
 log = logging.getLogger(__name__)
@@ -55,11 +50,9 @@ _STATES = {
 }
 _TIFS = {"IMMEDIATE_OR_CANCEL": "IOC", "FILL_OR_KILL": "FOK"}
 _NOTHING_SAID = ("", "REJECT_REASON_UNSPECIFIED", "UNKNOWN_FAILURE_REASON")
-_UNKNOWN = ("INTERNAL", "UNKNOWN", "UNAVAILABLE", "DEADLINE_EXCEEDED", "ABORTED", "internal_server_error")
-_GONE = ("UNKNOWN_CANCEL_ORDER", "ORDER_IS_FULLY_FILLED", "DUPLICATE_CANCEL_REQUEST")
 
 
-class CoinbaseAccountDialect:
+class CoinbaseAccountDialect(CoinbaseOrdering):
     """Orders, fills, balances of one portfolio, the key's own."""
 
     confirms: ClassVar[bool] = True
@@ -151,6 +144,11 @@ class CoinbaseAccountDialect:
         """A row of the order queries."""
         state, filled = _state(raw["order_id"], raw["status"]), dec(raw["filled_size"] or "0")
         terms: dict[str, Any] = next(iter((raw.get("order_configuration") or {}).values()), {})
+        if edits := raw.get(
+            "edit_history"
+        ):  # whether the terms are those of the last edit or of the first day is not documented
+            last = max(edits, key=lambda edit: edit["replace_accept_timestamp"])
+            terms = {**terms, "base_size": last["size"], "limit_price": last["price"]}
         quantity = dec(terms["base_size"]) if terms.get("base_size") else None
         if state is VenueOrderState.FILLED and quantity is not None and filled < quantity:
             state = VenueOrderState.CANCELED
@@ -178,6 +176,10 @@ class CoinbaseAccountDialect:
         placed = self._symbols.get(row["client_order_id"])
         return placed or str(exchange.safe_symbol(row["product_id"], None, "-"))
 
+    def venue_id(self, client_order_id: str) -> str:
+        """The venue's id of an order of ours, "" while it is not known."""
+        return self._ids.get(self.encode_id(client_order_id), "")
+
     def _learn(self, client_order_id: str, venue_order_id: str) -> None:
         if client_order_id and venue_order_id:
             self._ids[client_order_id] = venue_order_id
@@ -191,13 +193,13 @@ class CoinbaseAccountDialect:
             "client_order_id": cid,
             "product_id": exchange.market(request.symbol)["id"],
             "side": request.side.upper(),
-            "order_configuration": _configuration(request),
+            "order_configuration": configuration(request),
         }
         self._sent.setdefault(cid, exchange.seconds())
         self._symbols[cid] = request.symbol
         while len(self._sent) > SENT_KEPT:
             self._symbols.pop(self._sent.popitem(last=False)[0], None)
-        with _meant():
+        with meant():
             answer = await exchange.v3_private_post_brokerage_orders(body)
         order_id = str((answer.get("success_response") or {}).get("order_id") or "")
         self._learn(cid, order_id)
@@ -221,13 +223,13 @@ class CoinbaseAccountDialect:
         cid = self.encode_id(client_order_id)
         if cid not in self._ids and await self.order(exchange, client_order_id, symbol) is None:
             raise ccxt.OrderNotFound(f"coinbase knows no order {client_order_id}")
-        with _meant():
+        with meant():
             answer = await exchange.v3_private_post_brokerage_orders_batch_cancel({"order_ids": [self._ids[cid]]})
         (result,) = answer["results"]
         if result["success"]:
             return
         reason = result["failure_reason"]
-        raise (ccxt.OrderNotFound if reason in _GONE else ccxt.ExchangeError)(f"coinbase: not cancelled: {reason}")
+        raise (ccxt.OrderNotFound if reason in GONE else ccxt.ExchangeError)(f"coinbase: not cancelled: {reason}")
 
     async def order(self, exchange: Any, client_order_id: str, symbol: str) -> OrderEvent | None:
         """By the venue's id when it is known, else in the lists (rule 8)."""
@@ -236,7 +238,7 @@ class CoinbaseAccountDialect:
         cid = self.encode_id(client_order_id)
         if (order_id := self._ids.get(cid)) is not None:
             try:
-                with _meant():
+                with meant():
                     answer = await exchange.v3_private_get_brokerage_orders_historical_order_id({"order_id": order_id})
             except ccxt.OrderNotFound as error:  # the venue has told its id: it is somewhere
                 raise ccxt.OperationFailed(f"coinbase does not show its own order {order_id} now: {error}") from error
@@ -341,53 +343,6 @@ class CoinbaseAccountDialect:
             if not answer.get("has_next") or not answer.get("cursor"):
                 return [row for row in totals.values() if row.total]
             cursor = {"cursor": answer["cursor"]}
-
-
-def _configuration(request: OrderRequest) -> dict[str, dict[str, Any]]:
-    """`order_configuration`: the terms, under the name of their kind."""
-    if request.kind == "market":
-        if request.side == "buy":
-            raise NotSent("coinbase takes market buys by value only: send a limit IOC")
-        return {"market_market_ioc": {"base_size": request.quantity}}
-    terms: dict[str, Any] = {"base_size": request.quantity, "limit_price": request.price}
-    match request.time_in_force:
-        case "IOC":
-            return {"sor_limit_ioc": terms}
-        case "FOK":
-            return {"limit_limit_fok": terms}
-    return {"limit_limit_gtc": {**terms, "post_only": request.post_only}}
-
-
-@contextlib.contextmanager
-def _meant() -> Iterator[None]:
-    """What the venue's words of an error say of the order, where ccxt's class for them says another thing."""
-    import ccxt
-
-    try:
-        yield
-    except ccxt.ExchangeError as error:
-        said = _said(str(error))
-        if "was not found" in str(error) or said == "NOT_FOUND":
-            raise ccxt.OrderNotFound(str(error)) from error
-        if said in _UNKNOWN:
-            raise ccxt.OperationFailed(str(error)) from error
-        raise
-
-
-def _said(text: str) -> str:
-    """The code in an error's body: of the gateway, or the reason why an order failed. A failure without any reason proves nothing."""
-    try:
-        body = json.loads(text[text.index("{") :])
-    except ValueError:
-        return ""
-    if not isinstance(body, dict):
-        return ""
-    response = body.get("error_response")
-    if not isinstance(response, dict):
-        return str(body.get("error", "")) or str((body.get("errors") or [{}])[0].get("id", ""))
-    names = ("error", "new_order_failure_reason", "preview_failure_reason")
-    reasons = [str(response.get(name) or "") for name in names]
-    return next((said for said in reasons if said and not said.startswith("UNKNOWN_")), "UNKNOWN")
 
 
 def _state(order_id: str, status: str) -> VenueOrderState:

@@ -291,6 +291,8 @@ class CoinbaseServer(VenueServer):
         match change:
             case Change.NEW:
                 fills, status = [], "OPEN"
+            case Change.AMENDED:
+                fills, status = order.fills, "OPEN"
             case Change.TRADE:
                 assert fill is not None
                 fills = order.fills[: order.fills.index(fill) + 1]

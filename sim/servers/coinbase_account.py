@@ -37,6 +37,7 @@ class CoinbaseAccount:
         self.core = core
         self.faults = faults
         self.products = {wire.product_id(symbol): symbol for symbol in core.instruments}
+        self._edits: dict[int, list[dict]] = {}  # by order: its edits, and beneath them the terms it was placed with
 
     # --- orders ------------------------------------------------------------------------------------------------------------------------
 
@@ -104,6 +105,7 @@ class CoinbaseAccount:
         if order is None or order.tif is not Tif.GTC:
             reason = "ORDER_NOT_FOUND" if order is None else "ONLY_OPEN_ORDERS_CAN_BE_EDITED"
             return {"success": False, "errors": [{"edit_failure_reason": reason}]}
+        placed = wire.configuration(order, self.core.instruments[order.symbol])
         try:
             terms = {
                 name: Decimal(str(body[field]))
@@ -113,7 +115,16 @@ class CoinbaseAccount:
             self.core.amend(order.order_id, **terms)
         except (InvalidOperation, Refusal):
             return {"success": False, "errors": [{"edit_failure_reason": "INVALID_EDIT_REQUEST"}]}
+        edit = {"price": str(body["price"]), "size": str(body["size"])}
+        moment = wire.moment(self.core.clock_ns())
+        self._edits.setdefault(order.order_id, [placed]).append({**edit, "replace_accept_timestamp": moment})
         return {"success": True, "errors": []}
+
+    def _row(self, order: VenueOrder) -> dict:
+        """An order as queries tell it: its terms are those of the first day, its edits beside them."""
+        row = wire.order_row(order, self.core.instruments[order.symbol])
+        placed, *edits = self._edits.get(order.order_id) or [row["order_configuration"]]
+        return row | {"order_configuration": placed, "edit_history": edits}
 
     def cancel(self, body: dict) -> dict:
         """`POST orders/batch_cancel`."""
@@ -135,7 +146,7 @@ class CoinbaseAccount:
         order = self.core.orders.get(wire.number_of(order_id))
         if order is None:
             raise CoinbaseError(404, "NOT_FOUND", "order with this orderID was not found")
-        return {"order": wire.order_row(order, self.core.instruments[order.symbol])}
+        return {"order": self._row(order)}
 
     def orders(self, query: Query) -> dict:
         """`GET orders/historical/batch`, newest first. Open orders are asked for by themselves."""
@@ -157,7 +168,7 @@ class CoinbaseAccount:
 
         found = (order for order in reversed(self.core.orders.values()) if wanted(order))
         page, following = _page(query, found, lambda order: wire.order_uuid(order.order_id))
-        rows = [wire.order_row(order, self.core.instruments[order.symbol]) for order in page]
+        rows = [self._row(order) for order in page]
         return {"orders": rows, "sequence": "0", "has_next": bool(following), "cursor": following}
 
     def fills(self, query: Query) -> dict:

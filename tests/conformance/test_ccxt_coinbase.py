@@ -9,6 +9,7 @@ import numpy as np
 
 from adapters.ccxt.account import AccountLink
 from adapters.ccxt.config import ExchangeConfig
+from adapters.ccxt.dialect import AmendRequest, CancelRequest
 from adapters.ccxt.events import BookEventKind, OrderEvent, StreamStatus, VenueOrderState
 from adapters.ccxt.link import MarketLink
 from adapters.ccxt.orders import Failure, Verdict
@@ -271,5 +272,62 @@ def test_the_venues_trouble_clears_the_book_until_it_is_over():
             happens(place, EventKind.SNAPSHOT)
             await eventually(lambda: seen.best(1) == 6_000_000, "the new best bid")
             await eventually(lambda: link.status(SYMBOL) is StreamStatus.LIVE, "a live book")
+
+    asyncio.run(main())
+
+
+def test_a_resting_order_is_edited_in_place_and_many_are_cancelled_at_once():
+    async def main() -> None:
+        async with venue("COINBASE") as place, market_data(place) as data, account(place) as link:
+            placed = await link.place(place.limit(data, "c-edit-1", "buy", "0.5", -2000, "GTC"))
+            assert isinstance(placed, OrderEvent)
+            price = str(placed.price - 100)
+            request = AmendRequest(
+                client_order_id="c-edit-1",
+                venue_order_id=placed.venue_order_id,
+                symbol=SYMBOL,
+                side="buy",
+                quantity="0.75",
+                price=price,
+            )
+            amended = await link.amend(request, placed)
+            assert isinstance(amended, OrderEvent)
+            assert (amended.price, amended.quantity) == (Decimal(price), Decimal("0.75"))
+            core = server_of(place).core
+            resting = core.by_client["c-edit-1"]
+            assert core.instruments[SYMBOL].price(resting.price) == Decimal(price)
+            refused = await link.amend(msgspec.structs.replace(request, price="0.001"), amended)
+            assert isinstance(refused, Failure)
+            assert refused.verdict is Verdict.REFUSED
+            for number in range(3):
+                await link.place(place.limit(data, f"c-many-{number}", "buy", "0.1", -2000, "GTC"))
+            asked, cancel = [], server_of(place).account.cancel
+
+            def counted(body: dict) -> dict:
+                asked.append(body)
+                return cancel(body)
+
+            server_of(place).account.cancel = counted
+            wanted = [CancelRequest(client_order_id=f"c-many-{number}", symbol=SYMBOL) for number in range(3)]
+            await link._dialect.cancel_batch(
+                link._exchange, [*wanted, CancelRequest(client_order_id="c-none", symbol=SYMBOL)]
+            )
+            assert [len(body["order_ids"]) for body in asked] == [3]
+            assert [order.client_order_id for order in await link.open_orders()] == ["c-edit-1"]
+            await link._dialect.sweep(link._exchange, None, (SYMBOL,))
+            assert await link.open_orders() == []
+
+    asyncio.run(main())
+
+
+def test_an_order_good_till_a_moment_ends_then():
+    async def main() -> None:
+        async with venue("COINBASE") as place, market_data(place) as data, account(place) as link:
+            order = msgspec.structs.replace(
+                place.limit(data, "c-gtd-1", "buy", "0.5", -2000, "GTD"), expires_ns=time.time_ns() + 1_500_000_000
+            )
+            assert isinstance(await link.place(order), OrderEvent)
+            await eventually(lambda: place.seen.ended("c-gtd-1"), "its end")
+            assert place.seen.orders[-1].state is VenueOrderState.EXPIRED
 
     asyncio.run(main())
