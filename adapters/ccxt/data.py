@@ -116,11 +116,15 @@ class CcxtDataClient(LiveMarketDataClient):
             instrument_provider=InstrumentProvider(),
         )
         self.exchange = config
-        self.link = MarketLink(config, self)
         self._now: Callable[[], int] = clock.timestamp_ns
         self._known = asyncio.Event()
         self._scales: dict[str, Scale] = {}
         self._instrument_ids: dict[str, InstrumentId] = {}
+        self.link = self._linked()
+
+    def _linked(self) -> MarketLink:
+        """Where the data come from."""
+        return MarketLink(self.exchange, self)
 
     def health(self) -> dict[str, Any]:
         """Streams, ages, resyncs, counters (see `MarketLink.health`)."""
