@@ -168,10 +168,17 @@ class BinanceBook(VenueBook):
         return self._event(BookEventKind.SNAPSHOT, self.levels.array(), ts_event_ns)
 
     def reach(self, side: int) -> int | None:
-        """As far as its snapshot went: of levels beyond, only those are known that have changed since."""
-        kept = self.levels.best(side, 2 * self.depth)
-        ends = [self._reach.get(side), kept[-1][0] if len(kept) >= 2 * self.depth else None]
-        return max((end for end in ends if end is not None), key=lambda end: end * side, default=None)
+        """As far as its snapshot went, or to where it was ever cut: of levels beyond, only those are known that have changed since."""
+        return self._reach.get(side)
+
+    def _cut(self, changed: np.ndarray, depth: int) -> np.ndarray:
+        told = super()._cut(changed, depth)
+        for side in (1, -1) if len(told) > len(changed) else ():
+            kept = self.levels.best(side, depth)
+            if len(kept) == depth:
+                end = self._reach.get(side)
+                self._reach[side] = kept[-1][0] if end is None else max(end * side, kept[-1][0] * side) * side
+        return told
 
     _fresh = True  # no update applied since the snapshot: the first may overlap it
 

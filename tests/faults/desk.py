@@ -127,6 +127,8 @@ class Desk:
         if trade.cancel_s is not None:
             await asyncio.sleep(trade.cancel_s)
             failure = await self.account.cancel(trade.client_order_id, symbol)
+            if failure is not None and failure.verdict.outcome_known:
+                return  # it was not cancelled, and stays
             if failure is not None and failure.verdict is Verdict.UNKNOWN:
                 await self.account.prove(trade.client_order_id, symbol, cancel=True)
         elif trade.time_in_force == "GTC":

@@ -7,7 +7,8 @@
 5. No level was told of a book that is not whole, none of a crossed book, and while a book is not live nothing of it is left.
 6. When the market stands still, the book is the venue's own.
 7. Orders of somebody else are shown, and still there.
-8. Where nothing disturbed the private stream, it alone told everything: reconciliation found nothing that was missed.
+8. Where nothing disturbed a private stream that tells executions, it alone told them: reconciliation found none that was missed.
+9. Where no level was told wrongly, no audit found a wrong book.
 
 A recovery is counted from the moment the book was given up, or, if later, from the last moment the venue was disturbed, until the snapshot.
 """
@@ -32,18 +33,19 @@ from sim.servers.faults import Fault, FaultOrder
 from sim.servers.matching import OrderRequest, Tif
 from tests.conformance.ccxt_venue import venue
 from tests.faults.desk import Desk
-from tests.faults.scenario import ACTIVE_S, Scenario
+from tests.faults.planted import Plant
+from tests.faults.scenario import Scenario
 
 SETTINGS: dict[str, Any] = {
-    "max_age_ms": 800,
+    "max_age_ms": 1_000,
     "keepalive_s": 1.0,
-    "order_timeout_ms": 500,
+    "order_timeout_ms": 800,
     "order_rate_per_s": 50.0,
     "reconcile_s": 1.0,
     "audit_s": 0.4,
     "dead_man_s": 0,
 }
-SETTLE_S = 20.0
+SETTLE_S = 20.0  # longer than the longest proof that an order never was
 COMPARED = 20  # best levels of each side
 STRANGER = "stranger"
 SAMPLE_S = 0.02
@@ -68,22 +70,22 @@ class Outcome(msgspec.Struct, kw_only=True):
     took_s: float = 0.0
 
 
-async def run(scenario: Scenario) -> Outcome:
-    """Play a scenario; never raises for what it shows."""
+async def run(scenario: Scenario, plant: Plant | None = None, settle_s: float = SETTLE_S) -> Outcome:
+    """Play a scenario; never raises for what it shows. `plant`: a bug to put into the desk before it starts."""
     began = monotonic()
     outcome = Outcome(scenario=scenario, wrong=[], recoveries_s=[], detections_s=[])
     try:
         async with asyncio.timeout(90):
-            await _play(scenario, outcome)
+            await _play(scenario, outcome, plant, settle_s)
     except Exception as error:
         outcome.wrong.append(f"the scenario itself failed: {type(error).__name__}: {error}")
     outcome.took_s = monotonic() - began
     return outcome
 
 
-async def _play(scenario: Scenario, outcome: Outcome) -> None:
+async def _play(scenario: Scenario, outcome: Outcome, plant: Plant | None, settle_s: float) -> None:
     settings = SETTINGS | {"max_age_ms": AGES_MS.get(scenario.venue, SETTINGS["max_age_ms"])}
-    async with venue(scenario.venue, **settings) as place, _linked(place) as desk:
+    async with venue(scenario.venue, **settings) as place, _linked(place, plant) as desk:
         server, symbol = place.running.servers[scenario.venue], place.symbol
         disturbed: list[float] = []
         sampler = asyncio.create_task(_sampled(server, desk, disturbed))
@@ -92,23 +94,25 @@ async def _play(scenario: Scenario, outcome: Outcome) -> None:
         work += [asyncio.create_task(_later(start + one.at_s, desk.trade(one, symbol))) for one in scenario.trades]
         if scenario.stranger_s is not None:
             work.append(asyncio.create_task(_stranger(server, symbol, start + scenario.stranger_s)))
-        await asyncio.sleep(ACTIVE_S + 0.2)
+        await asyncio.sleep(scenario.active_s + 0.2)
         server.disturb(FaultOrder(fault=Fault.CLEAR))
         done = await asyncio.gather(*work, return_exceptions=True)
         outcome.wrong += [f"work ended by {error!r}" for error in done if isinstance(error, BaseException)]
-        await _settled(place, server, desk, outcome)
+        await _settled(place, server, desk, outcome, settle_s)
         sampler.cancel()
         _recoveries(scenario, desk, disturbed, start, outcome)
         _check(scenario, server, desk, outcome)
 
 
 @contextlib.asynccontextmanager
-async def _linked(place: Any) -> AsyncIterator[Desk]:
+async def _linked(place: Any, plant: Plant | None) -> AsyncIterator[Desk]:
     """A desk with both links up."""
     desk = Desk()
     desk.market, desk.account = MarketLink(place.config, desk), AccountLink(place.config, desk)
     desk.market._audit._settle_s = 0.15
     audit.LEAST_GAP_S = 0.2
+    if plant is not None:
+        plant(desk)
     desk.market.start()
     desk.account.start()
     try:
@@ -161,17 +165,17 @@ async def _sampled(server: Any, desk: Desk, moments: list[float]) -> None:
         await asyncio.sleep(SAMPLE_S)
 
 
-async def _settled(place: Any, server: Any, desk: Desk, outcome: Outcome) -> None:
+async def _settled(place: Any, server: Any, desk: Desk, outcome: Outcome, settle_s: float) -> None:
     """Wait for a quiet end: connected, the book live, the market standing still and the same here as there."""
     assert desk.account is not None
     try:
-        await _until(lambda: desk.whole and desk.account.connected, SETTLE_S, "a live book and a connected account")
+        await _until(lambda: desk.whole and desk.account.connected, settle_s, "a live book and a connected account")
         for task in place.running._tasks:
             task.cancel()
-        await _until(lambda: _same_book(server, desk, place.symbol), SETTLE_S, "the venue's own book")
-        await _until(lambda: not _differences(server, desk), SETTLE_S, "the venue's own orders")
+        await _until(lambda: _same_book(server, desk, place.symbol), settle_s, "the venue's own book")
+        await _until(lambda: not _differences(server, desk), settle_s, "the venue's own orders")
         if any(order.client_id == STRANGER for order in server.core.resting.values()):
-            await _until(lambda: desk.external, SETTLE_S, "somebody else's order")
+            await _until(lambda: desk.external, settle_s, "somebody else's order")
     except TimeoutError as error:
         outcome.wrong.append(str(error))
         outcome.wrong += _differences(server, desk)
@@ -241,8 +245,12 @@ def _check(scenario: Scenario, server: Any, desk: Desk, outcome: Outcome) -> Non
         if client_id in desk.rejected and any(order.open or order.filled for order in many):
             wrong.append(f"{client_id} was taken for never having been ({desk.rejected[client_id]}), the venue has it")
     found = desk.account.reconciliation.found
-    if not scenario.touches_private_stream and found.fills_missed:
+    streams = desk.account._streams_fills and not scenario.touches_private_stream
+    if streams and found.fills_missed:
         wrong.append(f"{found.fills_missed} executions were missed although nothing disturbed the private stream")
+    spoilt = any(one.order.fault is Fault.WRONG_LEVEL for one in scenario.disturbances)
+    if not spoilt and (tallies := [tally for tally in desk.market._audit.tallies.values() if tally.wrong]):
+        wrong.append(f"{sum(tally.wrong for tally in tallies)} audits found a wrong book")
     if scenario.stranger_s is not None and any(
         order.client_id == STRANGER and not order.open and not order.filled for order in server.core.orders.values()
     ):

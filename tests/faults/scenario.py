@@ -64,6 +64,7 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     disturbances: tuple[Disturbance, ...]
     trades: tuple[Trade, ...]
     stranger_s: float | None = None
+    active_s: float = ACTIVE_S
 
     @property
     def touches_private_stream(self) -> bool:
@@ -77,8 +78,10 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
         return f"#{self.number} seed {self.seed} {self.venue}: {faults}; {len(self.trades)} orders"
 
 
-def scenario(number: int, seed: int, venues: tuple[str, ...], *, faults: tuple[Fault, ...] = ()) -> Scenario:
-    """Scenario `number` of `seed`; venues take turns. `faults`: only these, each once (for planted bugs)."""
+def scenario(
+    number: int, seed: int, venues: tuple[str, ...], *, faults: tuple[Fault, ...] = (), active_s: float = ACTIVE_S
+) -> Scenario:
+    """Scenario `number` of `seed`; venues take turns. `faults`: these instead of drawn ones (for planted bugs)."""
     rng = random.Random(f"{seed} {number}")
     venue = venues[number % len(venues)]
     chosen = faults or tuple(rng.choice(rng.choice(FAMILIES)) for _ in range(rng.randint(1, 4)))
@@ -86,13 +89,14 @@ def scenario(number: int, seed: int, venues: tuple[str, ...], *, faults: tuple[F
         number=number,
         seed=seed,
         venue=venue,
-        disturbances=tuple(sorted((_disturbance(rng, fault) for fault in chosen), key=lambda one: one.at_s)),
-        trades=tuple(_trade(rng, number, k) for k in range(rng.randint(3, 8))),
-        stranger_s=rng.uniform(0.0, ACTIVE_S / 2) if rng.random() < 0.3 else None,
+        disturbances=tuple(sorted((_disturbance(rng, fault, active_s) for fault in chosen), key=lambda one: one.at_s)),
+        trades=tuple(_trade(rng, number, k, active_s) for k in range(rng.randint(3, 8))),
+        stranger_s=rng.uniform(0.0, active_s / 2) if rng.random() < 0.3 else None,
+        active_s=active_s,
     )
 
 
-def _disturbance(rng: random.Random, fault: Fault) -> Disturbance:
+def _disturbance(rng: random.Random, fault: Fault, active_s: float) -> Disturbance:
     ms, count, scope = 0, 1, ""
     match fault:
         case Fault.DISCONNECT_STORM | Fault.SILENCE | Fault.MAINTENANCE:
@@ -109,17 +113,17 @@ def _disturbance(rng: random.Random, fault: Fault) -> Disturbance:
             count = rng.randint(1, 4)
             if fault not in (Fault.DROP_UPDATES, Fault.WRONG_LEVEL):
                 scope = rng.choice(("", "market", "private"))
-    at_s = rng.uniform(0.1, ACTIVE_S * 0.8)
+    at_s = rng.uniform(0.1, active_s * 0.8)
     return Disturbance(at_s=at_s, order=FaultOrder(fault=fault, count=count, ms=ms, scope=scope))
 
 
-def _trade(rng: random.Random, number: int, k: int) -> Trade:
+def _trade(rng: random.Random, number: int, k: int, active_s: float) -> Trade:
     style = rng.choice(("sweep", "sweep", "take", "kill", "rest", "rest"))
     through = {"sweep": 60, "take": 20, "kill": 20, "rest": -rng.randint(1_000, 4_000)}[style]
     sizes = {"sweep": (20, 80), "take": (1, 5), "kill": (1, 5), "rest": (1, 10)}[style]
     quantity = Decimal(rng.randint(*sizes)) / 10
     return Trade(
-        at_s=rng.uniform(0.0, ACTIVE_S),
+        at_s=rng.uniform(0.0, active_s),
         client_order_id=f"F{number}N{k}",
         side=rng.choice(("buy", "sell")),
         quantity=str(quantity),
