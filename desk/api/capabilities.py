@@ -1,69 +1,55 @@
-"""Which watch channel works how at which venue (CONTRACT 4): the one table behind `/v1/capabilities` and every
-subscription.
+"""Which watch channel works how at which venue (CONTRACT 4): the one place behind `/v1/capabilities` and every subscription.
 
 native    the venue's own stream          derived   computed from other streams of it
 polled    asked for again and again       unsupported   refused with that word, never silently
+
+How a venue's feeds come is `adapters.ccxt.capabilities`' to say; this desk may have less of them: no perpetual listed, no account, or an
+account that is imagined (paper trading), of which everything is derived.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
+from adapters.ccxt.capabilities import OF_ACCOUNT, Feed, Mode, source
 from desk.api.messages import Capabilities
 
 if TYPE_CHECKING:
     from desk.api.context import Api
 
-Mode = Literal["native", "derived", "polled", "unsupported"]
-
-MARKET_CHANNELS = (
-    "watch_ticker",
-    "watch_tickers",
-    "watch_order_book",
-    "watch_bids_asks",
-    "watch_trades",
-    "watch_ohlcv",
-    "watch_liquidations",
-    "watch_funding_rate",
-    "watch_funding_rates",
-    "watch_trades_for_symbols",
-    "watch_order_book_for_symbols",
-    "watch_ohlcv_for_symbols",
-    "watch_funding_rates_for_symbols",
-    "watch_liquidations_for_symbols",
-)
-ACCOUNT_CHANNELS = (
-    "watch_orders",
-    "watch_my_trades",
-    "watch_balance",
-    "watch_position",
-    "watch_positions",
-    "watch_funding_rate_for_my_position",
-    "watch_my_liquidations",
-    "watch_orders_for_symbols",
-    "watch_my_trades_for_symbols",
-    "watch_position_for_symbols",
-    "watch_my_liquidations_for_symbols",
-)
-WATCH_CHANNELS = MARKET_CHANNELS + ACCOUNT_CHANNELS
-_OF_PERPETUALS = frozenset(
-    {
-        "watch_liquidations",
-        "watch_funding_rate",
-        "watch_funding_rates",
-        "watch_funding_rates_for_symbols",
-        "watch_liquidations_for_symbols",
-    }
-)
-_OF_POSITIONS = frozenset(
-    {
-        "watch_position",
-        "watch_positions",
-        "watch_position_for_symbols",
-        "watch_my_liquidations",
-        "watch_my_liquidations_for_symbols",
-    }
-)
+MARKET_FEEDS = {
+    "watch_ticker": Feed.TICKER,
+    "watch_tickers": Feed.TICKER,
+    "watch_order_book": Feed.BOOK,
+    "watch_bids_asks": Feed.TOP,
+    "watch_trades": Feed.TRADES,
+    "watch_ohlcv": Feed.CANDLES,
+    "watch_liquidations": Feed.LIQUIDATIONS,
+    "watch_funding_rate": Feed.FUNDING,
+    "watch_funding_rates": Feed.FUNDING,
+    "watch_trades_for_symbols": Feed.TRADES,
+    "watch_order_book_for_symbols": Feed.BOOK,
+    "watch_ohlcv_for_symbols": Feed.CANDLES,
+    "watch_funding_rates_for_symbols": Feed.FUNDING,
+    "watch_liquidations_for_symbols": Feed.LIQUIDATIONS,
+}
+ACCOUNT_FEEDS = {
+    "watch_orders": Feed.ORDERS,
+    "watch_my_trades": Feed.FILLS,
+    "watch_balance": Feed.BALANCE,
+    "watch_position": Feed.POSITIONS,
+    "watch_positions": Feed.POSITIONS,
+    "watch_funding_rate_for_my_position": Feed.OWN_FUNDING,
+    "watch_my_liquidations": Feed.OWN_LIQUIDATIONS,
+    "watch_orders_for_symbols": Feed.ORDERS,
+    "watch_my_trades_for_symbols": Feed.FILLS,
+    "watch_position_for_symbols": Feed.POSITIONS,
+    "watch_my_liquidations_for_symbols": Feed.OWN_LIQUIDATIONS,
+}
+MARKET_CHANNELS, ACCOUNT_CHANNELS = tuple(MARKET_FEEDS), tuple(ACCOUNT_FEEDS)
+WATCH_CHANNELS = MARKET_FEEDS | ACCOUNT_FEEDS
+_OF_CONTRACTS = (Feed.FUNDING, Feed.LIQUIDATIONS)
+_OF_POSITIONS = (Feed.POSITIONS, Feed.OWN_FUNDING, Feed.OWN_LIQUIDATIONS)
 
 
 def symbols_of(api: Api, venue: str) -> list[str]:
@@ -88,33 +74,26 @@ def lps_of(api: Api) -> list[str]:
 
 def mode_of(api: Api, channel: str, venue: str) -> Mode:
     """How `channel` works at `venue`, an exchange or an LP."""
-    account = ("watch_orders", "watch_my_trades", "watch_orders_for_symbols", "watch_my_trades_for_symbols")
-    if channel in account:
-        return "unsupported" if api.accounts is None else "native" if symbols_of(api, venue) else "derived"
-    if not symbols_of(api, venue):
+    feed = WATCH_CHANNELS[channel]
+    if feed in OF_ACCOUNT and api.accounts is None:
         return "unsupported"
-    match channel:
-        case "watch_balance" if api.accounts is not None:
-            return "native"
-        case "watch_order_book" | "watch_trades" | "watch_order_book_for_symbols" | "watch_trades_for_symbols":
-            return "native"
-        case "watch_bids_asks":
-            return "native" if any(of == venue for _, of in api.market.last_quote) else "derived"
-        case "watch_ticker" | "watch_tickers" | "watch_ohlcv" | "watch_ohlcv_for_symbols":
-            return "derived"
-        case _ if channel in _OF_PERPETUALS:
-            return "native" if perpetuals_of(api, venue) else "unsupported"
-        case _ if channel in _OF_POSITIONS and api.accounts is not None and venue in api.accounts.margin:
-            return "native"
-        case "watch_funding_rate_for_my_position" if api.accounts is not None and venue in api.accounts.margin:
-            return "derived"
-        case _:
+    if not symbols_of(api, venue):  # an LP: orders on its quotes, and their executions, as the router sees them
+        return "derived" if feed in (Feed.ORDERS, Feed.FILLS) else "unsupported"
+    mode = source(api.venues.exchanges.get(venue, venue.lower()), feed).mode
+    match feed:
+        case _ if feed in _OF_CONTRACTS and not perpetuals_of(api, venue):
             return "unsupported"
+        case _ if feed in _OF_POSITIONS and (api.accounts is None or venue not in api.accounts.margin):
+            return "unsupported"
+        case _ if feed in OF_ACCOUNT and api.venues.paper and mode != "unsupported":
+            return "derived"
+    return mode
 
 
 def capabilities_of(api: Api) -> Capabilities:
-    """The whole matrix."""
+    """The whole matrix, and what of the venues' rate limits is used."""
     venues = exchanges_of(api) + [lp for lp in lps_of(api) if not symbols_of(api, lp)]
     return Capabilities(
-        venues={venue: {channel: mode_of(api, channel, venue) for channel in WATCH_CHANNELS} for venue in venues}
+        venues={venue: {channel: mode_of(api, channel, venue) for channel in WATCH_CHANNELS} for venue in venues},
+        rate_limits=api.venues.rate_limits(),
     )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from desk.accounts import VenueAccounts
 from desk.api.events import Events
+from desk.api.messages import RateLimits
 from desk.api.metrics import Metrics
 from desk.clients.auth import Authenticator
 from desk.errors import ApiFault, Unknown
@@ -16,6 +17,15 @@ from desk.market import Market
 from desk.service import DeskService, OrderService
 
 REPLY_TIMEOUT_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Venues:
+    """What the API says of the venues beyond their markets. `exchanges`: the ccxt id of each; `paper`: our accounts there are imagined."""
+
+    exchanges: Mapping[str, str] = field(default_factory=dict)
+    paper: bool = False
+    rate_limits: Callable[[], dict[str, RateLimits]] = dict
 
 
 @dataclass(slots=True)
@@ -32,6 +42,7 @@ class Api:
     epoch: str
     reply_timeout_s: float = REPLY_TIMEOUT_S
     accounts: VenueAccounts | None = None  # None: this desk has no accounts at venues
+    venues: Venues = Venues()
 
 
 async def ask[R, T](

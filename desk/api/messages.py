@@ -276,10 +276,32 @@ class ExternalOrderPage(msgspec.Struct, frozen=True, kw_only=True):
     next_cursor: str | None = None
 
 
+class RateLimit(msgspec.Struct, frozen=True, kw_only=True):
+    """One limit of a venue, in its own units."""
+
+    capacity: float
+    used: float
+    left: float
+
+
+class RateLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """What an account may still ask of a venue. `waited`: requests that had to, by kind; `refused`: by the venue, for too many;
+    `closed_s`: for so long it wants no more.
+    """
+
+    limits: dict[str, RateLimit]
+    waited: dict[str, int]
+    refused: int
+    closed_s: float
+
+
 class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
-    """Which watch channel works how: venue -> channel -> native, derived, polled or unsupported."""
+    """Which watch channel works how: venue -> channel -> native, derived, polled or unsupported. `rate_limits`: of venues whose limits are
+    counted here.
+    """
 
     venues: dict[str, dict[str, Literal["native", "derived", "polled", "unsupported"]]]
+    rate_limits: dict[str, RateLimits] = {}
 
 
 # ---- the operator's view: GET /v1/desk/state and channel `desk` ----------------------------------------------------

@@ -16,7 +16,7 @@ from aiohttp import web
 
 from desk.accounts import VenueAccounts
 from desk.api import routes_desk, routes_orders, routes_rfq
-from desk.api.context import Api
+from desk.api.context import Api, Venues
 from desk.api.decoding import convert_query, decode_body
 from desk.api.events import Events
 from desk.api.faults import error_response, fault_of_http, new_request_id, unexpected
@@ -57,6 +57,7 @@ class ApiServer:
         events: Events | None = None,
         reply_timeout_s: float = 10.0,
         accounts: VenueAccounts | None = None,
+        venues: Venues = Venues(),
     ) -> None:
         self.metrics = _metrics()
         self.api = Api(
@@ -70,6 +71,7 @@ class ApiServer:
             epoch=epoch,
             reply_timeout_s=reply_timeout_s,
             accounts=accounts,
+            venues=venues,
         )
         self.sockets: Sockets | None = None
         self._runner: web.AppRunner | None = None

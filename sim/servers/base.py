@@ -338,6 +338,7 @@ class VenueServer(ABC):
             for symbol, book in self.core.books.items()
         }
         body = {"venue": self.venue, "pending": self.faults.pending(), "peers": len(self.peers), "books": books}
+        body["subscriptions"] = sum(len(peer.topics) for peer in self.peers)
         return web.json_response(body)
 
 

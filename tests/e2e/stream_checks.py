@@ -18,6 +18,7 @@ import ccxt
 from tests.e2e import contract_shapes as shapes
 from tests.e2e.contract_shapes import DECIMAL, ERROR, FRAME, NANOSECONDS, QUOTE, RFQ, TEXT, TRADE, check
 from tests.e2e.outside_client import Outsider, Socket
+from tests.e2e.watched import symbols_in
 
 Check = Callable[[Outsider, Outsider], Awaitable[None]]
 STREAM_CHECKS: dict[str, Check] = {}
@@ -240,11 +241,16 @@ async def every_channel_of_the_contract_is_served_or_refused_by_name(operator: O
             if channel not in public:
                 refused(await ws.ask("subscribe", channel=channel, params=asked), "missing_scope")
         modes = client.get("/v1/capabilities").body["venues"]
+        assert {venue: len(matrix) for venue, matrix in modes.items()} == dict.fromkeys(modes, 25)
         for venue, matrix in modes.items():
             for channel, mode in matrix.items():
                 answer = await boss.ask("subscribe", channel=channel, params={"venue": venue, "symbol": "BTC/USDT"})
                 assert answer["mode"] == mode, (venue, channel, answer)
                 assert answer["ok"] is (mode != "unsupported")
+                if answer["ok"]:
+                    frames = await boss.at_least(answer["sub"], 1)
+                    assert all(symbols_in(channel, frame["data"]) <= {"BTC/USDT"} for frame in frames)
+                    await boss.ask("unsubscribe", sub=answer["sub"])
 
 
 # ---- market data -------------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ The demo's own scripted clients trade meanwhile. Tests use keys of their own whe
 
 from __future__ import annotations
 
+import asyncio
 import json
 import secrets
 import socket
@@ -29,6 +30,8 @@ from tests.e2e.contract_shapes import (
 )
 from tests.e2e.outside_client import Answer, Outsider, send, sign
 from tests.e2e.stream_checks import STREAM_CHECKS, run
+
+VENUES = ("BINANCE", "KRAKEN")
 
 
 @pytest.fixture(scope="module")
@@ -471,6 +474,27 @@ def test_the_capabilities_name_every_channel_of_every_venue(auditor: Outsider) -
         "unsupported",
     }
     assert venues["BINANCE"]["watch_order_book"] == "native"
+
+
+def test_many_subscribers_are_one_stream_at_the_venue(desk: Desk, auditor: Outsider) -> None:
+    ports = json.loads((desk.state / "venues" / "ports.json").read_text())
+
+    def upstream() -> dict[str, tuple[int, int]]:
+        told = {venue: send(f"http://127.0.0.1:{ports[venue]}", "GET", "/_control", b"", {}).body for venue in VENUES}
+        return {venue: (one["peers"], one["subscriptions"]) for venue, one in told.items()}
+
+    async def watch() -> None:
+        for _ in range(3):
+            async with auditor.socket() as ws:
+                for venue in VENUES:
+                    for channel in ("watch_order_book", "watch_trades", "watch_bids_asks", "watch_ticker"):
+                        await ws.at_least(await ws.subscribe(channel, venue=venue, symbol="BTC/USDT"), 1)
+                assert await asyncio.to_thread(upstream) == before
+
+    before = upstream()
+    assert all(peers >= 1 and subscriptions >= 6 for peers, subscriptions in before.values())
+    asyncio.run(watch())
+    assert upstream() == before
 
 
 # ---- 4 the WebSocket: each check is a coroutine in stream_checks -------------------------------------------------------
