@@ -29,6 +29,7 @@ from adapters.ccxt.factories import (
     CcxtExecClientFactory,
     load_ccxt,
 )
+from adapters.ccxt.tariffs import purse_of
 from adapters.clickhouse.client import ArchiveError
 from adapters.clickhouse.config import ArchiveConfig
 from adapters.clickhouse.place import ask_archiver
@@ -39,6 +40,8 @@ from adapters.falconx.factories import FalconXExecClientFactory, FalconXExecConf
 from adapters.nautilus.node import EmbeddedNode, NodeConfig
 from adapters.process import as_child
 from desk.accounts import VenueAccounts
+from desk.api.context import Venues
+from desk.api.messages import RateLimits
 from desk.api.server import ApiServer
 from desk.clients.store import KeyStore
 from desk.compose import DeskParts, build_desk
@@ -140,6 +143,7 @@ class LiveDesk:
             epoch=self.epoch,
             events=self.parts.events,
             accounts=accounts,
+            venues=_venues(config, exchanges),
         )
         unix_socket = Path(config.api.unix_socket) if config.api.unix_socket else None
         try:
@@ -316,6 +320,18 @@ class LiveDesk:
             with contextlib.suppress(ProcessLookupError):
                 archiver.kill()
             await archiver.wait()
+
+
+def _venues(config: DeskConfig, exchanges: Mapping[str, ExchangeConfig]) -> Venues:
+    """What the API says of the venues: an account's purse is one for its data and its orders."""
+    purses = {name: purse for name, exchange in exchanges.items() if (purse := purse_of(exchange)) is not None}
+    return Venues(
+        exchanges={name: exchange.exchange for name, exchange in exchanges.items()},
+        paper=config.mode == "paper",
+        rate_limits=lambda: {
+            name: msgspec.convert(purse.budget.health(), RateLimits) for name, purse in sorted(purses.items())
+        },
+    )
 
 
 def _tier(keys: KeyStore, client_id: str) -> str:
