@@ -1,6 +1,6 @@
 """Fault knobs of a loopback exchange: what `POST /_control` and a fault file (`fault_file.py`) may ask for, and how often.
 
-Orders and requests (`scope`: "order" = only what places orders; `symbol` narrows `reject` and `hang_after_accept`)
+Orders and requests (`scope`: "order" = only what places orders, "amend" = what amends; `symbol` narrows `reject` and `hang_after_accept`)
 {"fault": "reject", "count": 2}                      the next two orders are refused
 {"fault": "hang_after_accept"}                       the next order is accepted and matched, its answer never comes
 {"fault": "http_502_after", "scope": "order"}        the next request is carried out, its answer is a gateway's 502
@@ -71,7 +71,7 @@ class Fault(StrEnum):
     CLEAR = "clear"
 
 
-SCOPES = ("", "order", "market", "private")
+SCOPES = ("", "order", "amend", "market", "private")
 
 
 class FaultOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
