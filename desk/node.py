@@ -37,6 +37,7 @@ from adapters.clickhouse.tap import ArchiveTap
 from adapters.falconx.actor import FalconXActor
 from adapters.falconx.config import FalconXConfig
 from adapters.falconx.factories import FalconXExecClientFactory, FalconXExecConfig
+from adapters.native.factories import NativeDataClientConfig, NativeDataClientFactory
 from adapters.nautilus.node import EmbeddedNode, NodeConfig
 from adapters.process import as_child
 from desk.accounts import VenueAccounts
@@ -119,13 +120,13 @@ class LiveDesk:
         self.node = EmbeddedNode(
             NodeConfig(
                 trader_id=config.trader_id,
-                data_clients={f"CCXT-{name}": CcxtDataClientConfig(exchange=item) for name, item in exchanges.items()},
+                data_clients=_data_clients(config, exchanges),
                 exec_clients=exec_clients,
                 log_level="ERROR" if config.log_level == "WARNING" else config.log_level,
             ),
             actors=self.parts.actors,
             strategies=self.parts.strategies,
-            data_factories={"CCXT": CcxtDataClientFactory},
+            data_factories={"CCXT": CcxtDataClientFactory, "NATIVE": NativeDataClientFactory},
             exec_factories=exec_factories,
         )
         self.ledger.on_fault(lambda what, error: loop.call_soon_threadsafe(self._ledger_fault, what, error))
@@ -332,6 +333,16 @@ def _venues(config: DeskConfig, exchanges: Mapping[str, ExchangeConfig]) -> Venu
             name: msgspec.convert(purse.budget.health(), RateLimits) for name, purse in sorted(purses.items())
         },
     )
+
+
+def _data_clients(config: DeskConfig, exchanges: Mapping[str, ExchangeConfig]) -> dict[str, Any]:
+    """Who brings each venue's market data."""
+    kinds = {venue.venue: venue.kind for venue in config.venues}
+    native = [name for name in exchanges if kinds[name] == "nautilus"]
+    clients: dict[str, Any] = {f"NATIVE-{name}": NativeDataClientConfig(exchange=exchanges[name]) for name in native}
+    return clients | {
+        f"CCXT-{name}": CcxtDataClientConfig(exchange=item) for name, item in exchanges.items() if name not in native
+    }
 
 
 def _tier(keys: KeyStore, client_id: str) -> str:

@@ -39,13 +39,14 @@ from adapters.ccxt.config import ExchangeConfig
 from adapters.ccxt.events import BookEvent, BookEventKind, QuoteEvent, Stream, StreamStatus, TradeEvent
 from adapters.ccxt.hook import BadFrame, Counters
 from adapters.ccxt.instruments import Scale
-from adapters.ccxt.link import FIRST_MESSAGE_S, WATCHDOG_S, MarketSink
+from adapters.ccxt.link import AGAIN_MESSAGE_S, FIRST_MESSAGE_S, WATCHDOG_S, MarketSink
 from adapters.ccxt.pace import backoff_s
 from adapters.ccxt.symbols import Market
 from adapters.ccxt.witness import Witness
+from adapters.native.catalogue import DEPTHS, DERIVES_TOP
 from adapters.native.inner import DATA, RESPONSE, Inner
 from adapters.native.symbols import Symbols
-from adapters.native.venues import DEPTHS, DERIVES_TOP, data_client
+from adapters.native.venues import data_client
 
 log = logging.getLogger(__name__)
 
@@ -268,7 +269,7 @@ class NativeMarket:
             for stream in STREAMS:
                 self._states[symbol, stream].resyncs += 1
             try:
-                async with asyncio.timeout(FIRST_MESSAGE_S):
+                async with asyncio.timeout(AGAIN_MESSAGE_S):
                     await self._unsubscribe(symbol)
                     await self._subscribe(symbol)
                     while not book.whole:

@@ -14,13 +14,7 @@ from nautilus_trader.config import InstrumentProviderConfig
 from nautilus_trader.core import nautilus_pyo3
 
 from adapters.ccxt.config import ExchangeConfig
-
-EXCHANGES = ("binance", "bybit", "kraken", "okx")
-DEPTHS = {"binance": 1000, "bybit": 200, "kraken": 500, "okx": 400}  # levels a side that are subscribed
-
-DERIVES_TOP = (
-    "bybit",
-)  # its best prices are a book of one level, which the adapter tells as changes of the deep one: not subscribed
+from adapters.native.catalogue import unknown
 
 NO_KEY = "none"  # without one the adapters look into the environment, which is not ours to read; public data need none
 _ALL = InstrumentProviderConfig(load_all=True)
@@ -69,9 +63,7 @@ def data_client(config: ExchangeConfig, loop: Any, msgbus: MessageBus, cache: Ca
                     product_type=spot, environment=nautilus_pyo3.BybitEnvironment.MAINNET, url=f"{ws}/v5/public/spot"
                 )
             return client
-    raise ValueError(
-        f"{config.venue}: the engine has no adapter for {config.exchange!r} that we use: {', '.join(EXCHANGES)}"
-    )
+    raise ValueError(f"{config.venue}: {unknown(config.exchange)}")
 
 
 def _bases(config: ExchangeConfig) -> tuple[str | None, str | None]:

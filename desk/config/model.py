@@ -14,6 +14,7 @@ from msgspec import Meta
 from adapters.ccxt.catalogue import GENERIC, MARGIN, known, unknown
 from adapters.ccxt.config import DEPTHS
 from adapters.clickhouse.config import ArchiveConfig
+from adapters.native import catalogue as native
 from pricing.parameters import PricingParameters
 from pricing.triangle import form_of
 from risk.limits import RiskLimits
@@ -94,7 +95,9 @@ class VenueSection(Section):
 
     venue: str  # our name for it, upper case, such as BINANCE
     exchange: str  # its ccxt id: binance, binanceusdm (perpetuals), bybit, coinbase, kraken, okx; on paper any other of ccxt.pro
-    kind: Literal["ccxt"] = "ccxt"  # the adapter
+    kind: Literal["ccxt", "nautilus"] = (
+        "ccxt"  # who brings its market data: ours on ccxt.pro, or the engine's own adapter (binance, bybit, kraken, okx)
+    )
     enabled: bool = True  # false: neither priced from nor traded on
     rest_url: str = ""  # another host than the venue's own; "" = its own
     ws_url: str = ""  # the same for the WebSocket
@@ -116,6 +119,8 @@ class VenueSection(Section):
         _name("venue", self.venue)
         if not known(self.exchange):
             raise ValueError(f"exchange: {unknown(self.exchange)}")
+        if self.kind == "nautilus" and self.exchange not in native.EXCHANGES:
+            raise ValueError(f"kind: {native.unknown(self.exchange)}")
         if self.depth not in DEPTHS:
             raise ValueError(f"depth: {self.depth} is not offered; there are {', '.join(map(str, DEPTHS))}")
         for name in ("taker_fee_bps", "maker_fee_bps"):

@@ -11,8 +11,8 @@ from nautilus_trader.common.component import LiveClock
 from nautilus_trader.model.identifiers import TraderId
 
 from adapters.ccxt.events import BookEventKind, Stream, StreamStatus
+from adapters.native.catalogue import DEPTHS, EXCHANGES
 from adapters.native.market import NativeMarket
-from adapters.native.venues import DEPTHS, EXCHANGES
 from tests.conformance.ccxt_venue import SYMBOL, Venue, eventually, market_data, venue
 
 every_native = pytest.mark.parametrize("name", [exchange.upper() for exchange in EXCHANGES])
