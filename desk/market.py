@@ -128,6 +128,11 @@ class Market:
         for sampled in (symbol, *self.crosses.get(symbol, ())):
             self.volatility[sampled].update(now_ns, self.books[sampled].mid(now_ns))
 
+    def lots(self, symbol: str) -> list[Decimal]:
+        """The lot of each venue that lists a symbol, base currency."""
+        book = self.books.get(symbol)
+        return [] if book is None else [book.terms(venue).lot for venue in book.venues]
+
     def venues(self, symbol: str) -> list[str]:
         """Venues that list the symbol; what is only priced through others has none."""
         book = self.books[symbol]

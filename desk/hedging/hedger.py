@@ -72,6 +72,7 @@ class Hedger:
         routes: Routes = lambda symbol, side, quantity: None,
         currency: str = "USDT",
         zone: Callable[[str], float] | None = None,
+        lots: Callable[[str], list[Decimal]] = lambda symbol: [],
     ) -> None:
         self._section = section
         self._by_symbol = {item.symbol: item for item in instruments}
@@ -85,6 +86,7 @@ class Hedger:
         self._alert = alert
         self._routes = routes
         self._zone = zone
+        self._lots = lots
         self._working: dict[str, _Work] = {}  # currency -> its hedge
         self._failures: dict[str, int] = {}
         self.paused = False  # halted: nothing new is sent
@@ -149,7 +151,10 @@ class Hedger:
         if self._zone is not None:
             band = internalisation_band(band, self._zone(home))
         quantity = hedge_quantity(self._position(currency) + self.pending(currency), band)
-        if abs(quantity) < self._section.min_quantity.get(currency, _STEP):
+        least = self._section.min_quantity.get(currency, _STEP)
+        lot = whole_lot(self._lots(home), max(least, band.soft / 1000))
+        quantity = (quantity / lot).to_integral_value(rounding=ROUND_DOWN) * lot
+        if abs(quantity) < least:
             return None
         fair = self._fair(home)
         if fair is None:
@@ -258,6 +263,12 @@ def internalisation_band(band: Band, zone: float) -> Band:
     return Band(
         soft=(band.hard * Decimal(zone)).quantize(_STEP, rounding=ROUND_DOWN), hard=band.hard, target=Decimal(1)
     )
+
+
+def whole_lot(lots: list[Decimal], most: Decimal) -> Decimal:
+    """What hedges are a multiple of: the coarsest of the venues' lots that is not above `most`. What is left of a lot stays in inventory:
+    only the finest venue would take it, in an order of its own and at that venue's minimum."""
+    return max((lot for lot in lots if 0 < lot <= most), default=_STEP)
 
 
 def hedge_quantity(position: Decimal, band: Band) -> Decimal:

@@ -105,6 +105,7 @@ class Desk(Safe, LoopSafe, Lookups, Actor):
             routes=LiveRoutes(config, market, lambda: self.clock.timestamp_ns()).choose,
             currency=config.base_currency,
             zone=self._zone if config.hedging.zone == "bbg" else None,
+            lots=market.lots,
         )
 
     # ---- life ---------------------------------------------------------------------------------------------------------

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from desk.config.model import Band, HedgingSection, InstrumentSection
-from desk.hedging.hedger import Hedger, hedge_quantity, internalisation_band
+from desk.hedging.hedger import Hedger, hedge_quantity, internalisation_band, whole_lot
 from desk.ids import IdSource
 from router.messages import ParentRequest
 from router.orders import ParentOrder, ParentState
@@ -20,7 +20,7 @@ BAND = Band(soft=Decimal(1), hard=Decimal(10))
 class Bench:
     """A hedger whose surroundings are lists."""
 
-    def __init__(self) -> None:
+    def __init__(self, lots: list[Decimal] | None = None) -> None:
         self.position = Decimal(0)
         self.price: Decimal | None = Decimal(60_000)
         self.sent: list[ParentRequest] = []
@@ -36,6 +36,7 @@ class Bench:
             later=lambda delay, symbol: self.later.append((delay, symbol)),
             now_ns=lambda: 5_000,
             alert=lambda severity, message: self.alerts.append(f"{severity} {message}"),
+            lots=lambda _: lots or [],
         )
 
     def done(self, request: ParentRequest, filled: Decimal) -> None:
@@ -81,6 +82,21 @@ def test_sends_nothing_inside_the_band_and_one_parent_outside() -> None:
     bench.hedger.check("BTC/USDT")
     assert [(request.side, request.quantity) for request in bench.sent] == [("buy", Decimal("2.5"))]
     assert bench.sent[0].limit_price == Decimal("60180.00")
+
+
+def test_what_only_the_finest_venue_takes_stays_in_inventory() -> None:
+    """Lots of 0.00001 and 0.00000001; a contract of 0.1 is too coarse to leave its part open."""
+    bench = Bench([Decimal("0.00001"), Decimal("0.00000001"), Decimal("0.1")])
+    bench.position = Decimal("5.67235020")
+    bench.hedger.check("BTC/USDT")
+    (request,) = bench.sent
+    goal = BAND.soft * BAND.target
+    assert request.quantity == (bench.position - goal).quantize(Decimal("0.00001"), rounding=ROUND_DOWN)
+    bench.position -= request.quantity
+    bench.done(request, request.quantity)
+    bench.hedger.check("BTC/USDT")
+    assert len(bench.sent) == 1  # the crumb is no reason for another
+    assert whole_lot([Decimal("0.1")], Decimal("0.001")) == whole_lot([], Decimal(1)) == Decimal("0.00000001")
 
 
 def test_no_fair_value_means_no_order_but_another_look() -> None:

@@ -27,7 +27,7 @@ class RfqBlotter(LiveTable[BlotterRow]):
             Column[BlotterRow]("our bid", 10, lambda row, width: _price(row, row.bid, BID, width), "right", keep=8),
             Column[BlotterRow]("our ask", 10, lambda row, width: _price(row, row.ask, ASK, width), "right", keep=8),
             Column[BlotterRow]("fair", 10, lambda row, width: _price(row, row.fair, MUTED, width), "right", keep=2),
-            Column[BlotterRow]("edge", 5, lambda row, _: _bps(row.edge_bps), "right", keep=5),
+            Column[BlotterRow]("edge", 6, lambda row, _: _bps(row.edge_bps), "right", keep=5),
             Column[BlotterRow]("skew", 5, lambda row, _: _bps(row.skew_bps), "right", keep=3),
             Column[BlotterRow]("firm for", 8, self._firm_for, keep=6),
             Column[BlotterRow]("state", 0, _state, keep=9, least=10),
