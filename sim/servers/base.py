@@ -301,7 +301,8 @@ class VenueServer(ABC):
 
     def scope(self, request: web.Request) -> str:
         """The scope of a REST request for faults: "order", "amend", or "" of all others."""
-        return "order" if self.is_order(request) else "amend" if "amend" in request.path.lower() else ""
+        changes = any(word in request.path.lower() for word in ("amend", "/edit"))
+        return "order" if self.is_order(request) else "amend" if changes else ""
 
     def is_order(self, request: web.Request) -> bool:
         """Whether a REST request places an order (scope "order" of faults)."""

@@ -372,7 +372,7 @@ class CoinbaseServer(VenueServer):
             except orjson.JSONDecodeError:
                 said, status = CoinbaseError(400, "INVALID_ARGUMENT", "the body is no JSON").body(), 400
             response = web.Response(status=status, body=orjson.dumps(said), content_type="application/json")
-            if self.is_order(request) and self.faults.take(Fault.HANG_AFTER_ACCEPT, symbol=self._symbol_of(body)):
+            if (scope := self.scope(request)) and self.hangs(scope, self._symbol_of(body)):
                 await self.hang()
             return response
 
