@@ -27,7 +27,8 @@ import msgspec
 from adapters.ccxt.bucket import RateLimited
 from adapters.ccxt.config import ExchangeConfig
 from adapters.ccxt.hook import BadFrame
-from adapters.ccxt.link import DIALECTS, backoff_s
+from adapters.ccxt.link import DIALECTS
+from adapters.ccxt.pace import backoff_s
 from adapters.ccxt.tariffs import purse_of
 
 SETTLE_MS = 2_000

@@ -7,10 +7,11 @@ against a live venue.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 from adapters.ccxt.history import TIMEFRAMES, Candle, HistoryRefused, Page, PastTrade, Span
 from adapters.ccxt.hook import BadFrame
@@ -23,18 +24,20 @@ HOUR_MS = 3_600_000
 _SUSPECT = 100  # trades: a page of so many that brings nothing new may be cut off
 
 
-class Pages(Protocol):
+class Pages(ABC):
     """The pages of one venue. `timeframes`: its words for them. `no_trades`: why its trades of the past cannot be had, if so.
     `clock`: what ccxt must be told to ask for the venue's time.
     """
 
     timeframes: ClassVar[Mapping[str, str]]
-    no_trades: ClassVar[str]
-    clock: ClassVar[Mapping[str, str]]
+    no_trades: ClassVar[str] = ""
+    clock: ClassVar[Mapping[str, str]] = {}
 
+    @abstractmethod
     def candles(self, ask: Ask, market: Market, timeframe: str, span: Span) -> AsyncIterator[Page]:
         """Candles that open in `span`."""
 
+    @abstractmethod
     def trades(self, ask: Ask, market: Market, span: Span) -> AsyncIterator[Page]:
         """Trades of `span`."""
 
@@ -45,7 +48,7 @@ def _candle(start_ms: Any, row: list[Any]) -> Candle:
     return Candle(start_ms=int(start_ms), open=price[0], high=price[1], low=price[2], close=price[3], volume=price[4])
 
 
-class BinancePages:
+class BinancePages(Pages):
     """Spot.
 
     1. `klines` answers up to 1000 candles from `startTime` on, oldest first; minutes without a trade have one, of volume 0.
@@ -56,8 +59,6 @@ class BinancePages:
     """
 
     timeframes: ClassVar = {name: name for name in TIMEFRAMES}
-    no_trades: ClassVar = ""
-    clock: ClassVar = {}
     most: ClassVar = 1_000
     klines: ClassVar = "public_get_klines"
     aggregates: ClassVar = "public_get_aggtrades"
@@ -131,7 +132,7 @@ class UsdmPages(BinancePages):
     aggregates: ClassVar = "fapipublic_get_aggtrades"
 
 
-class KrakenPages:
+class KrakenPages(Pages):
     """Spot.
 
     1. `OHLC` tells the last 720 candles of a timeframe and none before, whatever `since` says, and the open one.
@@ -148,8 +149,6 @@ class KrakenPages:
         "4h": "240",
         "1d": "1440",
     }
-    no_trades: ClassVar = ""
-    clock: ClassVar = {}
     most: ClassVar = 1_000
     kept: ClassVar = 720
 
@@ -196,7 +195,7 @@ def _of(answer: dict[str, Any]) -> list[list[Any]]:
     return rows
 
 
-class _WindowedCandles:
+class _WindowedCandles(Pages):
     """Candles of venues that answer the newest of a window, newest first.
 
     A window holds as many candles as a page may. Where it begins later than asked, it is asked for again up to there, until nothing comes:
@@ -205,9 +204,9 @@ class _WindowedCandles:
 
     most: ClassVar[int]
 
+    @abstractmethod
     async def window(self, ask: Ask, market: Market, timeframe: str, window: Span) -> list[Candle]:
         """Up to a page of candles that open in `window`, in any order."""
-        raise NotImplementedError
 
     async def candles(self, ask: Ask, market: Market, timeframe: str, span: Span) -> AsyncIterator[Page]:
         """Forward, a window at a time."""
@@ -243,8 +242,6 @@ class OkxPages(_WindowedCandles):
         "12h": "12Hutc",
         "1d": "1Dutc",
     }
-    no_trades: ClassVar = ""
-    clock: ClassVar = {}
     most: ClassVar = 300
     page: ClassVar = 100
 
@@ -297,7 +294,6 @@ class BybitPages(_WindowedCandles):
         "1d": "D",
     }
     no_trades: ClassVar = "tells only its latest trades by REST, with no way further back"
-    clock: ClassVar = {}
     most: ClassVar = 1_000
 
     async def window(self, ask: Ask, market: Market, timeframe: str, window: Span) -> list[Candle]:
@@ -332,7 +328,6 @@ class CoinbasePages(_WindowedCandles):
         "6h": "SIX_HOUR",
         "1d": "ONE_DAY",
     }
-    no_trades: ClassVar = ""
     clock: ClassVar = {"method": "v3PublicGetBrokerageTime"}
     most: ClassVar = 300
     page: ClassVar = 1_000

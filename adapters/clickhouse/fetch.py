@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -60,9 +61,10 @@ async def fetch(
     total, done = sum(gap.end_ms - gap.start_ms for gap in gaps), 0
     for gap in gaps:
         try:
-            async for whole in _stored(series, _pages(series, gap, history), store, out):
-                out.requests = history.requests
-                say((done + whole.end_ms - whole.start_ms) / total, out)
+            async with aclosing(_stored(series, _pages(series, gap, history), store, out)) as growing:
+                async for whole in growing:
+                    out.requests = history.requests
+                    say((done + whole.end_ms - whole.start_ms) / total, out)
         except HistoryRefused as refused:
             out.missing.append((refused.span, str(refused)))
         done += gap.end_ms - gap.start_ms
@@ -76,7 +78,9 @@ def _pages(series: Series, gap: Span, history: History) -> AsyncIterator[Page]:
     return history.trades(series.symbol, gap)
 
 
-async def _stored(series: Series, pages: AsyncIterator[Page], store: HistoryStore, out: Fetched) -> AsyncIterator[Span]:
+async def _stored(
+    series: Series, pages: AsyncIterator[Page], store: HistoryStore, out: Fetched
+) -> AsyncGenerator[Span]:
     """Store pages, several at a time; what is whole, as it grows."""
     from adapters.ccxt.history import Span
 
@@ -102,7 +106,7 @@ async def _stored(series: Series, pages: AsyncIterator[Page], store: HistoryStor
         await flush()  # what came before a fault is whole, too
 
 
-class _Moment(click.ParamType):
+class _Moment(click.ParamType[int]):
     """A moment in UTC: a date, a date and time, or milliseconds since the epoch."""
 
     name = "moment"
@@ -170,8 +174,8 @@ def fetch_command(
     if asked.start_ms >= asked.end_ms:
         raise click.UsageError("--from is not before --to")
     place = Place(dsn, state)
-    if config_file is None and state is not None and (state / "desk.toml").exists():
-        config_file = state / "desk.toml"
+    if config_file is None and place.state is not None and (place.state / "desk.toml").exists():
+        config_file = place.state / "desk.toml"
     exchange = _exchange(context, venue.upper(), symbol, config_file)
     series = Series(kind, exchange.venue, symbol, timeframe if kind == "candles" else "")
     try:
@@ -207,8 +211,8 @@ def _exchange(context: click.Context, venue: str, symbol: str, config_file: Path
     sections = context.obj("venues", config_file) if callable(context.obj) and config_file is not None else ()
     for section in sections:
         if section.venue == venue:
-            urls = {"rest_url": section.rest_url or None, "ws_url": section.ws_url or None}
-            return ExchangeConfig(venue=venue, exchange=section.exchange, symbols=(symbol,), **urls)
+            rest, ws = section.rest_url or None, section.ws_url or None
+            return ExchangeConfig(venue=venue, exchange=section.exchange, symbols=(symbol,), rest_url=rest, ws_url=ws)
     if venue.lower() not in EXCHANGES:
         known = sorted({section.venue for section in sections} | {name.upper() for name in EXCHANGES})
         raise click.UsageError(f"no venue {venue}: there are {', '.join(known)}")

@@ -25,6 +25,7 @@ class Place:
             raise click.UsageError("which archive? --state DIR of a desk, or --dsn")
         if state is not None and not state.is_dir():
             raise click.UsageError(f"there is no folder {state}")
+        self.state = state
         section = _archive_section(state) if state is not None else {}
         self.dsn = dsn or section.get("dsn") or f"chdb://{state.absolute() / 'archive'}"  # type: ignore[union-attr]
         spool = section.get("spool_dir") or (str(state / "spool") if state is not None else "")

@@ -49,7 +49,9 @@ def _bars(past: Past, step_ms: int, first_ms: int, last_ms: int, most: int, *, n
 # ---- Binance -----------------------------------------------------------------------------------------------------------------------------
 
 
-def binance_klines(past: Past, one: VenueInstrument, query: dict, now_ms: int, most: int = 1_000) -> list[list]:
+def binance_klines(
+    past: Past, one: VenueInstrument, query: dict[str, str], now_ms: int, most: int = 1_000
+) -> list[list[object]]:
     """`GET /api/v3/klines` and its twin of USD-M."""
     minutes = _MINUTES.get(str(query.get("interval")))
     if minutes is None:
@@ -77,7 +79,7 @@ def binance_klines(past: Past, one: VenueInstrument, query: dict, now_ms: int, m
     ]
 
 
-def binance_aggregates(past: Past, one: VenueInstrument, query: dict) -> list[dict]:
+def binance_aggregates(past: Past, one: VenueInstrument, query: dict[str, str]) -> list[dict[str, object]]:
     """`GET /api/v3/aggTrades` and its twin of USD-M; each trade is an aggregate of its own."""
     limit = min(1_000, int(query.get("limit") or 500))
     timed = {name: int(query[name]) for name in ("startTime", "endTime") if name in query}
@@ -113,7 +115,7 @@ def binance_aggregates(past: Past, one: VenueInstrument, query: dict) -> list[di
 # ---- Kraken ------------------------------------------------------------------------------------------------------------------------------
 
 
-def kraken_candles(past: Past, one: VenueInstrument, query: dict, now_ms: int) -> dict:
+def kraken_candles(past: Past, one: VenueInstrument, query: dict[str, str], now_ms: int) -> dict[str, object]:
     """`GET /0/public/OHLC`."""
     interval = str(query.get("interval") or 1)
     if interval not in ("1", "5", "15", "30", "60", "240", "1440"):
@@ -136,7 +138,7 @@ def kraken_candles(past: Past, one: VenueInstrument, query: dict, now_ms: int) -
     return {kraken_wire.pair_id(one.symbol): rows, "last": (open_ms - step) // 1_000}
 
 
-def kraken_trades(past: Past, one: VenueInstrument, query: dict) -> dict:
+def kraken_trades(past: Past, one: VenueInstrument, query: dict[str, str]) -> dict[str, object]:
     """`GET /0/public/Trades`."""
     count = min(1_000, int(query.get("count") or 1_000))
     since_ns = int(query["since"]) if query.get("since") else None
@@ -166,7 +168,7 @@ def kraken_trades(past: Past, one: VenueInstrument, query: dict) -> dict:
 # ---- OKX ---------------------------------------------------------------------------------------------------------------------------------
 
 
-def okx_candles(past: Past, one: VenueInstrument, query: dict, now_ms: int) -> list[list[str]]:
+def okx_candles(past: Past, one: VenueInstrument, query: dict[str, str], now_ms: int) -> list[list[str]]:
     """`GET /api/v5/market/candles` and `…/history-candles`."""
     minutes = _OKX_BARS.get(str(query.get("bar") or "1m"))
     if minutes is None:
@@ -190,7 +192,7 @@ def okx_candles(past: Past, one: VenueInstrument, query: dict, now_ms: int) -> l
     return rows[::-1]
 
 
-def okx_trades(past: Past, one: VenueInstrument, query: dict, now_ms: int) -> list[dict]:
+def okx_trades(past: Past, one: VenueInstrument, query: dict[str, str], now_ms: int) -> list[dict[str, object]]:
     """`GET /api/v5/market/history-trades`."""
     limit = min(100, int(query.get("limit") or 100))
     end = past.total
@@ -210,7 +212,7 @@ def okx_trades(past: Past, one: VenueInstrument, query: dict, now_ms: int) -> li
 # ---- Bybit -------------------------------------------------------------------------------------------------------------------------------
 
 
-def bybit_klines(past: Past, one: VenueInstrument, query: dict, now_ms: int) -> list[list[str]]:
+def bybit_klines(past: Past, one: VenueInstrument, query: dict[str, str], now_ms: int) -> list[list[str]]:
     """The `list` of `GET /v5/market/kline`."""
     minutes = _BYBIT_BARS.get(str(query.get("interval")))
     if minutes is None:
@@ -234,7 +236,7 @@ def bybit_klines(past: Past, one: VenueInstrument, query: dict, now_ms: int) -> 
 # ---- Coinbase ----------------------------------------------------------------------------------------------------------------------------
 
 
-def coinbase_candles(past: Past, one: VenueInstrument, query: dict, now_ms: int) -> list[dict[str, str]]:
+def coinbase_candles(past: Past, one: VenueInstrument, query: dict[str, str], now_ms: int) -> list[dict[str, str]]:
     """The `candles` of `GET …/products/{product_id}/candles`."""
     minutes = _COINBASE_BARS.get(str(query.get("granularity")))
     if minutes is None or not query.get("start") or not query.get("end"):
@@ -261,7 +263,7 @@ def coinbase_candles(past: Past, one: VenueInstrument, query: dict, now_ms: int)
     return rows[::-1]
 
 
-def coinbase_trades(past: Past, one: VenueInstrument, query: dict) -> list[dict[str, str]]:
+def coinbase_trades(past: Past, one: VenueInstrument, query: dict[str, str]) -> list[dict[str, str]]:
     """The `trades` of `GET …/products/{product_id}/ticker`; `side` is the maker's."""
     limit = min(1_000, int(query.get("limit") or 100))
     begin = past.first_at(int(query["start"]) * 1_000) if query.get("start") else 0

@@ -47,7 +47,7 @@ class Bars(NamedTuple):
     close: Array
     volume: Array
     turnover: Array
-    count: Array
+    trades: Array
 
 
 class Past:
