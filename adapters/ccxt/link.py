@@ -40,7 +40,7 @@ from adapters.ccxt.generic import GenericMarketDialect
 from adapters.ccxt.hook import Counters, attach
 from adapters.ccxt.kraken import KrakenMarketDialect
 from adapters.ccxt.okx import OkxMarketDialect
-from adapters.ccxt.pace import backoff_s
+from adapters.ccxt.pace import PATIENT_ATTEMPTS, backoff_s
 from adapters.ccxt.symbols import Market, market_of
 from adapters.ccxt.tariffs import purse_of
 from adapters.ccxt.witness import Witness
@@ -59,6 +59,11 @@ DIALECTS: dict[str, type[MarketDialect]] = {
     "kraken": KrakenMarketDialect,
     "okx": OkxMarketDialect,
 }
+
+
+def market_dialect(exchange: str) -> MarketDialect:
+    """That of an exchange (its ccxt id); the generic one of an exchange without its own."""
+    return DIALECTS.get(exchange, GenericMarketDialect)()
 
 
 class MarketSink(Protocol):
@@ -114,7 +119,7 @@ class MarketLink:
         self.reason = "not started"
         self._sink = sink
         self._rng = rng or random.Random()
-        self._dialect = DIALECTS.get(config.exchange, GenericMarketDialect)()
+        self._dialect = market_dialect(config.exchange)
         self._purse = purse_of(config)
         self._read = getattr(self._dialect, "frame", None)  # a venue may do without
         self._streams: tuple[Stream, ...] = getattr(self._dialect, "streams", SPOT_STREAMS)
@@ -191,6 +196,8 @@ class MarketLink:
             except Exception as e:
                 self.reason = f"cannot load markets: {type(e).__name__}: {e}"[:200]
                 log.warning("%s: %s", self.config.venue, self.reason)
+                if isinstance(e, ValueError):  # the venue has answered, and not with our symbols: no outage
+                    attempt = max(attempt, PATIENT_ATTEMPTS)
                 await asyncio.sleep(backoff_s(attempt, self._rng))
                 attempt += 1
         self._sink.on_markets(list(self.markets.values()))

@@ -85,7 +85,7 @@ def mode_of(api: Api, channel: str, venue: str) -> Mode:
             return "unsupported"
         case _ if feed in _OF_POSITIONS and (api.accounts is None or venue not in api.accounts.margin):
             return "unsupported"
-        case _ if feed in OF_ACCOUNT and api.venues.paper and mode != "unsupported":
+        case _ if feed in OF_ACCOUNT and api.venues.paper:  # also of an exchange whose own account cannot be followed
             return "derived"
     return mode
 

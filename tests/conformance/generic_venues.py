@@ -81,6 +81,8 @@ class Bitget(Script):
         if path == "/api/v2/spot/market/orderbook":
             bids, asks = self.sorted()
             return {"code": "00000", "data": {"asks": asks, "bids": bids, "ts": str(now_ms())}}
+        if path == "/api/v2/public/time":
+            return {"code": "00000", "msg": "success", "requestTime": now_ms(), "data": {"serverTime": str(now_ms())}}
         return {"code": "00000", "msg": "success", "requestTime": now_ms(), "data": rows}
 
     def _arg(self, channel: str) -> dict:
@@ -180,6 +182,8 @@ class Gate(Script):
         if path == "/api/v4/spot/order_book":
             bids, asks = self.sorted()
             return {"current": now_ms(), "update": now_ms(), "id": self.sequence, "asks": asks, "bids": bids}
+        if path == "/api/v4/spot/time":
+            return {"server_time": now_ms()}
         return []
 
     def answers(self, message: Any) -> list[Any]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import random
 from decimal import Decimal
 
 import pytest
@@ -13,6 +14,9 @@ from adapters.ccxt.factories import CcxtDataClientConfig, CcxtDataClientFactory
 from adapters.ccxt.link import MarketLink
 from adapters.nautilus.book import BookKind
 from adapters.nautilus.node import EmbeddedNode, NodeConfig
+from desk.config.load import load
+from desk.doctor.finding import Grade
+from desk.doctor.reach import outside
 from tests.conformance.ccxt_venue import Recorder, eventually
 from tests.conformance.generic_venues import SCRIPTS, Place, Script, scripted
 from tests.conformance.test_ccxt_node import Trader, levels_of_engine, levels_of_messages
@@ -26,10 +30,9 @@ def config(place: Place, **settings: object) -> ExchangeConfig:
     return ExchangeConfig(
         venue=script.exchange.upper(),
         exchange=script.exchange,
-        symbols=(script.symbol,),
         rest_url=f"http://{script.host}",
         ws_url=f"ws://{script.host}",
-        **{"depth": 10, **settings},  # type: ignore[arg-type]
+        **{"symbols": (script.symbol,), "depth": 10, **settings},  # type: ignore[arg-type]
     )
 
 
@@ -197,5 +200,37 @@ def test_a_change_that_ccxt_misses_is_found_by_looking_at_the_whole_book(monkeyp
             await eventually(lambda: CLEAR in seen.kinds(), "a CLEAR", 8.0)
             assert "audit: 1 of" in next(event.reason for event in seen.books if event.kind is CLEAR)
             await eventually(lambda: seen.levels == expected(script, link), "the venue's book", 8.0)
+
+    asyncio.run(main())
+
+
+def test_a_symbol_that_is_not_listed_is_told_and_not_asked_for_at_the_pace_of_an_outage():
+    async def main() -> None:
+        async with scripted("gate") as place:
+            link = MarketLink(config(place, symbols=("NO/SUCH",)), Recorder(), random.Random(1))
+            link.start()
+            try:
+                await eventually(lambda: "does not list NO/SUCH" in link.reason, "the reason")
+                asked = len(place.asked)
+                await asyncio.sleep(0.5)
+                assert len(place.asked) == asked
+            finally:
+                await link.stop()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(("name", "told"), [("gate", ["GATE reach", "GATE clock"]), ("bitfinex", ["BITFINEX reach"])])
+def test_the_doctor_reaches_it_and_looks_at_its_clock_where_it_has_one(name, told, tmp_path):
+    async def main() -> None:
+        async with scripted(name) as place:
+            path = tmp_path / "desk.toml"
+            path.write_text(
+                f'[[instruments]]\nsymbol="{place.script.symbol}"\n[[venues]]\nvenue="{name.upper()}"\nexchange="{name}"\n'
+                f'rest_url="http://{place.script.host}"\nws_url="ws://{place.script.host}"\n'
+            )
+            found = await outside(load(path, {}).config, {})
+            assert [item.check for item in found] == told
+            assert {item.grade for item in found} <= {Grade.OK, Grade.WARN}
 
     asyncio.run(main())
