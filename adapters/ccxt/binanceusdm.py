@@ -23,8 +23,9 @@ from typing import Any, ClassVar
 from adapters.ccxt.audit import Depth
 from adapters.ccxt.binance import MS, BinanceAccountDialect, BinanceMarketDialect
 from adapters.ccxt.binanceusdm_book import BinanceUsdmBook
+from adapters.ccxt.binanceusdm_orders import BinanceUsdmOrdering
 from adapters.ccxt.config import ExchangeConfig
-from adapters.ccxt.dialect import Decoded, Offers, OrderRequest, PrivateMessage
+from adapters.ccxt.dialect import Decoded, OrderRequest, PrivateMessage
 from adapters.ccxt.events import (
     Balance,
     FillEvent,
@@ -162,10 +163,8 @@ class BinanceUsdmMarketDialect(BinanceMarketDialect):
         ]
 
 
-class BinanceUsdmAccountDialect(BinanceAccountDialect):
+class BinanceUsdmAccountDialect(BinanceUsdmOrdering, BinanceAccountDialect):
     """Orders, fills, wallet, positions, funding."""
-
-    offers: ClassVar[Offers] = Offers(reduce_only=True)
 
     def __init__(self) -> None:
         self._listen_key = ""
@@ -174,6 +173,7 @@ class BinanceUsdmAccountDialect(BinanceAccountDialect):
         """The instance for execution."""
         exchange = _create(config, throttle=False, timeout_ms=config.order_timeout_ms)
         exchange.balance["linear"] = {}  # ccxt's own handler fails without it
+        self.remember(config)
         return exchange
 
     async def prepare(self, exchange: Any) -> None:
@@ -287,11 +287,7 @@ class BinanceUsdmAccountDialect(BinanceAccountDialect):
 
     async def place(self, exchange: Any, request: OrderRequest) -> tuple[OrderEvent, list[FillEvent]]:
         """`newOrderRespType=RESULT`: the answer carries the state; executions come by the stream."""
-        params: dict[str, Any] = {"newClientOrderId": self.encode_id(request.client_order_id)}
-        if request.kind == "limit":
-            params |= {"postOnly": True} if request.post_only else {"timeInForce": request.time_in_force}
-        if request.reduce_only:
-            params["reduceOnly"] = "true"
+        params = self.order_params(request)
         answer = await exchange.create_order(
             request.symbol, request.kind, request.side, request.quantity, request.price, params
         )

@@ -120,6 +120,7 @@ class BinanceTariff(Tariff):
 class BinanceUsdmTariff(BinanceTariff):
     """The same rules with its own numbers."""
 
+    cancels = BinanceTariff.cancels | {"batchOrders"}
     scale = 1.0
     windows: ClassVar[dict[str, tuple[float, float]]] = {
         "weight 1m": (2_400, 60.0),

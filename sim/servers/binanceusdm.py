@@ -159,8 +159,9 @@ class BinanceUsdmServer(BinanceServer):
             await super().on_message(peer, message, path)
 
     def on_clock(self) -> None:
-        """The end of a listen key that was not kept."""
+        """Countdowns that run out, and the end of a listen key that was not kept."""
         account = self.account
+        account.run_out()
         if account.listen_key and self.core.clock_ns() >= account.listen_until_ns:
             self._user({"e": "listenKeyExpired", "E": self._now_ms(), "listenKey": account.listen_key})
             account.listen_key = ""
@@ -222,6 +223,9 @@ class BinanceUsdmServer(BinanceServer):
             ("POST", "v1/order"): account.place,
             ("GET", "v1/order"): account.order,
             ("DELETE", "v1/order"): account.cancel,
+            ("PUT", "v1/order"): account.modify,
+            ("DELETE", "v1/batchOrders"): account.cancel_some,
+            ("POST", "v1/countdownCancelAll"): account.count_down,
             ("GET", "v1/openOrder"): account.open_order,
             ("GET", "v1/openOrders"): account.open_orders,
             ("DELETE", "v1/allOpenOrders"): account.cancel_everything,
@@ -253,6 +257,11 @@ class BinanceUsdmServer(BinanceServer):
     def is_order(self, request: web.Request) -> bool:
         """Whether a request places an order."""
         return request.method == "POST" and request.path == "/fapi/v1/order"
+
+    def scope(self, request: web.Request) -> str:
+        """An order is amended at its own path."""
+        amends = request.method == "PUT" and request.path == "/fapi/v1/order"
+        return "amend" if amends else super().scope(request)
 
     def _keyed(self, act: Callable[[], dict]) -> Any:
         """A request that needs the API key and no signature."""

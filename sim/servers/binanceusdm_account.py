@@ -9,17 +9,20 @@ from __future__ import annotations
 import secrets
 from decimal import Decimal, InvalidOperation
 
+import orjson
+
 from sim.servers import binanceusdm_wallet as wallet
 from sim.servers import binanceusdm_wire as wire
 from sim.servers.binance_account import BinanceAccount
 from sim.servers.binance_wire import BinanceError, amount, symbol_id
 from sim.servers.faults import Fault, Faults
 from sim.servers.margin import AUTOCLOSE, MarginCore, ended_by_venue, most_worth
-from sim.servers.matching import OrderRequest, Refusal, Tif
+from sim.servers.records import EndedBy, OrderRequest, Refusal, RefusalKind, Tif
 
 LISTEN_KEY_S = 3_600  # how long one is good for
 _TIFS = {"GTC": Tif.GTC, "IOC": Tif.IOC, "FOK": Tif.FOK, "GTX": Tif.GTC}
 _MOST_ROWS = 1_000
+_BATCH = 10
 
 
 class BinanceUsdmAccount(BinanceAccount):
@@ -31,6 +34,7 @@ class BinanceUsdmAccount(BinanceAccount):
         super().__init__(core, faults)
         self.listen_key = ""
         self.listen_until_ns = 0
+        self.countdowns: dict[str, int] = {}  # by symbol: when its orders are cancelled
 
     # --- orders ---
 
@@ -89,6 +93,71 @@ class BinanceUsdmAccount(BinanceAccount):
             raise wire.refused(refusal) from None
         except BinanceError as error:
             raise (BinanceError(-2011, "Unknown order sent.") if error.code == -2013 else error) from None
+
+    def modify(self, params: dict) -> dict:
+        """`PUT order`: price and quantity, in place; a post-only order that would take at its new price is cancelled."""
+        order, instrument = self.find(params)
+        if not order.open:
+            raise BinanceError(-2013, "Order does not exist.")
+        for name in ("quantity", "price", "side"):
+            if not params.get(name):
+                raise BinanceError(-1102, f"Mandatory parameter '{name}' was not sent, was empty/null, or malformed.")
+        if params["side"] != ("BUY" if order.side > 0 else "SELL"):
+            raise BinanceError(-4061, "Order's position side does not match user's setting.")
+        try:
+            price, quantity = Decimal(str(params["price"])), Decimal(str(params["quantity"]))
+            if (price, quantity) == (instrument.price(order.price), instrument.size(order.quantity)):
+                raise BinanceError(-5027, "No need to modify the order.")
+            self.core.amend(order.order_id, price=price, quantity=quantity)
+        except InvalidOperation:
+            raise BinanceError(-1100, "Illegal characters found in a parameter.") from None
+        except Refusal as refusal:
+            if refusal.kind is not RefusalKind.WOULD_TAKE:
+                raise wire.refused(refusal) from None
+            self.core.cancel(order.order_id)
+        return wire.order_state(order, instrument)
+
+    def cancel_some(self, params: dict) -> list[dict]:
+        """`DELETE batchOrders`: up to ten of a symbol, each answered in its place. (ccxt writes the lists' names small.)"""
+        self.unified(params)
+        lists = {key.lower(): value for key, value in params.items()}
+        name = "origClientOrderId" if "origclientorderidlist" in lists else "orderId"
+        try:
+            wanted = orjson.loads(str(lists.get(f"{name}List".lower(), "")))
+        except orjson.JSONDecodeError:
+            raise BinanceError(
+                -1102, f"Mandatory parameter '{name}List' was not sent, was empty/null, or malformed."
+            ) from None
+        if not isinstance(wanted, list) or not 0 < len(wanted) <= _BATCH:
+            raise BinanceError(-4082, "Invalid number of batch orders.")
+        answers = []
+        for one in wanted:
+            try:
+                answers.append(self.cancel({"symbol": params["symbol"], name: str(one)}))
+            except BinanceError as error:
+                answers.append(error.body())
+        return answers
+
+    def count_down(self, params: dict) -> dict:
+        """`POST countdownCancelAll`: cancels every order of a symbol when it has run out; 0 takes it off."""
+        symbol = self.unified(params)
+        try:
+            span_ms = int(params.get("countdownTime", ""))
+        except ValueError:
+            raise BinanceError(
+                -1102, "Mandatory parameter 'countdownTime' was not sent, was empty/null, or malformed."
+            ) from None
+        self.countdowns.pop(symbol, None)
+        if span_ms > 0:
+            self.countdowns[symbol] = self.core.clock_ns() + span_ms * 1_000_000
+        return {"symbol": params["symbol"], "countdownTime": str(span_ms)}
+
+    def run_out(self) -> None:
+        """Countdowns that nobody has set again."""
+        now_ns = self.core.clock_ns()
+        for symbol in [symbol for symbol, at_ns in self.countdowns.items() if at_ns <= now_ns]:
+            del self.countdowns[symbol]
+            self.core.cancel_all(symbol, EndedBy.SWITCH)
 
     def open_orders(self, query: dict) -> list[dict]:
         """`GET openOrders`."""

@@ -12,7 +12,8 @@ from nautilus_trader.model.instruments import CryptoPerpetual
 
 from adapters.ccxt import positions
 from adapters.ccxt.account import AccountLink
-from adapters.ccxt.events import OrderEvent, Stream, StreamStatus
+from adapters.ccxt.dialect import AmendRequest
+from adapters.ccxt.events import OrderEvent, Stream, StreamStatus, VenueOrderState
 from adapters.ccxt.factories import (
     CcxtDataClientConfig,
     CcxtDataClientFactory,
@@ -167,6 +168,45 @@ def test_a_liquidation_is_told_as_ours_and_as_the_markets_and_leaves_nothing_beh
             assert link.positions.corrections == 0
             await eventually(lambda: seen.ended("p-rest-1"), "the end of the resting order")
             assert await link.open_orders() == []
+
+    asyncio.run(main())
+
+
+def test_orders_are_amended_cancelled_in_batches_and_all_and_by_the_dead_man():
+    async def main() -> None:
+        async with venue(NAME, dead_man_s=5) as place, market_data(place) as data, account(place) as link:
+            server, seen = place.running.servers[NAME], place.seen
+            rest = place.limit(data, "a-rest-1", "buy", "0.5", -2000, "GTC")
+            known = await link.place(rest)
+            lower = str(Decimal(rest.price) - 10)
+            terms = AmendRequest(
+                client_order_id="a-rest-1", venue_order_id=known.venue_order_id, symbol=place.symbol, side="buy",
+                quantity="0.750", price=lower,
+            )  # fmt: skip
+            changed = await link.amend(terms, known)
+            assert (changed.price, changed.quantity) == (Decimal(lower), Decimal("0.75"))
+            assert (changed.venue_order_id, changed.state) == (known.venue_order_id, VenueOrderState.OPEN)
+            assert server.account.countdowns.keys() == {place.symbol}
+            await place.fault("hang_after_accept", scope="amend")
+            link._exchange.timeout = 600
+            again = await link.amend(msgspec.structs.replace(terms, quantity="0.8"), changed)
+            assert again.quantity == Decimal("0.8")
+            for n in range(12):  # more than one batch
+                await link.place(place.limit(data, f"a-many-{n}", "buy", "0.01", -1000 - n, "GTC"))
+            core = server.core
+            other = core.place(
+                OrderRequest(symbol=place.symbol, side=1, quantity=Decimal("0.01"), price=Decimal(30_000))
+            )
+            assert await link.cancel_all() == []
+            await eventually(lambda: all(seen.ended(f"a-many-{n}") for n in range(12)), "every end")
+            assert seen.ended("a-rest-1")
+            assert list(core.resting) == [other.order_id]  # somebody else's stays
+            assert await link.cancel_all(place.symbol, others=True) == []
+            assert not core.resting
+            await link.place(place.limit(data, "a-dead-1", "buy", "0.5", -2000, "GTC"))
+            server.account.countdowns[place.symbol] = 0  # nobody has set it again
+            await eventually(lambda: seen.ended("a-dead-1"), "the switch")
+            assert link.counters.handler_faults == link.counters.frames_bad == 0
 
     asyncio.run(main())
 
