@@ -16,7 +16,7 @@ from nautilus_trader.core import nautilus_pyo3
 from adapters.ccxt.config import ExchangeConfig
 from adapters.native.catalogue import unknown
 
-NO_KEY = "none"  # without one the adapters look into the environment, which is not ours to read; public data need none
+NO_KEY = "none"  # without one OKX's adapter looks into the environment and fails; public data need none
 _ALL = InstrumentProviderConfig(load_all=True)
 
 
@@ -29,7 +29,7 @@ def data_client(config: ExchangeConfig, loop: Any, msgbus: MessageBus, cache: Ca
             from nautilus_trader.adapters.binance import BinanceDataClientConfig, BinanceLiveDataClientFactory
 
             own = BinanceDataClientConfig(
-                api_key=config.api_key or NO_KEY, api_secret=config.secret or NO_KEY, base_url_http=rest,
+                api_key=config.api_key or None, api_secret=config.secret or None, base_url_http=rest,
                 base_url_ws=None if ws is None else f"{ws}/stream", instrument_provider=_ALL,
             )  # fmt: skip
             return BinanceLiveDataClientFactory.create(config=own, **parts)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections.abc import AsyncIterator
 
+import msgspec
 import pytest
 from nautilus_trader.common.component import LiveClock
 from nautilus_trader.model.identifiers import TraderId
@@ -15,14 +17,18 @@ from adapters.native.catalogue import DEPTHS, EXCHANGES
 from adapters.native.market import NativeMarket
 from tests.conformance.ccxt_venue import SYMBOL, Venue, eventually, market_data, venue
 
-every_native = pytest.mark.parametrize("name", [exchange.upper() for exchange in EXCHANGES])
+LONG = bool(os.environ.get("KERB_LONG_TESTS"))
+NAMES = [exchange.upper() for exchange in EXCHANGES]
+every_native = pytest.mark.parametrize("name", NAMES)
+some_native = pytest.mark.parametrize("name", NAMES if LONG else ["BINANCE", "OKX"])
 
 
 @contextlib.asynccontextmanager
 async def native(place: Venue) -> AsyncIterator[NativeMarket]:
-    """A started native market whose book is whole."""
+    """A started native market whose book is whole. What is public needs no keys."""
     clock, trader = LiveClock(), TraderId("KERB-001")
-    link = NativeMarket(place.config, place.seen, loop=asyncio.get_running_loop(), clock=clock, trader_id=trader)
+    config = msgspec.structs.replace(place.config, api_key="", secret="", password="")
+    link = NativeMarket(config, place.seen, loop=asyncio.get_running_loop(), clock=clock, trader_id=trader)
     link.start()
     try:
         await eventually(lambda: place.seen.levels, "a whole book")
@@ -75,12 +81,12 @@ def test_the_market_is_what_the_ccxt_adapter_says_it_is(name: str) -> None:
                 ours = link.markets[SYMBOL]
         for field in ("symbol", "base", "quote", "tick", "lot", "price_decimals", "size_decimals", "min_quantity"):
             assert getattr(ours, field) == getattr(theirs, field), field
-        assert ours.taker_fee > 0 and ours.maker_fee <= ours.taker_fee
+        assert ours.maker_fee <= ours.taker_fee
 
     asyncio.run(main())
 
 
-@every_native
+@some_native
 def test_after_a_disconnect_the_book_is_whole_again_and_never_wrong(name: str) -> None:
     async def main() -> None:
         async with venue(name, max_age_ms=1_500) as place, native(place) as link:
@@ -101,7 +107,7 @@ def test_after_a_disconnect_the_book_is_whole_again_and_never_wrong(name: str) -
     asyncio.run(main())
 
 
-@every_native
+@some_native
 def test_silence_is_stale(name: str) -> None:
     async def main() -> None:
         async with venue(name, max_age_ms=900) as place, native(place):
@@ -117,8 +123,6 @@ def test_silence_is_stale(name: str) -> None:
 def test_a_symbol_that_is_not_listed_is_named() -> None:
     async def main() -> None:
         async with venue("BINANCE") as place:
-            import msgspec
-
             config = msgspec.structs.replace(place.config, symbols=("NO/SUCH",))
             clock, trader = LiveClock(), TraderId("KERB-001")
             link = NativeMarket(config, place.seen, loop=asyncio.get_running_loop(), clock=clock, trader_id=trader)

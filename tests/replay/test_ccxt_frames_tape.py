@@ -29,10 +29,10 @@ from sim.instruments import BYBIT, OKX
 TAPES = Path(os.environ.get("KERB_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data")) / "tapes"
 LONG = bool(os.environ.get("KERB_LONG_TESTS"))
 NAMES = ("spot_ethusdt_20240808.gz", "spot_btcusdt_20240808.gz") if LONG else ("spot_ethusdt_20240808.gz",)
-FRAMES = 10**9 if LONG else 6_000
-SERVED = 60_000 if LONG else 3_000
+FRAMES = 10**9 if LONG else 4_000
+SERVED = 60_000 if LONG else 2_000
 SYMBOL = "ETH/USDT"
-MUTATIONS = 4_000 if LONG else 400
+MUTATIONS = 4_000 if LONG else 200
 
 
 class Said:
