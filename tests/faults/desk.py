@@ -25,6 +25,7 @@ class Desk:
         self.market: MarketLink | None = None
         self.account: AccountLink | None = None
         self.wrong: list[str] = []
+        self.reasons: list[str] = []  # why books were given up
         self.levels: dict[tuple[int, int], int] = {}
         self.whole = False
         self.cleared_s: float | None = None
@@ -32,9 +33,30 @@ class Desk:
         self.quote: QuoteEvent | None = None
         self.fills: Counter[tuple[str, str]] = Counter()  # (client order id, trade id): how often it was told
         self.filled: Counter[str] = Counter()
+        self.streamed: set[str] = set()  # trade ids
+        self._in_stream = False
         self.ended: set[str] = set()
         self.rejected: dict[str, str] = {}  # client order id → why the desk takes it for never having been
         self.external: list[OrderEvent] = []
+
+    def listen(self) -> None:
+        """Keep what the private stream itself brings, known or not: `streamed`."""
+        link: Any = self.account
+        read, fill = link._on_message, link._fill
+
+        def on_message(client: Any, message: Any) -> None:
+            self._in_stream = True
+            try:
+                read(client, message)
+            finally:
+                self._in_stream = False
+
+        def on_fill(event: FillEvent) -> None:
+            if self._in_stream:
+                self.streamed.add(event.trade_id)
+            fill(event)
+
+        link._on_message, link._fill = on_message, on_fill
 
     # -- market data
 
@@ -52,6 +74,7 @@ class Desk:
                 self.levels.clear()
                 if not event.reason:
                     self.wrong.append("a CLEAR without a reason")
+                self.reasons.append(event.reason)
                 self.whole, self.cleared_s = False, monotonic()
             case BookEventKind.UPDATE if not self.whole:
                 self.wrong.append("an update of a book that is not whole")

@@ -4,7 +4,7 @@ drop dedupe           an execution that stream, answer and query all bring is to
 ignore gap            a book goes on over updates that are missing
 reject on timeout     an order whose outcome is unknown is taken for never having been
 resend on timeout     such an order is sent again
-trust conflated       of messages that come at once, only the last is read (what `watch_*` of ccxt.pro returns)
+trust conflated       of executions that come at once, only the last is read (what `watch_*` of ccxt.pro returns)
 """
 
 from __future__ import annotations
@@ -103,7 +103,10 @@ def trust_conflated(desk: Desk) -> None:
     read, waiting = link._on_message, []
 
     def last_of_a_burst(client: Any, message: Any) -> None:
-        if not waiting:
+        said = link._dialect.read(link._exchange, message)
+        if said is None or not said.fills:
+            read(client, message)
+        elif not waiting:
             asyncio.get_running_loop().call_later(0.002, lambda: read(*waiting.pop()))
             waiting.append((client, message))
         else:
@@ -115,8 +118,8 @@ def trust_conflated(desk: Desk) -> None:
 # each with the fault that brings it out, and a venue where it does
 BUGS: dict[str, tuple[Plant, tuple[Fault, ...], str]] = {
     "drop dedupe": (drop_dedupe, (Fault.DISCONNECT,), "BINANCE"),
-    "ignore gap": (ignore_gap, (Fault.DROP_UPDATES, Fault.DROP_UPDATES, Fault.DROP_UPDATES), "OKX"),
+    "ignore gap": (ignore_gap, (Fault.DROP_UPDATES, Fault.DROP_UPDATES, Fault.DROP_UPDATES), "BYBIT"),
     "reject on timeout": (reject_on_timeout, (Fault.HANG_AFTER_ACCEPT, Fault.HANG_AFTER_ACCEPT), "KRAKEN"),
-    "resend on timeout": (resend_on_timeout, (Fault.HANG_AFTER_ACCEPT, Fault.HANG_AFTER_ACCEPT), "BINANCE"),
+    "resend on timeout": (resend_on_timeout, (Fault.HANG_AFTER_ACCEPT, Fault.HANG_AFTER_ACCEPT), "BINANCEUSDM"),
     "trust conflated": (trust_conflated, (Fault.WRONG_LEVEL,), "OKX"),
 }
