@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 
-from desk.api.messages import AlertView
+from desk.api.desk_messages import AlertView
 
 MAX_ALERTS = 200
 

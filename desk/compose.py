@@ -20,8 +20,8 @@ from adapters.nautilus.bus import Bus
 from adapters.nautilus.external import ExternalOrders
 from adapters.nautilus.safe import Fault, Safe
 from desk.alerts import Alerts
+from desk.api.desk_messages import HedgeCounts, RfqCounts, VenueHedges
 from desk.api.events import Events
-from desk.api.messages import HedgeCounts, RfqCounts, VenueHedges
 from desk.config.model import ContractSection, DeskConfig, InstrumentSection
 from desk.errors import ConfigFault
 from desk.hedging.board import HedgeBoard

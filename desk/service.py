@@ -12,7 +12,8 @@ from typing import Protocol
 
 import msgspec
 
-from desk.api.messages import AcceptRequest, AmendRequest, DeskState, Instrument, OrderRequest, RfqRequest, TradingState
+from desk.api.desk_messages import DeskState, TradingState
+from desk.api.messages import AcceptRequest, AmendRequest, Instrument, OrderRequest, RfqRequest
 from desk.errors import ApiFault
 from desk.orders.records import OrderRecord
 from desk.rfq.records import QuoteRecord, RfqRecord, TradeRecord

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from desk.alerts import Alerts
-from desk.api.messages import (
+from desk.api.desk_messages import (
     ArchiveView,
     BlotterRow,
     BookView,

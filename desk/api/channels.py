@@ -35,6 +35,7 @@ from desk.api.desk_feeds import (
     StateSource,
     TradesOfClientFeed,
 )
+from desk.api.desk_messages import AlertView, DeskState
 from desk.api.frames import Mode, RfsLadder
 from desk.api.market_feeds import (
     CandleParams,
@@ -49,7 +50,7 @@ from desk.api.market_feeds import (
     TopFeed,
     TradesFeed,
 )
-from desk.api.messages import AlertView, DeskState, Order, Rfq, Trade
+from desk.api.messages import Order, Rfq, Trade
 from desk.api.perpetual_feeds import (
     FundingFeed,
     LiquidationsFeed,

@@ -6,20 +6,8 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from desk.api.messages import (
-    DeskOrder,
-    DeskRfq,
-    DeskTrade,
-    Leg,
-    Order,
-    PriceStep,
-    Quote,
-    QuoteBuild,
-    Rfq,
-    RfqBuild,
-    Settlement,
-    Trade,
-)
+from desk.api.desk_messages import PriceStep, QuoteBuild, RfqBuild
+from desk.api.messages import DeskOrder, DeskRfq, DeskTrade, Leg, Order, Quote, Rfq, Settlement, Trade
 from desk.orders.records import OrderRecord
 from desk.rfq.records import QuoteRecord, RfqRecord, TradeRecord
 

@@ -11,9 +11,10 @@ from msgspec import Meta
 
 from desk.api.context import Api
 from desk.api.convert import desk_order_of, desk_rfq_of, desk_trade_of, order_of, quote_of, rfq_of, text, trade_of
+from desk.api.desk_messages import AlertView, DeskState
 from desk.api.frames import RfsLadder, RfsRung
 from desk.api.market_feeds import MarketHub
-from desk.api.messages import AlertView, DeskState, PositiveText, Quote
+from desk.api.messages import PositiveText, Quote
 from desk.api.subscriptions import Conflated, Reliable
 from desk.errors import ApiFault
 from desk.orders.records import OrderRecord

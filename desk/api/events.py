@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from desk.api.messages import AlertView
+from desk.api.desk_messages import AlertView
 from desk.orders.records import OrderRecord
 from desk.rfq.records import RfqRecord, TradeRecord
 

@@ -5,17 +5,8 @@ from __future__ import annotations
 from desk.api.capabilities import capabilities_of
 from desk.api.context import Api, ask
 from desk.api.convert import build_of, text
-from desk.api.messages import (
-    Capabilities,
-    DeskState,
-    DeskTime,
-    ExternalOrderPage,
-    ExternalOrderView,
-    HaltRequest,
-    InstrumentPage,
-    RfqBuild,
-    TradingState,
-)
+from desk.api.desk_messages import DeskState, ExternalOrderPage, ExternalOrderView, HaltRequest, RfqBuild, TradingState
+from desk.api.messages import Capabilities, DeskTime, InstrumentPage
 from desk.api.routing import Call, Route
 from desk.errors import Invalid
 

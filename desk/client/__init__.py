@@ -7,49 +7,51 @@ async with KerbClient(url, key, secret) as desk:
         …
 """
 
-from desk.api.frames import Heartbeat, Push, Reply, RfsLadder, RfsRung
-from desk.api.messages import (
-    AcceptRequest,
+from desk.api.desk_messages import (
     AlertView,
     ArchiveView,
     BlotterRow,
     BookView,
-    Capabilities,
     ChildView,
     ClientMarkoutView,
     CostView,
-    DeskRfq,
     DeskState,
-    DeskTrade,
-    ErrorAnswer,
-    ErrorBody,
     HaltRequest,
     HedgeCounts,
-    Instrument,
     InventoryView,
     LadderLevel,
     LadderView,
     Latency,
     LedgerView,
-    Leg,
     LpView,
     ParentView,
     PnlView,
     PriceStep,
-    Quote,
     QuoteBuild,
-    Rfq,
     RfqBuild,
     RfqCounts,
-    RfqPage,
-    RfqRequest,
     RiskView,
     ScoreView,
+    TradingState,
+    VenueHedges,
+)
+from desk.api.frames import Heartbeat, Push, Reply, RfsLadder, RfsRung
+from desk.api.messages import (
+    AcceptRequest,
+    Capabilities,
+    DeskRfq,
+    DeskTrade,
+    ErrorAnswer,
+    ErrorBody,
+    Instrument,
+    Leg,
+    Quote,
+    Rfq,
+    RfqPage,
+    RfqRequest,
     Settlement,
     Trade,
     TradePage,
-    TradingState,
-    VenueHedges,
 )
 from desk.client.client import KerbClient
 from desk.client.feed import Feed, FeedStatus, Subscription, Update

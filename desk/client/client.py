@@ -17,26 +17,23 @@ from typing import Any, Literal, Self
 import aiohttp
 import msgspec
 
+from desk.api.desk_messages import DeskState, HaltRequest, RfqBuild, TradingState
 from desk.api.frames import RfsLadder
 from desk.api.messages import (
     AcceptRequest,
     AmendRequest,
     Capabilities,
-    DeskState,
     DeskTime,
-    HaltRequest,
     Instrument,
     InstrumentPage,
     Order,
     OrderPage,
     OrderRequest,
     Rfq,
-    RfqBuild,
     RfqPage,
     RfqRequest,
     Trade,
     TradePage,
-    TradingState,
 )
 from desk.client.credentials import Credentials
 from desk.client.feed import Feed, Update

@@ -8,7 +8,7 @@ import typing
 
 import msgspec
 
-from desk.api.messages import DeskState
+from desk.api.desk_messages import DeskState
 from desk.client.feed import Feed, Subscription, Update
 from desk.errors import ApiFault
 

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from decimal import Decimal
 
 from adapters.nautilus.outcome import VenueFill
-from desk.api.messages import ChildView, HedgeCounts, ParentView, VenueHedges
+from desk.api.desk_messages import ChildView, HedgeCounts, ParentView, VenueHedges
 from router.algos.spec import name_of
 from router.orders import ChildOrder, ChildState, ParentOrder
 

@@ -20,9 +20,10 @@ from nautilus_trader.common.actor import Actor
 from adapters.nautilus import topics
 from adapters.nautilus.bus import Bus
 from adapters.nautilus.safe import LoopSafe, Safe
+from desk.api.desk_messages import DeskState
+from desk.api.desk_messages import TradingState as Trading
 from desk.api.events import Events
-from desk.api.messages import AcceptRequest, DeskState, Instrument, RfqRequest
-from desk.api.messages import TradingState as Trading
+from desk.api.messages import AcceptRequest, Instrument, RfqRequest
 from desk.config.model import DeskConfig, InstrumentSection
 from desk.errors import ApiFault, Failed, Invalid, Limited, Rejected
 from desk.hedging.choice import LiveRoutes

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import msgspec
 
-from desk.api.messages import ClientMarkoutView, CostView, ScoreView
+from desk.api.desk_messages import ClientMarkoutView, CostView, ScoreView
 from desk.reports.table import plain
 from desk.tca.memory import CostSum, TcaMemory
 from risk.exact import ZERO

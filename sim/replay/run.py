@@ -10,7 +10,7 @@ import msgspec
 from nautilus_trader.backtest.engine import BacktestEngine
 from nautilus_trader.common.actor import Actor
 
-from desk.api.messages import DeskState
+from desk.api.desk_messages import DeskState
 from desk.compose import DeskParts, build_desk
 from desk.config.model import DeskConfig
 from desk.ids import base36

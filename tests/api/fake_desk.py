@@ -24,25 +24,21 @@ import numpy as np
 
 from adapters.nautilus.outcome import VenueFill
 from desk.accounts import VenueAccounts, VenueOrder
-from desk.api.events import Events
-from desk.api.messages import (
-    AcceptRequest,
+from desk.api.desk_messages import (
     AlertView,
-    AmendRequest,
     ArchiveView,
     BookView,
     DeskState,
     HedgeCounts,
-    Instrument,
     InventoryView,
     LedgerView,
-    OrderRequest,
     PnlView,
     RfqCounts,
-    RfqRequest,
     RiskView,
     TradingState,
 )
+from desk.api.events import Events
+from desk.api.messages import AcceptRequest, AmendRequest, Instrument, OrderRequest, RfqRequest
 from desk.api.server import ApiServer
 from desk.clients.store import KeyStore
 from desk.errors import Invalid, Rejected

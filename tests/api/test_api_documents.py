@@ -13,7 +13,8 @@ import pytest
 
 from desk.api import asyncapi, docs, openapi
 from desk.api.channels import CHANNELS
-from desk.api.messages import AcceptRequest, HaltRequest, RfqRequest
+from desk.api.desk_messages import HaltRequest
+from desk.api.messages import AcceptRequest, RfqRequest
 from desk.api.server import ROUTES
 from tests.api.fake_desk import RFQ, House
 

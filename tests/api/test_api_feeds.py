@@ -18,7 +18,7 @@ from nautilus_trader.model.objects import Price, Quantity
 
 from adapters.nautilus.outcome import VenueFill
 from desk.accounts import VenueOrder
-from desk.api.messages import AlertView
+from desk.api.desk_messages import AlertView
 from desk.errors import Failed
 from router.orders import ChildOrder, ChildState
 from tests.api.fake_desk import (

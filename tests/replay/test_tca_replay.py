@@ -17,7 +17,7 @@ import pytest
 from adapters.clickhouse.config import ArchiveConfig
 from adapters.clickhouse.spool import pending
 from adapters.clickhouse.tap import ArchiveTap
-from desk.api.messages import DeskState
+from desk.api.desk_messages import DeskState
 from desk.tca.history import recall
 from desk.tca.view import client_markouts, scorecards
 from router.costs.markouts import HORIZONS_MS
