@@ -37,6 +37,7 @@ from adapters.clickhouse.tap import ArchiveTap
 from adapters.falconx.actor import FalconXActor
 from adapters.falconx.config import FalconXConfig
 from adapters.falconx.factories import FalconXExecClientFactory, FalconXExecConfig
+from adapters.native.catalogue import DERIVES_TOP
 from adapters.native.factories import NativeDataClientConfig, NativeDataClientFactory
 from adapters.nautilus.node import EmbeddedNode, NodeConfig
 from adapters.process import as_child
@@ -329,6 +330,7 @@ def _venues(config: DeskConfig, exchanges: Mapping[str, ExchangeConfig]) -> Venu
     return Venues(
         exchanges={name: exchange.exchange for name, exchange in exchanges.items()},
         paper=config.mode == "paper",
+        derived_tops=frozenset(v.venue for v in config.venues if v.kind == "nautilus" and v.exchange in DERIVES_TOP),
         rate_limits=lambda: {
             name: msgspec.convert(purse.budget.health(), RateLimits) for name, purse in sorted(purses.items())
         },

@@ -87,6 +87,8 @@ def mode_of(api: Api, channel: str, venue: str) -> Mode:
             return "unsupported"
         case _ if feed in OF_ACCOUNT and api.venues.paper:  # also of an exchange whose own account cannot be followed
             return "derived"
+        case Feed.TOP if venue in api.venues.derived_tops:
+            return "derived"
     return mode
 
 

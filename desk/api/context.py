@@ -21,10 +21,13 @@ REPLY_TIMEOUT_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Venues:
-    """What the API says of the venues beyond their markets. `exchanges`: the ccxt id of each; `paper`: our accounts there are imagined."""
+    """What the API says of the venues beyond their markets. `exchanges`: the ccxt id of each; `paper`: our accounts there are imagined;
+    `derived_tops`: whose best prices are read from the book because of how it is followed here.
+    """
 
     exchanges: Mapping[str, str] = field(default_factory=dict)
     paper: bool = False
+    derived_tops: frozenset[str] = frozenset()
     rate_limits: Callable[[], dict[str, RateLimits]] = dict
 
 
