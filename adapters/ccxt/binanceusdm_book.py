@@ -28,5 +28,5 @@ class BinanceUsdmBook(BinanceBook):
     def _joins(self, update: dict[str, Any]) -> bool:
         return int(update["pu"]) == self.sequence or (self._fresh and int(update["U"]) <= self.sequence)
 
-    def _named(self, update: dict[str, Any]) -> str:
-        return f"update {update['U']} to {update['u']}, which follows {update['pu']}"
+    def _gap(self, update: dict[str, Any]) -> str:
+        return f"expected an update after {self.sequence}, got {update['U']} to {update['u']} after {update['pu']}"

@@ -130,7 +130,7 @@ class BinanceBook(VenueBook):
         if self._old(raw):
             return None
         if not self._joins(raw):
-            event = self._broken(f"sequence gap: after update {self.sequence} came {self._named(raw)}")
+            event = self._broken(f"sequence gap: {self._gap(raw)}")
             self._buffer.append(raw)
             return event
         changed = self._parse(raw["b"], raw["a"])
@@ -153,7 +153,7 @@ class BinanceBook(VenueBook):
             if self._old(update):
                 continue
             if not self._joins(update):
-                self.trouble = f"snapshot {raw['lastUpdateId']} does not join {self._named(update)}"
+                self.trouble = f"snapshot {raw['lastUpdateId']} does not join: {self._gap(update)}"
                 self.levels.clear()
                 return None
             self.levels.put(self._parse(update["b"], update["a"]))
@@ -191,8 +191,8 @@ class BinanceBook(VenueBook):
         first = int(update["U"])
         return first == self.sequence + 1 or (self._fresh and first <= self.sequence)
 
-    def _named(self, update: dict[str, Any]) -> str:
-        return f"update {update['U']}"
+    def _gap(self, update: dict[str, Any]) -> str:
+        return f"expected update {self.sequence + 1}, got {update['U']}"
 
     def _broken(self, reason: str) -> BookEvent | None:
         event = self.break_(reason)
