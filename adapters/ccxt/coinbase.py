@@ -58,7 +58,11 @@ def instance(config: ExchangeConfig, *, throttle: bool, timeout_ms: int, keys: b
             "enableRateLimit": throttle,
             "timeout": timeout_ms,
             "has": {"fetchCurrencies": False},  # three requests of which nothing is used
-            "options": {"ws": {"cost": MESSAGE_COST}, "v2CloudAPiKey": not secret.startswith("-----BEGIN")},
+            "options": {
+                "ws": {"cost": MESSAGE_COST},
+                "v2CloudAPiKey": not secret.startswith("-----BEGIN"),
+                "fetchTime": "v3PublicGetBrokerageTime",  # not that of another product
+            },
         }
     )
     exchange.urls["api"] = rewrite_hosts(exchange.urls["api"], config.rest_url, config.ws_url)

@@ -199,6 +199,8 @@ def test_a_venue_whose_clock_is_far_ahead_is_signed_in_to_and_traded_on():
             server_of(place).core.clock_ns = lambda: time.time_ns() + 1_000_000_000_000
             async with market_data(place) as data, account(place) as link:
                 assert data.markets[SYMBOL].taker_fee == Decimal("0.0005")  # our own: a signed request as well
+                # of this product, as the doctor asks
+                assert await data._exchange.fetch_time() > time.time() * 1e3 + 990_000
                 assert isinstance(await link.place(place.limit(data, "c-ahead-1", "buy", "0.5", 20, "IOC")), OrderEvent)
                 await eventually(lambda: place.seen.filled("c-ahead-1") == Decimal("0.5"), "the fill")
                 assert link.counters.reconnects == 0
