@@ -140,7 +140,7 @@ class History:
         self.tells("candles", timeframe, span)
         market = await self._market(symbol, span)
         step = TIMEFRAMES[timeframe]
-        async for page in self._pages.candles(self.ask, market, timeframe, span):
+        async for page in readable(self.venue, self._pages.candles(self.ask, market, timeframe, span)):
             rows = sorted((row for row in page.rows if _within(row.start_ms, span)), key=lambda row: row.start_ms)
             for before, row in zip([None, *rows], rows, strict=False):
                 check(row, step)
@@ -154,7 +154,7 @@ class History:
         market = await self._market(symbol, span)
         told: set[str] = set()  # of the last two pages: what overlaps is at the seam
         last: set[str] = set()
-        async for page in self._pages.trades(self.ask, market, span):
+        async for page in readable(self.venue, self._pages.trades(self.ask, market, span)):
             rows = [row for row in page.rows if _within(row.ts_ns // 1_000_000, span)]
             fresh = {row.trade_id: row for row in rows if row.trade_id not in told and row.trade_id not in last}
             told, last = last, {row.trade_id for row in rows} | (last if not fresh else set())
@@ -163,7 +163,10 @@ class History:
     async def ask(self, method: str, query: dict[str, Any]) -> Any:
         """One of ccxt's raw REST methods, such as `public_get_klines`; the venue's answer with its numbers as text."""
         exchange = await self._ready()
-        return await self._tried(getattr(exchange, method), query)
+        answer = await self._tried(getattr(exchange, method), query)
+        if not isinstance(answer, dict | list):  # ccxt gives text back that is no JSON
+            raise BadFrame(f"{self.venue}: {method} answered with what is no JSON")
+        return answer
 
     async def _ready(self) -> Any:
         if self._exchange is None:
@@ -221,6 +224,17 @@ class History:
         headers = self._exchange.last_response_headers or {}
         wanted = next((value for name, value in headers.items() if name.lower() == "retry-after"), "1")
         return min(60.0, float(wanted)) if wanted.isdigit() else 1.0
+
+
+async def readable(venue: str, pages: AsyncIterator[Page]) -> AsyncIterator[Page]:
+    """Pages; an answer that is not of the form that the venue's rules give it is a `BadFrame`."""
+    try:
+        async for page in pages:
+            yield page
+    except BadFrame:
+        raise
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+        raise BadFrame(f"{venue}: an answer that cannot be read: {_line(error)}") from error
 
 
 def _within(ms: int, span: Span) -> bool:

@@ -48,6 +48,12 @@ def _candle(start_ms: Any, row: list[Any]) -> Candle:
     return Candle(start_ms=int(start_ms), open=price[0], high=price[1], low=price[2], close=price[3], volume=price[4])
 
 
+def _list(answer: Any) -> list[Any]:
+    if not isinstance(answer, list):
+        raise ValueError(f"a list was expected, not {str(answer)[:80]}")
+    return answer
+
+
 class BinancePages(Pages):
     """Spot.
 
@@ -68,7 +74,7 @@ class BinancePages(Pages):
         at, step = span.start_ms, TIMEFRAMES[timeframe]
         while at < span.end_ms:
             query = {"symbol": market["id"], "interval": timeframe, "startTime": at, "endTime": span.end_ms - 1}
-            rows = [_candle(row[0], row[1:6]) for row in await ask(self.klines, query | {"limit": self.most})]
+            rows = [_candle(row[0], row[1:6]) for row in _list(await ask(self.klines, query | {"limit": self.most}))]
             full = len(rows) >= self.most
             end = rows[-1].start_ms + step if full else span.end_ms
             if end <= at:
@@ -105,11 +111,11 @@ class BinancePages(Pages):
             first = None if over else int(rows[-1]["a"]) + 1
 
     async def _aggregates(self, ask: Ask, market: Market, query: dict[str, int]) -> list[dict[str, Any]]:
-        rows = await ask(self.aggregates, {"symbol": market["id"], "limit": self.most, **query})
+        rows = _list(await ask(self.aggregates, {"symbol": market["id"], "limit": self.most, **query}))
         ids = [int(row["a"]) for row in rows]
         if ids and ids != list(range(ids[0], ids[0] + len(ids))):
             raise BadFrame(f"{market['id']}: the ids of aggregate trades {ids[0]} to {ids[-1]} have holes")
-        return list(rows)
+        return rows
 
     def _read(self, rows: list[dict[str, Any]]) -> list[PastTrade]:
         return [
@@ -191,8 +197,8 @@ class KrakenPages(Pages):
 
 def _of(answer: dict[str, Any]) -> list[list[Any]]:
     """The rows of Kraken's answer, whose name is the pair's, in one of its spellings."""
-    rows: list[list[Any]] = next(value for name, value in answer["result"].items() if name != "last")
-    return rows
+    named: list[list[list[Any]]] = [value for name, value in answer["result"].items() if name != "last"]
+    return named[0]
 
 
 class _WindowedCandles(Pages):

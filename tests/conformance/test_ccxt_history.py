@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -91,10 +92,10 @@ class Archive:
         self._place = Place(f"chdb://{folder / 'archive'}", None)
         self._venue = place
 
-    async def fetch(self, asked: Span, kind: str = "candles") -> Fetched:
+    async def fetch(self, asked: Span, kind: str = "candles", timeframe: str = "1m") -> Fetched:
         """One run."""
         config = self._venue.config
-        series = Series(kind, config.venue, self._venue.symbol, "1m" if kind == "candles" else "")
+        series = Series(kind, config.venue, self._venue.symbol, timeframe if kind == "candles" else "")
         async with History(config, share=SPEED) as history:
             store = HistoryStore(self._place)
             return await fetch(series, asked, history, store, lambda _done, _out: None)
@@ -126,29 +127,54 @@ def test_what_is_in_the_archive_is_not_asked_for_again(tmp_path: Path) -> None:
     asyncio.run(go())
 
 
-def test_rows_that_come_twice_are_there_once(tmp_path: Path) -> None:
-    """A death between rows and range: the next run fetches the rows anew, and they replace the ones before."""
+@pytest.mark.parametrize("dies_at", range(6) if LONG else (1, 2))
+def test_a_death_at_any_insert_costs_requests_and_never_a_row(tmp_path: Path, dies_at: int) -> None:
+    """Of six inserts, rows and range of three flushes: whichever is not answered, done (even numbers) or not, the next run ends whole."""
 
     async def go() -> None:
         async with venue("BINANCE") as place:
             archive = Archive(tmp_path, place)
             end = place.running.servers["BINANCE"].now_ns() // 1_000_000 // HOUR * HOUR
-            for _ in range(2):
-                await archive.fetch(Span(end - 2 * HOUR, end))
-                forget(archive._place)
-            assert (await archive.fetch(Span(end - 2 * HOUR, end))).rows == 120
-            assert archive.ask("SELECT count(), uniqExact(ts), sum(volume) > 0 FROM candles") == ["120\t120\t1"]
+            asked, insert, inserts = Span(end - 40 * HOUR, end), Place.insert, iter(range(100))
+
+            def dying(self: Place, table: str, rows: Any, token: str) -> None:
+                number = next(inserts)
+                if number != dies_at or number % 2 == 0:
+                    insert(self, table, rows, token)
+                if number == dies_at:
+                    raise KeyboardInterrupt
+
+            with pytest.MonkeyPatch.context() as patched:
+                patched.setattr("adapters.clickhouse.fetch.MOST_ROWS", 1)
+                patched.setattr(Place, "insert", dying)
+                with pytest.raises(KeyboardInterrupt):
+                    await archive.fetch(asked)
+            again = await archive.fetch(asked)
+            assert again.missing == []
+            assert archive.ask("SELECT count(), uniqExact(ts) FROM candles") == ["2400\t2400"]
+            assert (await archive.fetch(asked)).requests == 0
 
     asyncio.run(go())
 
 
-def forget(place: Place) -> None:
-    """Ranges as they would be had the process died before it wrote them."""
-    from adapters.clickhouse.client import open_client
+def test_a_day_has_its_candles_of_every_timeframe(tmp_path: Path) -> None:
+    async def go() -> None:
+        async with venue("OKX") as place:
+            archive = Archive(tmp_path, place)
+            day = 24 * HOUR
+            end = place.running.servers["OKX"].now_ns() // 1_000_000 // day * day
+            for timeframe in ("1d", "4h", "1h", "15m"):
+                await archive.fetch(Span(end - 2 * day, end), timeframe=timeframe)
+            sql = "SELECT timeframe, toDate(ts) AS day, count() FROM candles GROUP BY ALL ORDER BY count()"
+            rows = [row.split("\t") for row in archive.ask(sql)]
+            assert [(row[0], int(row[2])) for row in rows] == [
+                *2 * [("1d", 1)],
+                *2 * [("4h", 6)],
+                *2 * [("1h", 24)],
+                *2 * [("15m", 96)],
+            ]
 
-    client = open_client(place.dsn)
-    client.command("TRUNCATE TABLE history_ranges")
-    client.close()
+    asyncio.run(go())
 
 
 @pytest.mark.parametrize("fault", ["http_429", "http_503", "http_502"])

@@ -16,7 +16,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from adapters.clickhouse.cli import archive
+from adapters.clickhouse.client import ArchiveError
+from adapters.clickhouse.place import Place
 from adapters.clickhouse.spool import read_status
+from adapters.clickhouse.tables import SCHEMAS
 from desk.cli import section
 from sim.servers.venues import Venues, start_venues
 
@@ -78,6 +81,10 @@ def test_through_the_archiver_of_a_desk_and_then_at_rest(state: Path) -> None:
         assert (held["rows"], held["missing"]) == (120, [])
         again = told(fetch(state, "candles", end - 2 * HOUR_MS, end))
         assert (again["rows"], again["requests"]) == (0, 0)
+        with pytest.raises(ArchiveError, match="expected rows of candles"):
+            Place(None, state).insert("fills", SCHEMAS["fills"].empty_table(), "token")
+        with pytest.raises(ArchiveError, match="expected rows of candles"):
+            Place(None, state).insert("candles", SCHEMAS["fills"].empty_table(), "token")
         assert query(state, "SELECT count(), min(low) > 0 FROM candles").splitlines()[1] == "120,1"
     finally:
         process.terminate()

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapters.ccxt.history import TIMEFRAMES, Candle, HistoryRefused, Page, PastTrade, Span
+from adapters.ccxt.history import TIMEFRAMES, Candle, HistoryRefused, Page, PastTrade, Span, readable
 from adapters.ccxt.history_pages import PAGES, CoinbasePages, KrakenPages
 from adapters.ccxt.hook import BadFrame
 from sim.instruments import BINANCE, DERIVED, VenueInstrument, binance_instrument
@@ -260,6 +260,20 @@ def test_aggregate_trades_with_a_hole_are_bad() -> None:
 
     with pytest.raises(BadFrame, match="holes"):
         pages_of("BINANCE", "trades", Span(NOW_MS - 3_600_000, NOW_MS - 600_000), Holed("BINANCE"))
+
+
+@pytest.mark.parametrize("venue", ["BINANCE", "KRAKEN", "OKX", "COINBASE"])
+@pytest.mark.parametrize("body", [{}, {"result": {}}, {"data": [{}]}, [["x"]], {"trades": [{"time": "never"}]}])
+def test_an_answer_of_another_form_is_bad_not_a_crash(venue: str, body: Any) -> None:
+    async def read() -> None:
+        async def ask(_method: str, _query: dict[str, Any]) -> Any:
+            return body
+
+        async for _ in readable(venue, PAGES[venue.lower()]().trades(ask, MARKET, Span(0, 1))):
+            pass
+
+    with pytest.raises(BadFrame, match="cannot be read"):
+        asyncio.run(read())
 
 
 def test_the_seeded_past_is_the_same_in_whatever_pieces() -> None:
