@@ -1,6 +1,7 @@
-"""How volume is spread over the day, learnt from the archive's public trades: what a VWAP begins with.
+"""How volume is spread over the day, learnt from the archive: what a VWAP begins with.
 
-Read once after a start, beside the event loop, from the days before it; until then, and without an archive, the day is flat.
+From the public trades that the desk heard itself, or, where that is more of the last days, from the candles that were fetched of one venue
+(`kerb archive fetch`). Read once after a start, beside the event loop; until then, and without an archive, the day is flat.
 """
 
 from __future__ import annotations
@@ -25,15 +26,23 @@ def recall_volumes(ask: Callable[[str], str], symbols: Iterable[str], before_ns:
     decoder = msgspec.json.Decoder(_Part, strict=False)  # 64-bit integers come as text from some servers
     found = {}
     for symbol in symbols:
-        lines = ask(_SQL.format(symbol=symbol.replace("'", "\\'"), ns=PART_S * _SECOND_NS, before=before_ns, days=DAYS))
-        totals = {row.part: row.volume for row in decoder.decode_lines(lines.encode())}
-        if (profile := profile_from(totals)).volume:
+        named = {"symbol": symbol.replace("'", "\\'"), "ns": PART_S * _SECOND_NS, "before": before_ns, "days": DAYS}
+        answers = (ask(sql.format(**named)) for sql in (_HEARD, _FETCHED))
+        heard, fetched = ({row.part: row.volume for row in decoder.decode_lines(lines.encode())} for lines in answers)
+        if (profile := profile_from(heard if len(heard) >= len(fetched) else fetched)).volume:
             found[symbol] = profile
     return found
 
 
-_SQL = (
+_HEARD = (
     "SELECT intDiv(toUnixTimestamp64Nano(ts_init), {ns}) AS part, toFloat64(sum(size)) AS volume FROM md_trades "
     "WHERE startsWith(instrument_id, '{symbol}.') AND ts_init < fromUnixTimestamp64Nano({before}) "
     "AND ts_init >= fromUnixTimestamp64Nano({before}) - INTERVAL {days} DAY GROUP BY part ORDER BY part"
+)
+_FETCHED = (
+    "WITH wanted AS (SELECT * FROM candles WHERE symbol = '{symbol}' AND timeframe IN ('1m', '5m') "
+    "AND ts < fromUnixTimestamp64Nano({before}) AND ts >= fromUnixTimestamp64Nano({before}) - INTERVAL {days} DAY), "
+    "best AS (SELECT venue, timeframe FROM wanted GROUP BY ALL ORDER BY uniq(toStartOfFiveMinutes(ts)) DESC, timeframe LIMIT 1) "
+    "SELECT intDiv(toUnixTimestamp64Nano(ts), {ns}) AS part, toFloat64(sum(volume)) AS volume FROM wanted "
+    "WHERE (venue, timeframe) IN best GROUP BY part ORDER BY part"
 )

@@ -50,5 +50,23 @@ def test_the_profile_is_the_mean_of_the_days_over_all_venues(archive: Place) -> 
     assert {round(part, 9) for part in (volume[0], *volume[47:])} == {round(mean, 9)}  # never watched whole
 
 
+def test_fetched_candles_are_the_profile_where_they_are_more_than_was_heard(archive: Place) -> None:
+    """Two venues were fetched; the one with more of the days counts, by the timeframe that has more of them, with its quiet stretches."""
+    opened = client.open_client(archive.dsn)
+    days, minutes = (TODAY - 3 * DAY, TODAY - 2 * DAY), range(0, DAY, 60)
+    rows = [("A", "1m", day + second, 2 if second < DAY // 2 else 0) for day in days for second in minutes]
+    rows += [("B", "1m", TODAY - DAY + second, 1_000) for second in minutes]  # less of the days
+    rows += [("A", "5m", TODAY - DAY + second, 1_000) for second in range(0, DAY, 300)]
+    rows += [("A", "1m", TODAY - 60 * DAY + second, 1_000) for second in minutes]  # too long ago
+    values = ", ".join(
+        f"('{venue}', 'BTC/USDT', '{timeframe}', fromUnixTimestamp64Nano({at * S}), 1, 1, 1, 1, {volume}, now())"
+        for venue, timeframe, at, volume in rows
+    )
+    opened.command(f"INSERT INTO candles VALUES {values}")
+    opened.close()
+    found = recall_volumes(lambda sql: archive.query(sql, "JSONEachRow"), ["BTC/USDT"], TODAY * S)
+    assert found["BTC/USDT"].volume == (10.0,) * 144 + (0.0,) * 144
+
+
 def test_an_archive_without_trades_gives_none(archive: Place) -> None:
     assert recall_volumes(lambda sql: archive.query(sql, "JSONEachRow"), ["ETH/USDT"], TODAY * S) == {}
