@@ -5,6 +5,7 @@
     BINANCEUSDM  weight: 2,400 a minute; orders: 300 in ten seconds, 1,200 a minute, by X-MBX-ORDER-COUNT-10S, -1M
     BYBIT        each endpoint by itself, a second at a time; headers X-Bapi-Limit and X-Bapi-Limit-Status (left) tell. 600 requests in five
                  seconds an address. Refusals: retCode 10006, HTTP 403 for the address
+    COINBASE     30 private requests a second an account, 10 public ones an address. No headers; refusals: HTTP 429
     OKX          each endpoint by itself, two seconds at a time; new and amended orders together 1,000 in two seconds an account. No
                  headers; refusals: code 50011 (endpoint), 50061 (account)
     KRAKEN       a counter of private requests that decays (20, 1 a second: the tier "Pro"), histories count two; a counter of a pair's
@@ -179,6 +180,32 @@ class BybitTariff(Tariff):
             budget.close(_RETRY_S)
 
 
+class CoinbaseTariff(Tariff):
+    """A second at a time, by who is asked for; a batch is one request."""
+
+    orders = frozenset({"brokerage/orders", "brokerage/orders/edit"})
+    cancels = frozenset({"brokerage/orders/batch_cancel"})
+
+    def limit(self, name: str) -> Limit:
+        """Of the account, of the address (only data are public)."""
+        return Window(30, 1.0) if name == "private 1s" else Window(10, 1.0, shared=False)
+
+    def rest(self, api: str, method: str, path: str, params: Any, cost: float) -> Spending:
+        """One; which is public is told by the path, ccxt's name of the API being that of its version."""
+        if path == "brokerage/time" or path.startswith("brokerage/market/"):
+            return Spending(Kind.DATA, (("public 1s", 1.0),))
+        return Spending(self.kind(api, method, path), (("private 1s", 1.0),))
+
+    def socket(self, request: Command, sent: str) -> Spending:
+        """None is sent over a socket."""
+        raise NotImplementedError
+
+    def heard(self, budget: Budget, status: int, path: str, headers: dict[str, str], body: str) -> None:
+        """Refusals."""
+        if status == 429:
+            budget.close(float(headers.get("retry-after") or _RETRY_S))
+
+
 class OkxTariff(Tariff):
     """Each endpoint by itself; a limit is named "path n/2s"."""
 
@@ -305,6 +332,7 @@ TARIFFS: dict[str, type[Tariff]] = {
     "binance": BinanceTariff,
     "binanceusdm": BinanceUsdmTariff,
     "bybit": BybitTariff,
+    "coinbase": CoinbaseTariff,
     "kraken": KrakenTariff,
     "okx": OkxTariff,
 }

@@ -35,6 +35,7 @@ from sim.servers.coinbase_account import CoinbaseAccount
 from sim.servers.coinbase_auth import Unauthorized, Verifier
 from sim.servers.coinbase_wire import CoinbaseError
 from sim.servers.faults import Fault
+from sim.servers.limits import CoinbaseLimits
 from sim.servers.matching import Change, MatchingCore, VenueFill, VenueOrder
 from sim.servers.rolling import Rolling
 
@@ -52,6 +53,7 @@ class CoinbaseServer(VenueServer):
     """The loopback Coinbase on a matching core. `start()` binds it; feed it with `on_market`. The key's secret says which kind it is."""
 
     venue: ClassVar[str] = "COINBASE"
+    limits_of = CoinbaseLimits
 
     def __init__(self, core: MatchingCore, credentials: Credentials) -> None:
         super().__init__(core, credentials)

@@ -3,6 +3,7 @@
     Binance        weight by address in minutes of the clock, new orders by account in ten seconds and days; every answer says what is used
     Binance USD-M  the same rules, 2,400 a minute, 300 orders in ten seconds and 1,200 a minute
     Bybit          each endpoint in rolling seconds by account; every answer says what is left
+    Coinbase       30 private requests in a rolling second by account, 10 public ones by address; nothing is said
     OKX            each endpoint in rolling two seconds by account, new and amended orders in all 1,000; nothing is said
     Kraken         a decaying counter of private requests, and one of orders for each pair (tier "Pro"); nothing is said
 
@@ -241,6 +242,24 @@ class BybitLimits(VenueLimits):
         reset = str(int(self.clock() * 1000))
         left = str(max(0, endpoint.left()))
         return {"X-Bapi-Limit": str(endpoint.most), "X-Bapi-Limit-Status": left, "X-Bapi-Limit-Reset-Timestamp": reset}
+
+
+class CoinbaseLimits(VenueLimits):
+    """All private requests together, all public ones together; there are none over a socket."""
+
+    def __init__(self, clock: Clock = time.time) -> None:
+        super().__init__(clock)
+        self._private = Rolling(30, 1, clock)
+        self._public = Rolling(10, 1, clock)
+
+    def rest(self, request: web.Request, body: bytes) -> bool:
+        """One, of those that want a signature or of those that do not."""
+        path = request.path.removeprefix("/api/v3/brokerage/")
+        return (self._public if path == "time" or path.startswith("market/") else self._private).take()
+
+    def socket(self, op: str, params: dict) -> bool:
+        """Subscriptions are not counted."""
+        return True
 
 
 class OkxLimits(VenueLimits):
