@@ -273,6 +273,7 @@ class Hyperliquid(Script):
     exchange = "hyperliquid"
     symbol = "HYPE/USDC"
     tick, lot = "0.01", "0.01"  # five significant digits, and one more
+    coin = "@107"
 
     def rest(self, method: str, path: str, query: dict[str, str], body: Any) -> Any:
         if body["type"] == "l2Book":
@@ -300,17 +301,30 @@ class Hyperliquid(Script):
 
     def _book(self) -> dict:
         levels = [[{"px": p, "sz": s, "n": 1} for p, s in rows] for rows in self.sorted()]
-        return {"channel": "l2Book", "data": {"coin": "@107", "time": now_ms(), "levels": levels}}
+        return {"channel": "l2Book", "data": {"coin": self.coin, "time": now_ms(), "levels": levels}}
 
     def changed(self, bids: Rows, asks: Rows) -> list[Any]:
         return [self._book()]
 
     def _trade(self, number: int, side: str, price: str, size: str, at_ms: int) -> dict:
-        return {"coin": "@107", "side": side, "px": price, "sz": size, "time": at_ms, "hash": "0x0", "tid": number}
+        return {"coin": self.coin, "side": side, "px": price, "sz": size, "time": at_ms, "hash": "0x0", "tid": number}
 
     def trade(self, number: int, side: str, price: str, size: str) -> list[Any]:
         row = self._trade(number, "B" if side == "buy" else "A", price, size, now_ms())
         return [{"channel": "trades", "data": [row]}]
+
+
+class HyperliquidPerpetual(Hyperliquid):
+    symbol = "BTC/USDC:USDC"
+    tick, lot = "0.01", "0.00001"
+    coin = "BTC"
+
+    def rest(self, method: str, path: str, query: dict[str, str], body: Any) -> Any:
+        if body["type"] == "l2Book":
+            return self._book()["data"]
+        context = {"funding": "0.0000125", "openInterest": "688.11", "prevDayPx": "6000", "dayNtlVlm": "1169046.29", "premium": "0.0003",
+                   "oraclePx": "6000.3", "markPx": "6000.2", "midPx": "6000.25", "impactPxs": ["6000.1", "6000.4"]}  # fmt: skip
+        return [{"universe": [{"name": "BTC", "szDecimals": 5, "maxLeverage": 50}]}, [context]]
 
 
 class Bitfinex(Script):

@@ -18,7 +18,7 @@ from desk.config.load import load
 from desk.doctor.finding import Grade
 from desk.doctor.reach import outside
 from tests.conformance.ccxt_venue import Recorder, eventually
-from tests.conformance.generic_venues import SCRIPTS, Place, Script, scripted
+from tests.conformance.generic_venues import SCRIPTS, HyperliquidPerpetual, Place, Script, scripted
 from tests.conformance.test_ccxt_node import Trader, levels_of_engine, levels_of_messages
 
 CLEAR, SNAPSHOT = BookEventKind.CLEAR, BookEventKind.SNAPSHOT
@@ -63,10 +63,10 @@ def expected(script: Script, link: MarketLink) -> dict[tuple[int, int], int]:
     }
 
 
-@every_script
-def test_instruments_load_and_book_and_trades_stream_exactly(name):
+@pytest.mark.parametrize(("name", "make"), [*SCRIPTS.items(), ("hyperliquid", HyperliquidPerpetual)])
+def test_instruments_load_and_book_and_trades_stream_exactly(name, make):
     async def main() -> None:
-        async with scripted(name) as place, linked(place) as (link, seen):
+        async with scripted(name, make) as place, linked(place) as (link, seen):
             script, symbol = place.script, place.script.symbol
             market = link.markets[symbol]
             assert (market.tick, market.lot) == (Decimal(script.tick), Decimal(script.lot))
