@@ -60,6 +60,12 @@ fix:
     uv run ruff check --fix .
     uv run ruff format .
 
+# Every card over every exchange, and the tables made of it
+[group('test')]
+cards:
+    KERB_CARDS=adapters/ccxt/cards.json uv run pytest -q tests/conformance/test_cards.py
+    uv run python -m tests.conformance.card_table
+
 # The latency suite: ratios measured side by side in one run
 [group('bench')]
 bench *ARGS:
