@@ -3,6 +3,7 @@
     config, catalogue            what a venue is reached with; which exchanges there are
     symbols                      exact numbers, markets, client order ids
     hook                         every parsed frame, losslessly; faults counted, never fatal
+    frames, digits               frames of busy streams from their text: exact structs, levels read by a kernel
     books, levels                order books in ints: sequence, CRC32, crossed, truncation
     binance, binanceusdm, bybit, coinbase, kraken, okx
                                  one dialect a venue, with its books, frames and orders beside it

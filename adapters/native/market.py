@@ -6,7 +6,8 @@ What the adapter promises of a book it keeps to itself (README: which venue's ga
    numbers do not fit the market, when the venue's own best prices contradict it (`Witness`) or when it is silent for `max_age_ms`: a CLEAR
    with the reason in words, then a new subscription, jittered and backed off, until a snapshot comes.
 2. Prices, sizes and instruments are the same ints and the same terms that the ccxt adapter would give: nothing behind it knows which it is.
-3. An adapter that cannot connect is made anew, for ever; a symbol that the venue does not list is told by name.
+3. Each book is held to the venue's own REST snapshot every `audit_s` (`Audit`): most adapters do not see a lost update themselves.
+4. An adapter that cannot connect is made anew, for ever; a symbol that the venue does not list is told by name.
 """
 
 from __future__ import annotations
@@ -18,10 +19,11 @@ from time import monotonic
 from typing import Any
 
 import numpy as np
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 from nautilus_trader.common.component import LiveClock
 from nautilus_trader.core.uuid import UUID4
 from nautilus_trader.data.messages import (
+    RequestOrderBookSnapshot,
     SubscribeOrderBook,
     SubscribeQuoteTicks,
     SubscribeTradeTicks,
@@ -34,6 +36,7 @@ from nautilus_trader.model.enums import AggressorSide, BookAction, BookType, Ord
 from nautilus_trader.model.identifiers import TraderId
 from nautilus_trader.model.instruments import Instrument
 
+from adapters.ccxt.audit import Audit, Depth
 from adapters.ccxt.books import VenueBook
 from adapters.ccxt.config import ExchangeConfig
 from adapters.ccxt.events import BookEvent, BookEventKind, QuoteEvent, Stream, StreamStatus, TradeEvent
@@ -116,6 +119,8 @@ class NativeMarket:
         self._states: dict[tuple[str, Stream], _State] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._restoring: dict[str, asyncio.Task[None]] = {}
+        self._asked: dict[UUID4, asyncio.Future[OrderBookDeltas]] = {}
+        self._audit = Audit(config.venue, config.audit_s, ask=self._whole_book, wrong=self._lose)
 
     # -- the link's face
 
@@ -139,6 +144,7 @@ class NativeMarket:
         now = monotonic()
         return {
             "venue": self.config.venue,
+            "integrity": "by the engine's adapter, and by audits",  # of its books
             "connected": self.connected,
             "reason": self.reason,
             "streams": {
@@ -150,6 +156,7 @@ class NativeMarket:
                 }
                 for (symbol, stream), state in self._states.items()
             },
+            "audits": {symbol: asdict(tally) for symbol, tally in self._audit.tallies.items()},
             "counters": {name: getattr(self.counters, name) for name in self.counters.__struct_fields__},
         }
 
@@ -180,6 +187,8 @@ class NativeMarket:
         self._sink.on_markets(list(self.markets.values()))
         for symbol in self.markets:
             await self._subscribe(symbol)
+        audits = asyncio.create_task(self._audit.run(self._books.values), name=f"{self.config.venue} audits")
+        self._tasks.append(audits)
         await self._watch()
 
     async def _connect(self) -> None:
@@ -196,7 +205,7 @@ class NativeMarket:
                 self._heard(data)
 
         inner.on(DATA, heard)
-        inner.on(RESPONSE, lambda response: None)  # nobody here has asked for anything
+        inner.on(RESPONSE, self._answered)
         self._client = data_client(self.config, self._loop, inner.msgbus, inner.cache, self._clock)
         async with asyncio.timeout(CONNECT_S):
             await self._client._connect()
@@ -279,7 +288,31 @@ class NativeMarket:
             await asyncio.sleep(backoff_s(attempt, self._rng))
             attempt += 1
 
-    # -- silence and contradiction
+    # -- silence, contradiction, and a look at the whole book
+
+    async def _whole_book(self, symbol: str, levels: int) -> Depth:
+        """The venue's whole book by REST, through the adapter; it has no id that the stream's could be held to."""
+        ours = UUID4()
+        future = self._asked[ours] = self._loop.create_future()
+        try:
+            request = RequestOrderBookSnapshot(
+                self._symbols.theirs(symbol), levels, self._client.id, None, None, ours, self._clock.timestamp_ns(), {}
+            )
+            async with asyncio.timeout(CONNECT_S):
+                await self._client._request_order_book_snapshot(request)
+                deltas = await future
+        finally:
+            self._asked.pop(ours, None)
+        sides: dict[bool, list[tuple[str, str]]] = {True: [], False: []}
+        for delta in deltas.deltas:
+            if delta.action != CLEAR:
+                sides[delta.order.side == BUY].append((str(delta.order.price), str(delta.order.size)))
+        return Depth(bids=sides[True], asks=sides[False])
+
+    def _answered(self, response: Any) -> None:
+        future = self._asked.get(response.correlation_id)
+        if future is not None and not future.done():
+            future.set_result(response.data[0])
 
     async def _watch(self) -> None:
         while True:
@@ -312,6 +345,7 @@ class NativeMarket:
 
     def _break(self, symbol: str, reason: str) -> None:
         if (event := self._books[symbol].break_(reason)) is not None:
+            self._audit.saw(event)
             self._sink.on_book(event)
 
     # -- what the adapter says
@@ -368,6 +402,7 @@ class NativeMarket:
         if event is None:
             return
         self._live(symbol, Stream.BOOK)
+        self._audit.saw(event)
         self._sink.on_book(event)
         if self._derives_top:
             self._tell_top(symbol, book, deltas.ts_event)

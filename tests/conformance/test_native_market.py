@@ -107,6 +107,42 @@ def test_after_a_disconnect_the_book_is_whole_again_and_never_wrong(name: str) -
     asyncio.run(main())
 
 
+@every_native
+def test_a_book_that_is_wrong_is_found_by_looking_at_the_venues_own(name: str) -> None:
+    async def main() -> None:
+        async with venue(name, audit_s=0) as place, native(place) as link:
+            link._audit._settle_s = 0.1
+            book = link._books[SYMBOL]
+            for task in place.running._tasks:
+                task.cancel()
+            await eventually(lambda: same_book(place, link, 50), "the venue's own book")
+            assert await link._audit.look(book) is True
+            price, size = book.levels.best(1, 8)[-1]
+            book.levels.set(1, price, size + 1)  # as if an update had been lost
+            assert await link._audit.look(book) is False
+            assert not book.whole
+            assert place.seen.kinds()[-1] is BookEventKind.CLEAR
+            await eventually(lambda: same_book(place, link, 50), "the venue's own book again")
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("name", NAMES if LONG else ["OKX"])
+def test_after_lost_updates_there_is_a_new_snapshot_and_the_venues_own_book(name: str) -> None:
+    """OKX's adapter sees it; with the others the book crosses, contradicts the best prices, or an audit finds it."""
+
+    async def main() -> None:
+        async with venue(name, audit_s=2.0) as place, native(place) as link:
+            link._audit._settle_s = 0.2
+            await place.fault("drop_updates", count=3, symbol=SYMBOL)
+            await eventually(lambda: place.seen.kinds().count(BookEventKind.SNAPSHOT) > 1, "a new snapshot", 30.0)
+            for task in place.running._tasks:
+                task.cancel()
+            await eventually(lambda: same_book(place, link, 50), "the venue's own book")
+
+    asyncio.run(main())
+
+
 @some_native
 def test_silence_is_stale(name: str) -> None:
     async def main() -> None:
