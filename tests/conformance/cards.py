@@ -1,8 +1,8 @@
 """Cards: what an exchange adapter must do, each by a name, run over every exchange against its loopback server.
 
 A card is an async function of a `Stand`. It ends, and the exchange does it; or it answers `REFUSED` after it has seen that what is not
-offered is refused before it is sent, or `NOT_APPLICABLE`. Execution cards run over each way that orders leave by. The stand's market stands still: a card finds
-twenty levels of half a coin on either side of 60,000 and changes them itself.
+offered is refused before it is sent, or `NOT_APPLICABLE`. Execution cards run over each way that orders leave by. The stand's market stands
+still: a card finds twenty levels of half a coin on either side of 60,000, and changes them itself.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from adapters.ccxt.account import AccountLink
 from adapters.ccxt.config import ExchangeConfig
 from adapters.ccxt.dialect import AmendRequest, OrderRequest
 from adapters.ccxt.events import OrderEvent
+from adapters.ccxt.link import MarketLink
 from adapters.ccxt.orders import Failure
 from sim.events import ASK, BID, EventKind, VenueEvent
 from sim.servers.venues import start_venues
@@ -53,7 +54,7 @@ def execution(subject: str, *, ways: bool = True) -> Callable[[Any], Any]:
 
 
 def data(subject: str) -> Callable[[Any], Any]:
-    """Register a data card: `(stand)`."""
+    """Register a data card: `(stand, link, seen)`."""
     return lambda run: _register(DATA, "data", subject, run, False)
 
 
@@ -71,6 +72,13 @@ class Account(NamedTuple):
     seen: Recorder
 
 
+class Market(NamedTuple):
+    """One link to the market, and what it says."""
+
+    link: MarketLink
+    seen: Recorder
+
+
 class Stand:
     """One exchange whose market stands still, and our links to the account there."""
 
@@ -79,6 +87,7 @@ class Stand:
         self.symbol = VENUES[name].symbol
         self.expected = VENUES[name]
         self.accounts: dict[str, Account] = {}
+        self.market: Market | None = None
         self._numbers = itertools.count(1)
         self._sizes = itertools.cycle((0, 1))
 
@@ -121,8 +130,18 @@ class Stand:
         await eventually(link.ready.is_set, f"a connected account by {way}")
         return Account(link, seen)
 
+    async def watch(self, **settings: Any) -> Market:
+        """A market link whose book is whole."""
+        seen = Recorder()
+        link = MarketLink(msgspec.structs.replace(self.config, **settings), seen)
+        link.start()
+        await eventually(lambda: seen.levels, "a whole book")
+        return Market(link, seen)
+
     async def stop(self) -> None:
         """Leave the exchange, then end it."""
+        if self.market is not None:
+            await self.market.link.stop()
         for account in self.accounts.values():
             await account.link.stop()
         await self.running.stop()
@@ -154,6 +173,16 @@ class Stand:
         rows = self.rows() if levels is None and kind in (EventKind.SNAPSHOT, EventKind.UPDATE) else levels
         event = VenueEvent(kind=kind, symbol=self.symbol, ts_event_ns=now, ts_init_ns=now, levels=rows, **fields)
         self.server.on_market(event)
+        if kind is EventKind.UPDATE and self.symbol in getattr(self.server, "_quoted", ()):
+            self._quote(now)
+
+    def _quote(self, now: int) -> None:
+        """The tape's own ticker, where the server follows it."""
+        shown = self.core.books[self.symbol].shown
+        (bid, bid_size), (ask, ask_size) = shown.bids.top(1)[0], shown.asks.top(1)[0]
+        prices = {"bid": bid, "bid_size": bid_size, "ask": ask, "ask_size": ask_size}
+        quote = VenueEvent(kind=EventKind.QUOTE, symbol=self.symbol, ts_event_ns=now, ts_init_ns=now, **prices)
+        self.server.on_market(quote)
 
     def refill(self) -> None:
         """Give back what was taken."""
