@@ -1,8 +1,8 @@
 """How each stream comes from each exchange: one line an exchange, of what we read, not of what ccxt says it has.
 
 `native` is the venue's own stream, `method` the ccxt.pro method whose stream it is; `derived` is made of other streams of it; `polled` is
-asked for by REST, again and again or after each event that may have changed it. What is not in a line cannot be had. A test holds every native
-entry to four witnesses: this table and the dialect's own declaration, ccxt's has-flag, a method of ccxt's class for the venue that
+asked for by REST, again and again or after each event that may have changed it. What is not in a line cannot be had. A test holds every
+native entry to four witnesses: this table and the dialect's own declaration, ccxt's has-flag, a method of ccxt's class for the venue that
 overrides the base's, and a card that has run it.
 """
 

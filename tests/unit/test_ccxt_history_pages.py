@@ -101,7 +101,7 @@ minutes = st.tuples(st.integers(1, 3_000), st.integers(1, 400))
 
 
 @pytest.mark.parametrize("venue", WITH_TRADES)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(before=st.integers(0, 3 * 86_400_000), length=st.integers(1, 6 * 3_600_000), latest=st.booleans())
 def test_trades_of_any_span_are_all_there_once(venue: str, before: int, length: int, latest: bool) -> None:
     model = Model(venue, latest=latest)
@@ -137,7 +137,7 @@ def test_what_is_called_whole_is_whole_at_every_page(venue: str) -> None:
 
 
 @pytest.mark.parametrize("venue", MARKETS)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(
     timeframe=st.sampled_from(["1m", "5m", "15m", "1h"]),
     before=st.integers(0, 300),
