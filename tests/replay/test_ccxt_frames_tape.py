@@ -19,7 +19,9 @@ import msgspec
 import orjson
 import pytest
 
+from adapters.ccxt import binance_frames
 from adapters.ccxt.config import ExchangeConfig
+from adapters.ccxt.contracts import Contract
 from adapters.ccxt.events import BookEvent, QuoteEvent, TradeEvent
 from adapters.ccxt.link import MarketLink
 from adapters.ccxt.symbols import Market
@@ -28,7 +30,7 @@ from sim.instruments import BYBIT, OKX
 
 TAPES = Path(os.environ.get("KERB_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data")) / "tapes"
 LONG = bool(os.environ.get("KERB_LONG_TESTS"))
-NAMES = ("spot_ethusdt_20240808.gz", "spot_btcusdt_20240808.gz") if LONG else ("spot_ethusdt_20240808.gz",)
+NAMES = ("spot_ethusdt_20240808.gz", "usdm_ethusdt_20240808.gz", "spot_btcusdt_20240808.gz", "usdm_btcusdt_20240808.gz")
 FRAMES = 10**9 if LONG else 4_000
 SERVED = 60_000 if LONG else 2_000
 SYMBOL = "ETH/USDT"
@@ -63,8 +65,9 @@ class Way:
         self.link = MarketLink(config, self.said)
         ccxt = self.link._made()
         names = {"id": market.market_id, "symbol": market.symbol, "base": market.base, "quote": market.quote}
-        kind = {"type": "spot", "spot": True, "contract": False, "linear": None, "inverse": None, "option": False}
-        ccxt.set_markets([names | kind])
+        swap = market.contract is not None
+        kind = {"type": "swap" if swap else "spot", "spot": not swap, "swap": swap, "contract": swap, "option": False}
+        ccxt.set_markets([names | kind | {"linear": True if swap else None, "inverse": None}])
         self.client = ccxt.client(url)
         topics = (f"books:{market.symbol}", f"trades:{market.symbol}", f"bidask::{market.symbol}")
         self.client.subscriptions = dict.fromkeys(topics, True)  # as ccxt names OKX's
@@ -107,18 +110,24 @@ def taped(name: str) -> Iterator[str]:
 
 
 def binance_ways(name: str) -> tuple[Way, Way]:
-    return pair("binance", market_of(f"{name[5:8].upper()}/USDT", "BINANCE"), "ws://x/stream/ws/0")
+    spot = market_of(f"{name[5:8].upper()}/USDT", "BINANCE")
+    if name.startswith("spot"):
+        return pair("binance", spot, "ws://x/stream/ws/0")
+    changed = {"symbol": f"{spot.symbol}:USDT", "contract": Contract(settle="USDT"), "size_decimals": 3}
+    return pair("binanceusdm", msgspec.structs.replace(spot, **changed), "ws://x/public/ws")
 
 
 def snapshot(way: Way, frame: str) -> None:
     way.link._exchange.parse_order_book(orjson.loads(frame), way.market.symbol)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", NAMES if LONG else NAMES[:2])
 def test_every_recorded_binance_message_says_the_same_either_way(name: str) -> None:
     async def main() -> None:
         typed, long = binance_ways(name)
-        for frame in itertools.islice(taped(name), FRAMES):
+        frames = list(itertools.islice(taped(name), FRAMES))
+        assert sum(binance_frames.read(frame) is None for frame in frames) == 1  # the snapshot
+        for frame in frames:
             for way in (typed, long):
                 snapshot(way, frame) if frame.startswith('{"lastUpdateId"') else way.tell(frame)
         assert typed.said.events == long.said.events
