@@ -1,0 +1,1 @@
+"""Kraken Futures, perpetuals: linear (PF_, multi-collateral) and inverse (PI_), one-way, cross margin."""
