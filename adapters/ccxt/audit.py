@@ -88,7 +88,7 @@ class Audit:
         self._every_s = every_s
         self._ask = ask
         self._wrong = wrong
-        self._settle_s = settle_s
+        self._settle_s, self._least_gap_s = settle_s, LEAST_GAP_S
         self._symbol = ""  # whose book is looked at now
         self._touched: set[Level] = set()
         self._disturbed = False
@@ -106,7 +106,7 @@ class Audit:
         """Look at one book after the other, for ever; at none when `every_s` is 0."""
         while self._every_s > 0:
             known = list(books())
-            pause = max(LEAST_GAP_S, self._every_s / max(1, len(known)))
+            pause = max(self._least_gap_s, self._every_s / max(1, len(known)))
             for book in known:
                 await asyncio.sleep(pause)
                 try:

@@ -13,6 +13,7 @@ from typing import Any
 
 LEAST_S, PATIENT_S, MOST_S = 0.1, 1.0, 10.0
 PATIENT_ATTEMPTS = 60
+URLS_KEPT = 100
 YOUNG_S = 10.0  # a connection that ends sooner was none: the next dial waits longer
 
 
@@ -39,6 +40,8 @@ class DialPace:
         in_a_row = self._next.get(client.url, (0, 0.0))[0] if lived_s < YOUNG_S else 0
         wait_s = max(backoff_s(in_a_row, self._rng), getattr(client, "last_retry_after", None) or 0.0)
         self._next[client.url] = (in_a_row + 1, now + wait_s)
+        if len(self._next) > URLS_KEPT:  # some venues name a session in the URL
+            self._next = {url: row for url, row in self._next.items() if row[1] > now - YOUNG_S}
 
     def delay_s(self, url: str) -> float:
         """Seconds until this URL may be dialled."""

@@ -77,15 +77,10 @@ def test_an_audit_without_an_answer_or_over_a_lost_book_decides_nothing(name):
     asyncio.run(main())
 
 
-def test_audits_go_on_by_themselves_one_symbol_after_the_other(monkeypatch):
-    from adapters.ccxt import audit as under_test
-
-    monkeypatch.setattr(under_test, "LEAST_GAP_S", 0.05)
-    monkeypatch.setattr(under_test, "SETTLE_S", 0.1)
-
+def test_audits_go_on_by_themselves_one_symbol_after_the_other():
     async def main() -> None:
-        async with venue("KRAKEN", audit_s=0.1) as place, market_data(place) as link:
-            link._audit._settle_s = 0.1
+        async with venue("KRAKEN", audit_s=3) as place, market_data(place) as link:
+            link._audit._settle_s = link._audit._least_gap_s = link._audit._every_s = 0.1
             await eventually(
                 lambda: link._audit.tallies.get(SYMBOL) and link._audit.tallies[SYMBOL].done >= 3, "audits"
             )
