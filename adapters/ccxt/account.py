@@ -16,20 +16,16 @@ import time
 from collections import OrderedDict
 from decimal import Decimal
 from time import monotonic
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 import msgspec
 
-from adapters.ccxt import amendments
-from adapters.ccxt.binance import BinanceAccountDialect
-from adapters.ccxt.binanceusdm import BinanceUsdmAccountDialect
+from adapters.ccxt import amendments, proofs
+from adapters.ccxt.account_dialects import DIALECTS
 from adapters.ccxt.bucket import TokenBucket
-from adapters.ccxt.bybit import BybitAccountDialect
-from adapters.ccxt.coinbase_account import CoinbaseAccountDialect
 from adapters.ccxt.commands import OrderCommands
 from adapters.ccxt.config import ExchangeConfig
 from adapters.ccxt.dialect import (
-    AccountDialect,
     AmendRequest,
     CancelRequest,
     Offers,
@@ -38,69 +34,27 @@ from adapters.ccxt.dialect import (
     PrivateMessage,
 )
 from adapters.ccxt.events import Balance, FillEvent, OrderEvent, VenueOrderState
+from adapters.ccxt.followed import Followed
 from adapters.ccxt.hook import Counters, attach
-from adapters.ccxt.kraken import KrakenAccountDialect
-from adapters.ccxt.okx import OkxAccountDialect
 from adapters.ccxt.orders import Failure, Verdict, classify
 from adapters.ccxt.pace import backoff_s
-from adapters.ccxt.positions import Positions, PositionSink
+from adapters.ccxt.positions import Positions
+from adapters.ccxt.proofs import Proof
 from adapters.ccxt.reconciliation import Reconciliation
+from adapters.ccxt.sinks import AccountSink, PerpetualSink
 from adapters.ccxt.switch import DeadManSwitch
 from adapters.ccxt.symbols import Market, market_of
 from adapters.ccxt.tariffs import purse_of
 
 log = logging.getLogger(__name__)
 
-PROOF_MISSES = 3
-PROOF_SPAN_S = 5.0
-PROOF_PAUSES_S = (0.1, 0.25, 0.5, 1.0, 2.0)
 SEEN_TRADES = 200_000  # trade ids kept to tell each execution once; the desk's ledger dedupes for ever
 CLOSED_KEPT = 10_000
 PREPARE_EVERY_S = 600.0
 BALANCE_PAUSE_S = 0.5
 SUBSCRIBE_S = 5.0
-FOLLOWED_TURNS = 100  # queries for executions that were announced; then reconciliation has to find them
 HEAR_S = 0.5  # how long the stream may take to tell the end of an order that was cancelled
 REFUSED_PAUSE_S = 60.0  # venues lock out keys that knock too often
-
-DIALECTS: dict[str, type[AccountDialect]] = {
-    "binance": BinanceAccountDialect,
-    "binanceusdm": BinanceUsdmAccountDialect,
-    "bybit": BybitAccountDialect,
-    "coinbase": CoinbaseAccountDialect,
-    "kraken": KrakenAccountDialect,
-    "okx": OkxAccountDialect,
-}
-
-
-class AccountSink(Protocol):
-    """Who an account link talks to; called synchronously on the loop thread."""
-
-    def on_order(self, event: OrderEvent) -> None:
-        """The venue's view of an order; may repeat."""
-
-    def on_fill(self, event: FillEvent) -> None:
-        """One execution, once; its client order id is known, or empty when the order is not ours to know."""
-
-    def on_balances(self, balances: list[Balance]) -> None:
-        """Every known balance."""
-
-    def on_external(self, orders: list[OrderEvent]) -> None:
-        """The open orders of the account that are not ours, when they changed: to be shown, never touched."""
-
-    def on_connected(self) -> None:
-        """The private stream is up (again) and the account was reconciled."""
-
-
-class PerpetualSink(AccountSink, PositionSink, Protocol):
-    """Who an account link to a venue of perpetuals talks to."""
-
-
-class Proof(msgspec.Struct, frozen=True, kw_only=True):
-    """What is certain of an order: `order` is None when the venue never had it. `fills`: every execution it has had."""
-
-    order: OrderEvent | None
-    fills: tuple[FillEvent, ...] = ()
 
 
 class AccountLink:
@@ -129,14 +83,10 @@ class AccountLink:
         self._live: dict[str, str] = {}  # client order id → symbol, while it may still fill
         self._placing: set[str] = set()  # requests that are under way: not finding these proves nothing
         self._ids: OrderedDict[str, tuple[str, str]] = OrderedDict()  # venue order id → client order id, symbol
-        self._unclaimed: OrderedDict[str, list[tuple[float, FillEvent]]] = (
-            OrderedDict()
-        )  # by venue order id, until it is known
+        self._unclaimed: OrderedDict[str, list[tuple[float, FillEvent]]] = OrderedDict()  # by venue order id, till then
         self._seen: OrderedDict[tuple[str, str], None] = OrderedDict()
         self._streams_fills = getattr(self._dialect, "streams_fills", True)
-        self._following: dict[
-            str, tuple[Decimal, OrderEvent]
-        ] = {}  # by venue order id: announced, not yet told executions
+        self._followed = Followed(config.venue, self.fills_of, lambda fill: self._fill(fill), self._spawn)
         self.positions: Positions | None = None  # of a venue of perpetuals
         if config.margin:
             self.positions = Positions(
@@ -336,32 +286,19 @@ class AccountLink:
         Lasts as long as the venue cannot be asked. Executions found are told to the sink as well (each once).
         """
         self.reconciliation.claim(client_order_id)
-        misses, first_miss_s, turn = 0, 0.0, 0
-        while True:
-            try:
-                proof = await self._ask(client_order_id, symbol)
-            except Exception as e:
-                log.warning("%s: proving %s: %s: %s", self.config.venue, client_order_id, type(e).__name__, e)
-                await self.learn_clock(e)
-            else:
-                if proof.order is None and client_order_id in self._placing:
-                    pass
-                elif proof.order is None:
-                    misses += 1
-                    first_miss_s = first_miss_s or monotonic()
-                    if misses >= PROOF_MISSES and monotonic() - first_miss_s >= PROOF_SPAN_S:
-                        self._live.pop(client_order_id, None)
-                        return proof
-                elif proof.order.state is VenueOrderState.OPEN and cancel:
-                    misses, first_miss_s = 0, 0.0
-                    with contextlib.suppress(Exception):  # filled meanwhile, or unreachable: the next query says
-                        await self._dialect.cancel(self._exchange, client_order_id, symbol)
-                elif _complete(proof):
-                    return proof
-            await asyncio.sleep(PROOF_PAUSES_S[min(turn, len(PROOF_PAUSES_S) - 1)])
-            turn += 1
-            if turn % 20 == 0:
-                log.warning("%s: %s is still not proven after %d queries", self.config.venue, client_order_id, turn)
+
+        async def ask() -> Proof | None:
+            proof = await self._ask(client_order_id, symbol)
+            return None if proof.order is None and client_order_id in self._placing else proof
+
+        async def end() -> None:
+            await self._dialect.cancel(self._exchange, client_order_id, symbol)
+
+        what = f"{self.config.venue}: {client_order_id}"
+        proof = await proofs.proven(what, ask, self.learn_clock, end if cancel else None)
+        if proof.order is None:
+            self._live.pop(client_order_id, None)
+        return proof
 
     async def _ask(self, client_order_id: str, symbol: str) -> Proof:
         """One query: the order, and its executions when it has any."""
@@ -450,7 +387,7 @@ class AccountLink:
         for order in said.orders:
             named = self._completed(order)
             if order.filled and not self._streams_fills:
-                self._follow(named)
+                self._followed.grew(named)
             self._order(named)
         if said.balances:
             self._balances.update({row.currency: row for row in said.balances})
@@ -529,38 +466,6 @@ class AccountLink:
             self.positions.filled(fill)
         self._balances_due.set()
         self._sink.on_fill(fill)
-
-    def _follow(self, order: OrderEvent) -> None:
-        """Ask for the executions of an order that has filled (more), where no stream tells them."""
-        known = self._following.get(order.venue_order_id)
-        if order.filled is None or (known is not None and order.filled <= known[0]):
-            return
-        self._following[order.venue_order_id] = (order.filled, order)
-        if known is None:
-            self._spawn(self._followed(order.venue_order_id), f"executions of {order.venue_order_id}")
-
-    async def _followed(self, venue_order_id: str) -> None:
-        """Until every execution that was announced is told; what comes in between is waited for as well."""
-        turn = 0
-        while True:
-            wanted, order = self._following[venue_order_id]
-            found = Decimal(0)
-            try:
-                for fill in await self._dialect.fills_of(self._exchange, order):
-                    found += fill.quantity
-                    self._fill(fill)
-            except Exception as e:
-                log.warning("%s: executions of %s: %s: %s", self.config.venue, venue_order_id, type(e).__name__, e)
-            if found >= self._following[venue_order_id][0]:
-                del self._following[venue_order_id]
-                return
-            if found < wanted:  # the venue announces before it lists
-                await asyncio.sleep(PROOF_PAUSES_S[min(turn, len(PROOF_PAUSES_S) - 1)])
-                turn += 1
-            if turn == FOLLOWED_TURNS:
-                log.error("%s: %s of %s executions of %s are listed", self.config.venue, found, wanted, venue_order_id)
-                del self._following[venue_order_id]
-                return
 
     def _order(self, order: OrderEvent) -> None:
         if not order.client_order_id:
@@ -695,10 +600,3 @@ class AccountLink:
         task = asyncio.create_task(work, name=f"{self.config.venue} {name}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-def _complete(proof: Proof) -> bool:
-    """Whether every execution the venue counts is at hand."""
-    assert proof.order is not None
-    filled = proof.order.filled
-    return filled is None or sum((fill.quantity for fill in proof.fills), Decimal(0)) >= filled

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.ccxt import tariffs
+from adapters.ccxt import amendments, proofs, tariffs
 from adapters.ccxt.events import StreamStatus
 from sim.events import EventKind
 from tests.conformance import cards_data, cards_execution  # noqa: F401  (they register their cards)
@@ -60,8 +60,8 @@ def tables() -> Iterator[dict[str, Table]]:
     patch.setattr(
         tariffs, "TARIFFS", {}
     )  # fifty cards a second are more than some venues allow: budgets have cards of their own
-    for name in ("adapters.ccxt.account", "adapters.ccxt.amendments"):
-        patch.setattr(f"{name}.{'PROOF_SPAN_S' if 'account' in name else 'SPAN_S'}", 0.5)
+    for module in (amendments, proofs):
+        patch.setattr(module, "SPAN_S", 0.5)
     yield opened
     for table in opened.values():
         table.close()
