@@ -408,7 +408,6 @@ class AccountLink:
                 cast("PerpetualSink", self._sink).on_liquidation(event)
 
     def _asking(self) -> tuple[Any, tuple[str, ...]] | None:
-        """What to ask the venue with, while there is a connection."""
         return (self._exchange, tuple(self.markets)) if self.connected else None
 
     def _on_down(self, client: Any, reason: str) -> None:

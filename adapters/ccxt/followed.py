@@ -32,6 +32,11 @@ class Followed:
         self._spawn = spawn
         self._orders: dict[str, tuple[Decimal, OrderEvent]] = {}  # by venue order id: announced, not yet told
 
+    @property
+    def open(self) -> int:
+        """Orders whose announced executions are not all told yet."""
+        return len(self._orders)
+
     def grew(self, order: OrderEvent) -> None:
         """An order has filled (more)."""
         known = self._orders.get(order.venue_order_id)

@@ -147,7 +147,7 @@ def test_executions_that_the_venue_lists_late_are_waited_for():
             server_of(place).account.fills = late
             await link.place(place.limit(data, "c-late-1", "buy", "0.5", 20, "IOC"))
             await eventually(lambda: place.seen.filled("c-late-1") == Decimal("0.5"), "the fill")
-            await eventually(lambda: not link._following, "the end of asking")
+            await eventually(lambda: not link._followed.open, "the end of asking")
 
     asyncio.run(main())
 
