@@ -100,7 +100,6 @@ class AccountLink:
         self._exchange: Any = None
         self._started_ns = time.time_ns()
         self._disabled = ""
-        self._stopping = False
 
     def start(self) -> None:
         """Connect in the background, for ever."""
@@ -113,7 +112,6 @@ class AccountLink:
 
     async def stop(self) -> None:
         """Leave the venue. Orders that live stay at the venue."""
-        self._stopping = True
         await self.switch.off()
         tasks = list(self._tasks)
         for task in tasks:
