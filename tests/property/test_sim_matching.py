@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 from decimal import Decimal
 from pathlib import Path
@@ -14,6 +15,7 @@ from sim.events import ASK, BID, EventKind, VenueEvent, rows
 from sim.instruments import binance_instrument, kraken_instrument
 from sim.servers.matching import (
     Change,
+    EndedBy,
     FeeIn,
     MatchingCore,
     OrderRequest,
@@ -72,6 +74,47 @@ def test_what_we_took_stays_taken_until_the_tape_changes_the_level() -> None:
     venue.apply(event(EventKind.UPDATE, [(ASK, 6_000_100, 0)]))
     venue.apply(event(EventKind.UPDATE, [(ASK, 6_000_100, 50_000)]))
     assert shown.size(6_000_100) == 50_000
+
+
+def test_an_amendment_changes_the_terms_in_place_or_nothing() -> None:
+    venue = started()
+    order = venue.place(buy("2", "59000", client_id="a"))
+    told: list[Change] = []
+    venue.on_order.append(lambda _, change, __: told.append(change))
+    venue.amend(order.order_id, quantity=Decimal(1), price=Decimal("59500"))
+    assert (order.quantity, order.price, order.client_id) == (100_000, 5_950_000, "a")
+    assert venue.locked() == {"USDT": Decimal(59_500)}
+    for terms, kind in (
+        ({"quantity": Decimal("90")}, RefusalKind.INSUFFICIENT_FUNDS),
+        ({"quantity": Decimal("0.000001")}, RefusalKind.QUANTITY_LOT),
+        ({"price": Decimal("1.001")}, RefusalKind.PRICE_TICK),
+        ({"price": Decimal("60001"), "post_only": True}, RefusalKind.WOULD_TAKE),
+    ):
+        with pytest.raises(Refusal) as refused:
+            venue.amend(order.order_id, **terms)  # type: ignore[arg-type]
+        assert refused.value.kind is kind
+    assert (order.quantity, order.price, told) == (100_000, 5_950_000, [Change.AMENDED])
+    venue.amend(order.order_id, price=Decimal("60001"))
+    assert (order.filled, order.leaves, told) == (50_000, 50_000, [Change.AMENDED, Change.AMENDED, Change.TRADE])
+    venue.amend(order.order_id, quantity=Decimal("0.5"))  # no more than has filled
+    assert (order.status, order.quantity) == (OrderStatus.CANCELED, 50_000)
+    with pytest.raises(Refusal):
+        venue.amend(order.order_id, quantity=Decimal(3))
+
+
+def test_an_order_with_an_end_ends_then_and_all_are_cancelled_by_symbol() -> None:
+    now = [1_000]
+    venue = started()
+    venue.clock_ns = lambda: now[0]
+    timed = venue.place(buy("1", "59000", tif=Tif.GTD, expires_ns=2_000))
+    other = venue.place(buy("1", "58000"))
+    venue.expire()
+    assert timed.open
+    now[0] = 2_000
+    venue.expire()
+    assert (timed.status, other.open) == (OrderStatus.EXPIRED, True)
+    assert venue.cancel_all("ETH/USDT") == []
+    assert venue.cancel_all(SYMBOL) == [other]
 
 
 def test_fill_or_kill_is_all_or_nothing() -> None:
@@ -190,7 +233,8 @@ _order = st.tuples(
 _update = st.tuples(st.just("update"), st.sampled_from([1, -1]), st.integers(1, 1_500), st.integers(0, 120_000))
 _trade = st.tuples(st.just("trade"), st.sampled_from([1, -1]), _price, st.integers(1, 90_000))
 _cancel = st.tuples(st.just("cancel"), st.integers(0, 5))
-_steps = st.lists(st.one_of(_order, _order, _update, _trade, _cancel), max_size=40)
+_amend = st.tuples(st.just("amend"), st.integers(0, 5), _price, st.integers(10, 200_000))
+_steps = st.lists(st.one_of(_order, _order, _update, _trade, _cancel, _amend), max_size=40)
 
 
 def play(venue: MatchingCore, steps: list[tuple]) -> None:
@@ -222,6 +266,12 @@ def play(venue: MatchingCore, steps: list[tuple]) -> None:
                 venue.apply(event(EventKind.TRADE, price=price, size=size, side=side))
             case ("cancel", index) if index < len(venue.resting):
                 venue.cancel(list(venue.resting)[index])
+            case ("amend", index, price, size) if index < len(venue.resting):
+                instrument = venue.instruments[SYMBOL]
+                tick = price // 10 ** (2 - instrument.price_decimals)
+                quantity = Decimal(size * 10 ** (unit - 5)).scaleb(-unit)
+                with contextlib.suppress(Refusal):
+                    venue.amend(list(venue.resting)[index], price=instrument.price(tick), quantity=quantity)
 
 
 @settings(max_examples=60, deadline=None)
@@ -230,6 +280,8 @@ def test_money_is_conserved_and_never_negative(steps: list[tuple]) -> None:
     venue = started()
     taken: list[tuple[VenueOrder, VenueFill]] = []
     venue.on_order.append(lambda order, change, fill: taken.append((order, fill)) if fill else None)
+    amended: set[int] = set()  # filled by other prices than their last
+    venue.on_order.append(lambda order, change, _: amended.add(order.order_id) if change is Change.AMENDED else None)
     for step in steps:
         play(venue, [step])
         locked = venue.locked()
@@ -246,8 +298,9 @@ def test_money_is_conserved_and_never_negative(steps: list[tuple]) -> None:
     for order in venue.orders.values():
         assert order.filled == sum(fill.size for fill in order.fills) <= order.quantity
         assert order.cost == sum((fill.cost for fill in order.fills), Decimal(0))
-        assert (order.status is OrderStatus.FILLED) == (order.filled == order.quantity)
-        if not order.market:
+        if order.ended_by is not EndedBy.AMEND:
+            assert (order.status is OrderStatus.FILLED) == (order.filled == order.quantity)
+        if not order.market and order.order_id not in amended:
             assert all((fill.price - order.price) * order.side <= 0 for fill in order.fills)
     assert len({fill.trade_id for _, fill in taken}) == len(taken)
 
@@ -281,8 +334,8 @@ def test_the_journal_tells_the_same_story_also_when_its_last_line_is_torn(steps:
         again = core(journal=path)
         assert again.balances == venue.balances and again.locked() == venue.locked()
         assert set(again.resting) == set(venue.resting)
-        assert {i: (o.filled, o.cost, o.status) for i, o in again.orders.items()} == {
-            i: (o.filled, o.cost, o.status) for i, o in venue.orders.items()
+        assert {i: (o.filled, o.cost, o.status, o.price, o.quantity) for i, o in again.orders.items()} == {
+            i: (o.filled, o.cost, o.status, o.price, o.quantity) for i, o in venue.orders.items()
         }
         again.close()
         whole = path.read_bytes()
