@@ -20,7 +20,7 @@ from adapters.ccxt.symbols import Market
 from benchmarks.frames import begun, events, market_of, recorded, serving, topics_of
 from benchmarks.row import Row, at, rows
 from benchmarks.targets import CCXT
-from sim.instruments import BINANCE, BYBIT, OKX
+from sim.instruments import BINANCE, BYBIT, KRAKEN, OKX
 
 SYMBOL = "BTC/USDT"
 FRAMES = 12_000
@@ -29,6 +29,7 @@ VENUES = {
     BINANCE: "ws://recorded/stream/ws/0",
     OKX: "ws://recorded/ws/v5/public",
     BYBIT: "ws://recorded/v5/public/spot",
+    KRAKEN: "ws://recorded/v2",
 }
 KINDS = ("depth", "top", "trade")
 

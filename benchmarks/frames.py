@@ -15,10 +15,11 @@ from adapters.ccxt.symbols import Market
 from sim.events import EventKind, VenueEvent
 from sim.feed import binance_events, binance_instrument_of
 from sim.generator import generated_events
-from sim.instruments import BINANCE, BYBIT, DERIVED, OKX, VenueInstrument, binance_instrument
+from sim.instruments import BINANCE, BYBIT, DERIVED, KRAKEN, OKX, VenueInstrument, binance_instrument
 from sim.servers.base import Credentials, VenueServer
 from sim.servers.binance import BinanceServer
 from sim.servers.bybit import BybitServer
+from sim.servers.kraken import KrakenServer
 from sim.servers.matching import FeeIn, MatchingCore
 from sim.servers.okx import OkxServer
 from sim.tape import TapeInfo, scan
@@ -26,7 +27,12 @@ from sim.transform import transform
 
 TAPES = Path(os.environ.get("KERB_SHARED_DATA", Path(__file__).parents[2] / "shared" / "data")) / "tapes"
 EPOCH_NS = 1_700_000_000_000_000_000
-SERVERS: dict[str, type[VenueServer]] = {BINANCE: BinanceServer, BYBIT: BybitServer, OKX: OkxServer}
+SERVERS: dict[str, type[VenueServer]] = {
+    BINANCE: BinanceServer,
+    BYBIT: BybitServer,
+    KRAKEN: KrakenServer,
+    OKX: OkxServer,
+}
 
 
 class Frame(msgspec.Struct, frozen=True):
@@ -95,6 +101,8 @@ def topics_of(venue: str, symbol: str) -> tuple[str, str, str]:
     match venue:
         case "OKX":
             return f"books:{symbol}", f"bbo-tbt:{symbol}", f"trades:{symbol}"
+        case "KRAKEN":
+            return f"book:{symbol}:500", f"ticker:{symbol}:bbo", f"trade:{symbol}"
         case "BYBIT":
             name = symbol.replace("/", "")
             return f"orderbook.1000.{name}", f"orderbook.1.{name}", f"publicTrade.{name}"
@@ -108,11 +116,17 @@ def begun(server: Any, symbol: str, stream: Iterator[VenueEvent]) -> str:
         server.on_market(event)
         if event.kind is EventKind.UPDATE and server.core.books[symbol].live:
             break
-    if isinstance(server, BinanceServer):
-        return str(server._depth({"symbol": symbol.replace("/", ""), "limit": "1000"}))
     book, *_ = topics_of(server.venue, symbol)
     wire = Recorder(set())
-    server._join(wire, *(("books", symbol) if server.venue == OKX else (book,)))
+    match server.venue:
+        case "BINANCE":
+            return str(server._depth({"symbol": symbol.replace("/", ""), "limit": "1000"}))
+        case "KRAKEN":
+            server._join_book(wire, symbol, 500)
+        case "OKX":
+            server._join(wire, "books", symbol)
+        case "BYBIT":
+            server._join(wire, book)
     return wire.texts[0]
 
 

@@ -48,7 +48,7 @@ TARGETS = {
     **{
         f"decode.{kind} {venue}": Promise(faster={CCXT: 2.0})
         for kind in ("depth", "top", "trade")
-        for venue in ("BINANCE", "OKX", "BYBIT")
+        for venue in ("BINANCE", "OKX", "BYBIT", "KRAKEN")
     },
 }
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections import deque
 from typing import Any, ClassVar
-from zlib import crc32
 
 import msgspec
 import numpy as np
@@ -32,13 +31,14 @@ class VenueBook:
     Rows of levels come decoded, or as the text that a typed frame leaves of them (`msgspec.Raw`), which a kernel reads.
     """
 
+    objects: ClassVar[bool] = False  # rows are objects with JSON numbers, not lists of strings
     floors: ClassVar[bool] = False  # displayed sizes may have more decimals than today's lot: they are cut off
 
     def __init__(self, market: Market, depth: int) -> None:
         self.market = market
         self.depth = depth
         self.levels = Levels()
-        self._reader = LevelReader(market.price_decimals, market.size_decimals, floor=self.floors)
+        self._reader = LevelReader(market.price_decimals, market.size_decimals, floor=self.floors, objects=self.objects)
         self.whole = False
         self.sequence = 0
 
@@ -213,6 +213,7 @@ def _worst(levels: np.ndarray, side: int, depth: int) -> int | None:
 class KrakenBook(VenueBook):
     """`message` takes one element of `data` of a v2 `book` message and its type."""
 
+    objects = True
     trouble = ""
 
     def message(self, kind: str, raw: dict[str, Any], ts_event_ns: int) -> BookEvent | None:
@@ -241,9 +242,7 @@ class KrakenBook(VenueBook):
 
     def checksum(self) -> int:
         """Kraken's CRC32. An int's digits are the number without point and leading zeros, which is what the rule asks for."""
-        levels = self.levels
-        text = "".join(f"{price}{size}" for side in (-1, 1) for price, size in levels.best(side, 10))
-        return crc32(text.encode())
+        return self.levels.checksum(10)
 
     def _broken(self, reason: str) -> BookEvent | None:
         event = self.break_(reason)

@@ -1,6 +1,6 @@
 """Frames of the busy streams from their text: exact structs by msgspec, levels left as text for the kernel of `digits`.
 
-A venue's reader (`binance_frames`, `okx_frames`, `bybit_frames`) knows the frames of its books, trades and best prices and says None of
+A venue's reader (`binance_frames`, `bybit_frames`, …) knows the frames of its books, trades and best prices and says None of
 everything else, also of a frame of theirs that is not quite as it should be: those go through ccxt's JSON and the dialect's `split`, which
 alone decides what is bad. What a reader gives reads like the decoded dict (`row["U"]`), so the venue's rules are written once, for both.
 """

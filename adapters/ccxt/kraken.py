@@ -14,6 +14,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, ClassVar
 
+from adapters.ccxt import kraken_frames
 from adapters.ccxt.audit import Depth
 from adapters.ccxt.books import KrakenBook
 from adapters.ccxt.config import ExchangeConfig
@@ -149,6 +150,10 @@ class KrakenMarketDialect:
         key = self._HASHES[stream].format(symbol)
         client.subscriptions.pop(key, None)
         client.rejections.pop(key, None)
+
+    def frame(self, text: str) -> list[Decoded] | None:
+        """A frame of the three channels from its text."""
+        return kraken_frames.read(text)
 
     def split(self, message: Any) -> list[Decoded]:
         """Rows of the three channels, each with its message's type."""

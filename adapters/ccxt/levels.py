@@ -21,9 +21,25 @@ HEADER = 2
 CAPACITY = 1_024  # levels a side at first
 PROBES = 8  # steps from the best before the binary search: most changes are near it
 
+POLYNOMIAL = 0xEDB88320  # of CRC-32 as in zlib
+
 PUT = "(int64[::1], int64[:,::1], int64)"
 TRIM = "(int64[::1], int64, int64[:,::1])"
 SET = "(int64[::1], int64, int64, int64)"
+CHECKSUM = "(int64[::1], int64)"
+
+
+def _table() -> Array:
+    """What a byte does to a CRC-32."""
+    table = []
+    for value in range(256):
+        for _ in range(8):
+            value = value >> 1 ^ (POLYNOMIAL if value & 1 else 0)
+        table.append(value)
+    return np.array(table, dtype=np.int64)
+
+
+TABLE = _table()
 
 
 @njit(cache=True, nogil=True, forceinline=True)
@@ -111,6 +127,31 @@ def trim_levels(book: Array, depth: int, out: Array) -> int:
     return dropped
 
 
+@njit(cache=True, nogil=True, forceinline=True)
+def _crc_of(number: int, crc: int) -> int:
+    """The CRC after the decimal digits of a positive number."""
+    unit = 1
+    while number // unit >= 10:
+        unit *= 10
+    while unit > 0:
+        crc = TABLE[(crc ^ (48 + number // unit % 10)) & 0xFF] ^ (crc >> 8)
+        unit //= 10
+    return crc
+
+
+@njit(cache=True, nogil=True)
+def checksum_levels(book: Array, count: int) -> int:
+    """CRC-32 of the digits of price and size of the best `count` asks, then bids, best first."""
+    capacity = (len(book) - HEADER) // 4
+    crc = 0xFFFFFFFF
+    for index in (1, 0):
+        base = HEADER + 2 * capacity * index
+        last = base + book[index] - 1
+        for at in range(last, max(base - 1, last - count), -1):
+            crc = _crc_of(book[at + capacity], _crc_of(abs(book[at]), crc))
+    return crc ^ 0xFFFFFFFF
+
+
 class Levels:
     """Sizes by price of both sides."""
 
@@ -120,6 +161,7 @@ class Levels:
         self._put: Any = entry(put_levels, PUT)
         self._trim: Any = entry(trim_levels, TRIM)
         self._set: Any = entry(set_level, SET)
+        self._checksum: Any = entry(checksum_levels, CHECKSUM)
 
     def set(self, side: int, price: int, size: int) -> None:
         """Absolute size of a level; 0 removes it."""
@@ -142,6 +184,10 @@ class Levels:
         removed = np.empty((over, 3), dtype=np.int64)
         self._trim(self._book, depth, removed)
         return removed
+
+    def checksum(self, count: int) -> int:
+        """CRC-32 of the digits of price and size of the best `count` asks, then bids, best first."""
+        return int(self._checksum(self._book, count))
 
     def cut(self, depth: int) -> list[Level]:
         """`trim`, as tuples."""

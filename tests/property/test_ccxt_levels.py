@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from zlib import crc32
 
 import msgspec
 import numpy as np
@@ -10,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapters.ccxt.digits import DIGITS, LevelReader
+from adapters.ccxt.digits import DIGITS, EXACT_DIGITS, LevelReader
 from adapters.ccxt.levels import Levels
+from adapters.ccxt.symbols import exact
 from tests.oracles.ccxt_levels import PlainLevels, units
 
 
@@ -24,6 +26,8 @@ def same(ours: Levels, plain: PlainLevels) -> None:
     assert ours.best_ask == (plain.prices[-1][0] if plain.prices[-1] else None)
     for side in (1, -1):
         assert ours.best(side, 3) == plain.best(side, 3)
+    text = "".join(f"{price}{size}" for side in (-1, 1) for price, size in plain.best(side, 10))
+    assert ours.checksum(10) == crc32(text.encode())
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -83,6 +87,30 @@ def test_plain_digits_are_read_exactly_or_not_at_all(
         assert read is None
 
 
+json_number = st.from_regex(r"(0|[1-9][0-9]{0,7})(\.[0-9]{1,9})?", fullmatch=True)
+
+
+@settings(max_examples=60, deadline=None)
+@given(rows=st.lists(st.tuples(json_number, json_number), max_size=6), price=st.integers(0, 8), size=st.integers(0, 8))
+def test_json_numbers_are_read_as_the_long_way_reads_them_or_not_at_all(
+    rows: list[tuple[str, str]], price: int, size: int
+) -> None:
+    text = "[" + ",".join(f'{{"price":{a},"qty":{b}}}' for a, b in rows) + "]"
+    read = LevelReader(price, size, floor=False, objects=True).read(msgspec.Raw(text.encode()), msgspec.Raw(b"[]"))
+    expected = [[1, units(a, price, floor=False), units(b, size, floor=False)] for a, b in rows]
+    fits = all(
+        level[1] and level[2] is not None and len(number.partition(".")[0]) + decimals <= EXACT_DIGITS
+        for level, row in zip(expected, rows, strict=True)
+        for number, decimals in zip(row, (price, size), strict=True)
+    )
+    if not fits:
+        assert read is None
+        return
+    assert read is not None and read.tolist() == expected
+    decoded = [[1, exact(row["price"], price), exact(row["qty"], size)] for row in msgspec.json.decode(text)]
+    assert decoded == expected
+
+
 NOT_PLAIN = (
     "", "{}", "null", '""', "[", "[[", '[["', '[["1', '[["1"]]', '[["1","2"]', '[["1","2"],]', '[["1","2"]]]', '["1","2"]', "[[]]",
     '[["",""]]', '[["-1","2"]]', '[["1","-2"]]', '[["+1","2"]]', '[["1e3","2"]]', '[["1","2e1"]]', "[[1,2]]", '[["1",2]]', '[["1.","2"]]',
@@ -95,6 +123,23 @@ NOT_PLAIN = (
 @pytest.mark.parametrize("text", NOT_PLAIN)
 def test_anything_else_is_left_to_the_long_way(text: str) -> None:
     reader, fine = LevelReader(2, 4, floor=True), msgspec.Raw(b'[["1","2"]]')
+    odd = msgspec.Raw(text.encode())
+    assert reader.read(odd, fine) is None
+    assert reader.read(fine, odd) is None
+    assert reader.read(fine, fine) is not None
+
+
+NOT_OBJECTS = (
+    "", "[", "[{}]", '[{"price":', '[{"price":1}]', '[{"qty":1,"price":1}]', '[{"price":"1","qty":1}]', '[{"price":-1,"qty":1}]',
+    '[{"price":1,"qty":1e2}]', '[{"price":1,"qty":1},]', '[{"price":1,"qty":1,"n":1}]', '[{"price":0,"qty":1}]', '[{"price": 1,"qty":1}]',
+    '[{"price":1,"qty":1}', '[{"price":1,"qty":1}]]', '[["1","2"]]', '[{"price":1.,"qty":1}]', '[{"price":.1,"qty":1}]',
+    '[{"price":1,"qty":null}]', '[{"price":1.001,"qty":1}]',
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("text", NOT_OBJECTS)
+def test_other_objects_are_left_to_the_long_way(text: str) -> None:
+    reader, fine = LevelReader(2, 4, floor=False, objects=True), msgspec.Raw(b'[{"price":1,"qty":2}]')
     odd = msgspec.Raw(text.encode())
     assert reader.read(odd, fine) is None
     assert reader.read(fine, odd) is None

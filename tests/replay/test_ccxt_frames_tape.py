@@ -26,7 +26,7 @@ from adapters.ccxt.events import BookEvent, QuoteEvent, TradeEvent
 from adapters.ccxt.link import MarketLink
 from adapters.ccxt.symbols import Market
 from benchmarks.frames import begun, events, market_of, recorded, serving
-from sim.instruments import BYBIT, OKX
+from sim.instruments import BYBIT, KRAKEN, OKX
 
 TAPES = Path(os.environ.get("KERB_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data")) / "tapes"
 LONG = bool(os.environ.get("KERB_LONG_TESTS"))
@@ -34,6 +34,7 @@ NAMES = ("spot_ethusdt_20240808.gz", "usdm_ethusdt_20240808.gz", "spot_btcusdt_2
 FRAMES = 10**9 if LONG else 4_000
 SERVED = 60_000 if LONG else 2_000
 SYMBOL = "ETH/USDT"
+PATHS = {OKX: "ws/v5/public", BYBIT: "v5/public/spot", KRAKEN: "v2"}
 MUTATIONS = 4_000 if LONG else 200
 
 
@@ -149,12 +150,14 @@ def served(venue: str) -> tuple[Market, list[str]]:
 
 
 def venue_ways(venue: str, market: Market) -> tuple[Way, Way]:
-    return pair(venue.lower(), market, f"ws://x/{'ws/v5/public' if venue == OKX else 'v5/public/spot'}")
+    return pair(venue.lower(), market, f"ws://x/{PATHS[venue]}")
 
 
 def kind(frame: str) -> str:
     """What a frame is of."""
     for mark in (
+        '"book"',
+        '"ticker"',
         "depthUpdate",
         "ookTicker",
         '"trade"',
@@ -170,7 +173,7 @@ def kind(frame: str) -> str:
     return "other"
 
 
-@pytest.mark.parametrize("venue", [OKX, BYBIT])
+@pytest.mark.parametrize("venue", PATHS)
 def test_every_message_of_a_venue_says_the_same_either_way(venue: str) -> None:
     async def main() -> None:
         market, frames = served(venue)
@@ -191,6 +194,9 @@ def test_every_message_of_a_venue_says_the_same_either_way(venue: str) -> None:
 
 
 SPOILS = (
+    ('"price":', '"price":-'), ('"qty":', '"qty":1e'), ('"qty":', '"qty": '), ('"checksum":', '"checksum":1'), ('"price"', '"prize"'),
+    ('"qty":0', '"qty":00'), ('"price":', '"price":123456789012345678'), ('"symbol":"', '"symbol":"X'), ('"type":"', '"type":"x'),
+    ("},{", "}, {"), ("}]", ',"x":1}]'),
     *((char, "") for char in '"][{}:,.'), (".", ".."), ("0", "x"), ("1", "-1"), ('"6', '"-6'), ('"2', '"2e3'), ('"0.', '"0.000000001'),
     ('","', '", "'), ("[[", "[ ["), ("true", "null"), ("false", '"no"'), ('"b"', '"c"'), ('"a"', '"A"'), ('"data"', '"date"'),
     ('"seqId"', '"seq"'), ('"u"', '"v"'), ('"U"', '"V"'), ('"p"', '"P"'), ('"bids"', '"bid"'), ('"ts"', '"t"'), ('"s"', '"z"'),
@@ -255,7 +261,7 @@ def some_of_each(frames: list[str], count: int) -> list[str]:
     return taken
 
 
-@pytest.mark.parametrize("venue", ["BINANCE", OKX, BYBIT])
+@pytest.mark.parametrize("venue", ["BINANCE", *PATHS])
 def test_a_malformed_message_does_the_same_either_way(venue: str) -> None:
     async def main() -> None:
         if venue == "BINANCE":
@@ -269,7 +275,7 @@ def test_a_malformed_message_does_the_same_either_way(venue: str) -> None:
         else:
             market, frames = served(venue)
             typed, long = venue_ways(venue, market)
-            books = [i for i, f in enumerate(frames) if kind(f) in ('"books"', "orderbook")]
+            books = [i for i, f in enumerate(frames) if kind(f) in ('"book"', '"books"', "orderbook")]
             begin, following = [frames[books[0]]], some_of_each(frames[books[0] + 1 :], 9)
         broke, bad = same_of_spoilt(typed, long, begin, following)
         assert broke > MUTATIONS // 20
