@@ -16,6 +16,7 @@ from adapters.nautilus.external import ExternalOrder, ExternalOrders
 from adapters.nautilus.outcome import VenueFill
 from adapters.nautilus.perpetual import FundingPaid, Liquidation, VenuePosition, VenuePositions
 from adapters.nautilus.safe import Safe
+from adapters.nautilus.standing import AccountStanding
 from router.orders import ChildOrder
 
 RECENT = 200  # executions of a venue, and orders of it that are over, kept for those who begin to watch
@@ -49,6 +50,7 @@ class VenueAccounts(Safe, Actor):
         self.on_fill: list[Callable[[VenueFill], None]] = []
         self._orders: defaultdict[str, OrderedDict[str, ChildOrder]] = defaultdict(OrderedDict)
         self._external: dict[str, tuple[ExternalOrder, ...]] = {}
+        self._standings: dict[str, AccountStanding] = {}
         self._fills: defaultdict[str, deque[VenueFill]] = defaultdict(lambda: deque(maxlen=RECENT))
 
     def on_start(self) -> None:
@@ -57,6 +59,7 @@ class VenueAccounts(Safe, Actor):
         self._bus.subscribe(topics.CHILD, self._child)
         self._bus.subscribe(topics.FILL, self._fill)
         self._bus.subscribe(topics.EXTERNAL, self._others)
+        self._bus.subscribe(topics.STANDING, self._stands)
         self._bus.subscribe(topics.POSITIONS, self._held)
         self._bus.subscribe(topics.OWN_LIQUIDATION, self._liquidated)
         self._bus.subscribe(topics.FUNDING_PAID, self._funded)
@@ -89,6 +92,10 @@ class VenueAccounts(Safe, Actor):
     def external(self) -> list[ExternalOrder]:
         """Open orders on the desk's accounts that are not the desk's, by venue, then as the venue lists them."""
         return [order for venue in sorted(self._external) for order in self._external[venue]]
+
+    def standings(self) -> list[AccountStanding]:
+        """How each account stands, by venue."""
+        return [self._standings[venue] for venue in sorted(self._standings)]
 
     def balances(self, venue: str) -> dict[str, tuple[Decimal, Decimal, Decimal]] | None:
         """By currency: total, free, locked. None while the account is not known."""
@@ -133,6 +140,9 @@ class VenueAccounts(Safe, Actor):
         self._fills[fill.venue].append(fill)
         for listener in self.on_fill:
             listener(fill)
+
+    def _stands(self, standing: AccountStanding) -> None:
+        self._standings[standing.venue] = standing
 
     def _others(self, message: ExternalOrders) -> None:
         self._external[message.venue] = message.orders

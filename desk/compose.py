@@ -19,6 +19,7 @@ from adapters.nautilus import topics
 from adapters.nautilus.bus import Bus
 from adapters.nautilus.external import ExternalOrders
 from adapters.nautilus.safe import Fault, Safe
+from adapters.nautilus.standing import AccountStanding
 from desk.alerts import Alerts
 from desk.api.desk_messages import HedgeCounts, RfqCounts, VenueHedges
 from desk.api.events import Events
@@ -92,6 +93,7 @@ def build_desk(
     extra: list[Actor] | None = None,
     tiers: Callable[[str], str] = lambda client_id: "standard",
     headline_prices: bool = True,
+    accounts: Callable[[], list[AccountStanding]] = list,
 ) -> DeskParts:
     """Compose the desk. `epoch` must be new for this ledger (live) or come from the seed (replay); `extra` actors see every topic.
 
@@ -131,6 +133,7 @@ def build_desk(
         faults=lambda: sum(part.fault_count() for part in safe),
         tiers=tiers,
         tca=tca,
+        accounts=accounts,
     )
     desk = Desk(
         config, market=market, ledger=ledger, gate=gate, ids=ids, events=events, view=view.state, alert=alerts.raise_

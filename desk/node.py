@@ -115,6 +115,7 @@ class LiveDesk:
             archive=self._tap.view if self._tap else dict,
             extra=[*extra, *(FalconXActor(lp) for lp in lps.values())],
             tiers=lambda client_id: _tier(keys, client_id),
+            accounts=accounts.standings,
         )
         gate, alerts = self.parts.gate, self.parts.alerts
         self.parts.extra.append(HaltSweeper(tuple(exchanges), lambda: gate.state.trading, alerts.raise_))

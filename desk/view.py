@@ -6,8 +6,12 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
+from adapters.nautilus.standing import AccountStanding
 from desk.alerts import Alerts
 from desk.api.desk_messages import (
+    AccountView,
     ArchiveView,
     BlotterRow,
     BookView,
@@ -69,6 +73,7 @@ class StateView:
         faults: Callable[[], int],
         tiers: Callable[[str], str],
         tca: TcaMemory,
+        accounts: Callable[[], list[AccountStanding]],
     ) -> None:
         self._config = config
         self._epoch = epoch
@@ -85,6 +90,7 @@ class StateView:
         self._faults = faults
         self._tca = tca
         self._tiers = tiers
+        self._accounts = accounts
 
     def state(self, desk: Desk) -> DeskState:
         """Assemble the view."""
@@ -118,6 +124,7 @@ class StateView:
             scorecards=scorecards(self._tca, now),
             costs=costs(self._tca),
             client_markouts=client_markouts(self._tca),
+            accounts=[AccountView(**msgspec.structs.asdict(account)) for account in self._accounts()],
         )
 
     def _books(self, now: int) -> list[BookView]:

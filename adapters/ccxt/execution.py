@@ -47,6 +47,7 @@ from adapters.nautilus import topics
 from adapters.nautilus.external import ExternalOrder, ExternalOrders
 from adapters.nautilus.outcome import OrderOutcome, OrderState, ResolveOrder
 from adapters.nautilus.perpetual import FundingPaid, Liquidation, VenuePositions
+from adapters.nautilus.standing import AccountStanding
 from adapters.nautilus.sweep import SweepOrders, Swept
 
 _TIF = {
@@ -58,6 +59,7 @@ _TIF = {
 _KINDS = {OrderType.LIMIT: "limit", OrderType.MARKET: "market"}
 CHASE_PAUSES_S = (0.5, 0.5, 1.0, 2.0, 4.0)  # asking after an end or execution that the stream has not brought
 CLOSED_KEPT = 10_000
+STANDING_S = 1.0
 
 
 class _Tracked:
@@ -140,6 +142,7 @@ class CcxtExecutionClient(LiveExecutionClient):
 
     async def _connect(self) -> None:
         self.link.start()
+        self._spawn(self._tell_standing())
         await self.link.ready.wait()
         await self._await_account_registered()
 
@@ -147,6 +150,11 @@ class CcxtExecutionClient(LiveExecutionClient):
         for task in list(self._background):
             task.cancel()
         await self.link.stop()
+
+    async def _tell_standing(self) -> None:
+        while True:
+            self._msgbus.publish(topics.STANDING, standing(self.link.health()))
+            await asyncio.sleep(STANDING_S)
 
     # -- commands -------------------------------------------------------------------------------------------------------
 
@@ -574,6 +582,24 @@ class CcxtExecutionClient(LiveExecutionClient):
         if not task.cancelled() and (error := task.exception()) is not None:
             self.link.counters.handler_faults += 1
             self._log.exception("background task", error)
+
+
+def standing(health: dict[str, Any]) -> AccountStanding:
+    """What operators are told of an account link's health."""
+    limits, switch = health["budget"].get("limits") or {}, health["dead_man"]
+    name, row = max(limits.items(), key=lambda item: item[1]["used"] / item[1]["capacity"], default=("", None))
+    return AccountStanding(
+        venue=health["venue"],
+        connected=health["connected"],
+        reason=health["reason"],
+        live_orders=health["live_orders"],
+        orders_by=health["orders_by"],
+        switch="set" if switch["armed"] else switch["reason"] or "not set",
+        limit=name,
+        used=row["used"] if row else 0.0,
+        capacity=row["capacity"] if row else 0.0,
+        refused=health["budget"].get("refused", 0),
+    )
 
 
 def _wanted(command: Any, symbol: str) -> bool:

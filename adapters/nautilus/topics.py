@@ -15,6 +15,7 @@ FILL = "router.fill"  # adapters.nautilus.outcome.VenueFill, once per execution
 LP_ROUND = "router.lp_round"  # router.panel.LpRound, when a round of asking LPs is over
 COST = "desk.cost"  # router.costs.shortfall.CostLine, when a child or parent order is done
 MARKOUT = "desk.markout"  # router.costs.markouts.Markout, one a horizon
+STANDING = "venue.standing"  # adapters.nautilus.standing.AccountStanding, once a second
 EXTERNAL = "venue.external"  # adapters.nautilus.external.ExternalOrders, when they changed
 LIQUIDATION = "market.liquidation"  # adapters.nautilus.perpetual.Liquidation, anybody's
 OWN_LIQUIDATION = "venue.liquidation"  # adapters.nautilus.perpetual.Liquidation, an execution of ours

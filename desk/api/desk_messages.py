@@ -313,6 +313,23 @@ class LadderView(msgspec.Struct, kw_only=True):
     headline: list[HeadlineRung] = []
 
 
+class AccountView(msgspec.Struct, kw_only=True):
+    """The desk's account at a venue. `orders_by`: the way orders leave now; `switch`: "set", or why the venue's dead-man switch is not;
+    `limit`: the rate limit of which the largest part is used, with what is used of its `capacity`; `refused`: requests too many.
+    """
+
+    venue: str
+    connected: bool
+    reason: str
+    live_orders: int
+    orders_by: str
+    switch: str
+    limit: str
+    used: float
+    capacity: float
+    refused: int
+
+
 class ScoreView(msgspec.Struct, kw_only=True):
     """How a venue or LP has done with our orders, decayed. Shares lie in 0…1, times are ns; None: nothing known. `orders`: the effective
     number; `fade`: the part of the expected slippage that fills really cost; `markout_bps`: by horizon in ms, after fills, the desk's sign.
@@ -390,6 +407,7 @@ class DeskState(msgspec.Struct, kw_only=True):
     scorecards: list[ScoreView] = []
     costs: list[CostView] = []
     client_markouts: list[ClientMarkoutView] = []
+    accounts: list[AccountView] = []
 
 
 class HaltRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -17,12 +17,12 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
 
     source: str
     instrument: str
-    kind: str  # "book" | "lp"
+    kind: str  # "book" | "lp" | "account"
     status: str
     age_ms: int
     bid: str | None = None
     ask: str | None = None
-    counts: tuple[str, str] = ("", "")  # of an LP, where a book has its prices
+    counts: tuple[str, str] = ("", "")  # of an LP or account, where a book has its prices
     work: str = ""
     reason: str = ""
 
@@ -70,6 +70,20 @@ class Venues(LiveTable[Health]):
                 work=f"{lp.quotes} quotes taken · {lp.fills} filled · {lp.rejects} rejected",
             )
             for lp in state.lps
+        ]
+        rows += [
+            Health(
+                source=account.venue,
+                instrument="account",
+                kind="account",
+                status="live" if account.connected else "down",
+                age_ms=-1,
+                counts=(f"{account.live_orders} orders", f"by {account.orders_by}"),
+                work=f"dead-man switch {account.switch}"
+                + (f" · {account.limit}: {account.used:g} of {account.capacity:g}" if account.limit else ""),
+                reason="" if account.connected else account.reason,
+            )
+            for account in state.accounts
         ]
         self.update(((row.kind, row.source, row.instrument), row) for row in rows)
         live = sum(row.status == "live" for row in rows)
@@ -160,6 +174,6 @@ def _age(row: Health, _: int) -> Cell:
 
 def _price(row: Health, at: int) -> Cell:
     text = (row.bid, row.ask)[at]
-    if row.kind == "lp":
+    if row.kind != "book":
         return (row.counts[at], MUTED)
     return (NONE, FAINT) if text is None else (fit(text, max(2, places(text)), 10), TEXT)
