@@ -47,7 +47,6 @@ from adapters.nautilus import topics
 from adapters.nautilus.external import ExternalOrder, ExternalOrders
 from adapters.nautilus.outcome import OrderOutcome, OrderState, ResolveOrder
 from adapters.nautilus.perpetual import FundingPaid, Liquidation, VenuePositions
-from adapters.nautilus.standing import AccountStanding
 from adapters.nautilus.sweep import SweepOrders, Swept
 
 _TIF = {
@@ -153,7 +152,7 @@ class CcxtExecutionClient(LiveExecutionClient):
 
     async def _tell_standing(self) -> None:
         while True:
-            self._msgbus.publish(topics.STANDING, standing(self.link.health()))
+            self._msgbus.publish(topics.STANDING, reports.standing(self.link.health()))
             await asyncio.sleep(STANDING_S)
 
     # -- commands -------------------------------------------------------------------------------------------------------
@@ -582,24 +581,6 @@ class CcxtExecutionClient(LiveExecutionClient):
         if not task.cancelled() and (error := task.exception()) is not None:
             self.link.counters.handler_faults += 1
             self._log.exception("background task", error)
-
-
-def standing(health: dict[str, Any]) -> AccountStanding:
-    """What operators are told of an account link's health."""
-    limits, switch = health["budget"].get("limits") or {}, health["dead_man"]
-    name, row = max(limits.items(), key=lambda item: item[1]["used"] / item[1]["capacity"], default=("", None))
-    return AccountStanding(
-        venue=health["venue"],
-        connected=health["connected"],
-        reason=health["reason"],
-        live_orders=health["live_orders"],
-        orders_by=health["orders_by"],
-        switch="set" if switch["armed"] else switch["reason"] or "not set",
-        limit=name,
-        used=row["used"] if row else 0.0,
-        capacity=row["capacity"] if row else 0.0,
-        refused=health["budget"].get("refused", 0),
-    )
 
 
 def _wanted(command: Any, symbol: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 from nautilus_trader.core.uuid import UUID4
 from nautilus_trader.execution.reports import FillReport, OrderStatusReport, PositionStatusReport
@@ -20,6 +21,7 @@ from adapters.ccxt.events import FillEvent, OrderEvent, PositionEvent, VenueOrde
 from adapters.ccxt.instruments import Scale, money
 from adapters.ccxt.symbols import Market
 from adapters.nautilus.outcome import VenueFill
+from adapters.nautilus.standing import AccountStanding
 from adapters.nautilus.perpetual import VenuePosition
 
 _STATUS = {
@@ -44,6 +46,24 @@ def venue_fill(fill: FillEvent, venue: str, client_order_id: str) -> VenueFill:
         fee=fill.fee,
         fee_currency=fill.fee_currency,
         ts_ns=fill.ts_event_ns,
+    )
+
+
+def standing(health: dict[str, Any]) -> AccountStanding:
+    """What operators are told of an account link's health."""
+    limits, switch = health["budget"].get("limits") or {}, health["dead_man"]
+    name, row = max(limits.items(), key=lambda item: item[1]["used"] / item[1]["capacity"], default=("", None))
+    return AccountStanding(
+        venue=health["venue"],
+        connected=health["connected"],
+        reason=health["reason"],
+        live_orders=health["live_orders"],
+        orders_by=health["orders_by"],
+        switch="set" if switch["armed"] else switch["reason"] or "not set",
+        limit=name,
+        used=row["used"] if row else 0.0,
+        capacity=row["capacity"] if row else 0.0,
+        refused=health["budget"].get("refused", 0),
     )
 
 
