@@ -21,8 +21,8 @@ from adapters.ccxt.events import FillEvent, OrderEvent, PositionEvent, VenueOrde
 from adapters.ccxt.instruments import Scale, money
 from adapters.ccxt.symbols import Market
 from adapters.nautilus.outcome import VenueFill
-from adapters.nautilus.standing import AccountStanding
 from adapters.nautilus.perpetual import VenuePosition
+from adapters.nautilus.standing import AccountStanding
 
 _STATUS = {
     VenueOrderState.FILLED: OrderStatus.FILLED,
