@@ -34,6 +34,11 @@ test *ARGS:
     @uv run python -m desk.kernels
     @{{ if ARGS == "" { "uv run pytest -n 2 --dist loadfile -m 'not alone' && uv run pytest -m alone" } else { "uv run pytest " + ARGS } }}
 
+# The fault suite: seeded disturbances at every loopback exchange (such as 500 --seed 7), and what does not hold
+[group('test')]
+faults *ARGS:
+    @uv run python -m tests.faults {{ARGS}}
+
 # What a reviewer runs: lint, types, floors, tests
 [group('check')]
 check: lint types floors test

@@ -108,6 +108,12 @@ class VenueSection(Section):
     )
     depth: int = 500  # levels a side to subscribe: 10, 25, 100, 500, 1000
     max_age_ms: Annotated[int, Meta(ge=100)] = 5_000  # a book silent for longer is out of pricing and routing
+    max_quotes_age_ms: Annotated[int, Meta(ge=0)] = 0  # the same for its stream of best prices; 0 = as its books
+    max_trades_age_ms: Annotated[int, Meta(ge=0)] = 0  # the same for its trades; 0 = they may be silent for ever
+    audit_s: Annotated[float, Meta(ge=0)] = 60.0  # how often each book is compared with the venue's by REST; 0 = never
+    reconcile_s: Annotated[float, Meta(ge=0)] = (
+        30.0  # how often open orders, executions and balances are compared with the venue's; 0 = at start and reconnects
+    )
     order_timeout_ms: Annotated[int, Meta(ge=100)] = 4_000  # after it an order's outcome is unknown, and asked for
     order_rate_per_s: Annotated[float, Meta(gt=0)] = 20.0  # orders a second at most
     orders_by: Literal["rest", "ws"] = "rest"  # "ws": over the private WebSocket where the venue takes orders there
