@@ -17,6 +17,7 @@ from adapters.ccxt.factories import (
 from adapters.nautilus import topics
 from adapters.nautilus.node import EmbeddedNode, NodeConfig
 from adapters.nautilus.sweep import SweepOrders, Swept
+from desk.accounts import VenueAccounts
 from desk.sweeper import HaltSweeper
 from risk.state import Trading, TradingState
 from tests.conformance.ccxt_venue import eventually, venue
@@ -96,12 +97,13 @@ def test_orders_are_changed_and_swept_in_a_live_node(name, monkeypatch):
             iid = InstrumentId.from_str(f"{place.symbol}.{name}")
             trader = Trader([iid])
             sweeper = HaltSweeper((name, "NOBODY"), lambda: desk[0], lambda level, text: alerts.append((level, text)))
+            accounts = VenueAccounts()
             node = EmbeddedNode(
                 NodeConfig(
                     data_clients={f"CCXT-{name}": CcxtDataClientConfig(exchange=place.config)},
                     exec_clients={f"CCXT-{name}": CcxtExecClientConfig(exchange=place.config)},
                 ),
-                actors=[sweeper],
+                actors=[sweeper, accounts],
                 strategies=[trader],
                 data_factories={"CCXT": CcxtDataClientFactory},
                 exec_factories={"CCXT": CcxtExecClientFactory},
@@ -110,6 +112,10 @@ def test_orders_are_changed_and_swept_in_a_live_node(name, monkeypatch):
                 await node.start(15.0)
                 await eventually(lambda: (book := trader.cache.order_book(iid)) and book.best_ask_price(), "a best ask")
                 await changed(trader, iid, price_moves=AMENDING[name])
+                await eventually(lambda: accounts.standings(), "how the account stands")
+                (standing,) = accounts.standings()
+                assert (standing.venue, standing.connected, standing.orders_by) == (name, True, "ws")
+                assert standing.used > 0 and standing.refused == 0
                 if AMENDING[name]:
                     await grown_into_a_fill(trader, iid, place)
                 await swept(node, trader, iid)
