@@ -199,14 +199,19 @@ class AccountLink:
     async def cancel(self, client_order_id: str, symbol: str) -> Failure | None:
         """Cancel; None when the venue took it. What became of the order is told by events."""
         self.reconciliation.claim(client_order_id)
-        try:
-            await self._cancels_bucket.take(self.config.order_timeout_ms / 1000)
-            await self._commands.cancel(self._exchange, client_order_id, symbol)
-        except Exception as e:
-            failure = classify(e)
-            if failure.verdict in (Verdict.UNKNOWN, Verdict.NOT_FOUND):  # it may be gone already
-                await self.refresh(client_order_id, symbol)
-            return failure
+        for attempt in (0, 1):
+            try:
+                await self._cancels_bucket.take(self.config.order_timeout_ms / 1000)
+                await self._commands.cancel(self._exchange, client_order_id, symbol)
+                break
+            except Exception as e:
+                failure = classify(e)
+                if failure.retryable and attempt == 0:  # a clock has jumped: the venue did nothing
+                    await self._prepare()
+                    continue
+                if failure.verdict in (Verdict.UNKNOWN, Verdict.NOT_FOUND):  # it may be gone already
+                    await self.refresh(client_order_id, symbol)
+                return failure
         await self._hear([CancelRequest(client_order_id=client_order_id, symbol=symbol)])
         return None
 

@@ -5,6 +5,7 @@ from decimal import Decimal
 
 from adapters.ccxt.account import AccountLink
 from adapters.ccxt.events import OrderEvent
+from sim.servers.faults import Fault, FaultOrder
 from sim.servers.matching import OrderRequest, Tif
 from tests.conformance.ccxt_venue import Recorder, account, eventually, every_venue, market_data, venue
 
@@ -90,5 +91,18 @@ def test_an_order_of_an_earlier_run_is_ours_once_it_is_asked_for(name):
                 await eventually(lambda: sink.ended("c-kept-1"), "the order's end")
             finally:
                 await link.stop()
+
+    asyncio.run(main())
+
+
+@every_venue
+def test_after_a_jump_of_the_venues_clock_a_cancel_goes_through_and_queries_do(name):
+    async def main() -> None:
+        async with venue(name) as place, market_data(place) as data, account(place) as link:
+            assert isinstance(await link.place(place.limit(data, "c-late-1", "buy", "0.5", -2000, "GTC")), OrderEvent)
+            place.running.servers[name].disturb(FaultOrder(fault=Fault.CLOCK_SKEW, ms=90_000))
+            assert await link.cancel("c-late-1", place.symbol) is None
+            await eventually(lambda: place.seen.ended("c-late-1"), "the order's end")
+            assert await link.open_orders() == []
 
     asyncio.run(main())
