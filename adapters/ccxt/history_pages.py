@@ -362,7 +362,8 @@ class CoinbasePages(_WindowedCandles):
             if over and len(rows) >= largest and first_ms >= span.start_ms:
                 lost = Span(span.start_ms, first_ms + 1)
                 raise HistoryRefused(f"COINBASE has more trades in the second {end_s - 1} than a page holds", lost)
-            yield Page(rows=rows, whole=Span(span.start_ms if over else first_ms + 1, span.end_ms))
+            begin = span.start_ms if over else min(first_ms + 1, span.end_ms)  # the last second reaches beyond the span
+            yield Page(rows=rows, whole=Span(begin, span.end_ms))
             if over:
                 return
             known, largest = {row.trade_id for row in rows}, max(largest, len(rows))

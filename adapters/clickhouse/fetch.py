@@ -90,9 +90,10 @@ async def _stored(
 
     async def flush() -> None:
         nonlocal rows, last
-        if whole is not None:
-            await asyncio.to_thread(store.write, series, rows, whole)
-            out.rows += len(rows)
+        if whole is None or whole.start_ms == whole.end_ms:
+            return  # rows of a moment that is not known whole yet are kept for the pages to come
+        await asyncio.to_thread(store.write, series, rows, whole)
+        out.rows += len(rows)
         rows, last = [], time.monotonic()
 
     try:

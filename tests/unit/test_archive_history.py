@@ -126,6 +126,21 @@ def test_a_store_that_fails_leaves_no_part_called_whole(monkeypatch: pytest.Monk
     assert {row.start_ms for row in shop.rows} == set(range(0, 6 * MINUTE, MINUTE))
 
 
+def test_rows_of_a_moment_that_is_not_whole_yet_are_kept_for_the_pages_to_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A venue that tells the newest first: its first page lies in the last moment alone."""
+    monkeypatch.setattr(module, "MOST_S", -1.0)  # stored at every page
+
+    class Backward(Told):
+        async def candles(self, _symbol: str, _timeframe: str, span: Span) -> AsyncIterator[Page]:
+            yield Page(rows=[candle(span.end_ms - MINUTE)], whole=Span(span.end_ms, span.end_ms))
+            rows = [candle(ms) for ms in range(span.start_ms, span.end_ms - MINUTE, MINUTE)]
+            yield Page(rows=rows, whole=span)
+
+    shop = Shop()
+    assert run(shop, Backward(1 << 40), 0, 30 * MINUTE).rows == 30
+    assert len(shop.rows) == 30
+
+
 def test_what_a_venue_cannot_tell_is_said_and_the_rest_is_stored() -> None:
     shop = Shop()
     out = run(shop, Told(1 << 40, first_ms=20 * MINUTE), 0, 30 * MINUTE)
