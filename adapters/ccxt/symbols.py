@@ -18,10 +18,10 @@ import msgspec
 
 from adapters.ccxt.contracts import Contract
 
-KEPT = 8_192  # numbers lately read: of four best prices and sizes one or two are new
+KEPT = 8_192  # numbers lately read: of four best prices and sizes one or two are new; by type, or true would be 1
 
 
-@lru_cache(maxsize=KEPT)
+@lru_cache(maxsize=KEPT, typed=True)
 def exact(value: str | float | int, decimals: int) -> int:
     """`value` in units of 10^-decimals. Raises ValueError when it has more digits than that, or is not a finite number."""
     text = value if isinstance(value, str) else repr(value)
@@ -32,7 +32,7 @@ def exact(value: str | float | int, decimals: int) -> int:
     return int(whole + kept) * 10 ** (decimals - len(kept))
 
 
-@lru_cache(maxsize=KEPT)
+@lru_cache(maxsize=KEPT, typed=True)
 def floored(value: str, decimals: int) -> int:
     """A non-negative `value` in units of 10^-decimals, what is smaller cut off; otherwise as `exact`.
 

@@ -159,3 +159,9 @@ def test_bucket_bursts_then_spaces_then_refuses():
     with pytest.raises(RateLimited):
         bucket.reserve(0.25)
     assert bucket.reserve(1.0) == pytest.approx(0.3)  # the refused one took no token
+
+
+def test_a_number_that_was_read_before_does_not_make_a_number_of_what_is_none() -> None:
+    assert exact(1, 2) == 100
+    with pytest.raises(ValueError, match="True' is not a number"):
+        exact(True, 2)

@@ -10,9 +10,13 @@ from nautilus_trader.model.identifiers import InstrumentId, Symbol
 from nautilus_trader.model.instruments import CurrencyPair
 from nautilus_trader.model.objects import Currency, Money, Price, Quantity
 
+from adapters.ccxt.config import ExchangeConfig
+from adapters.ccxt.factories import CcxtDataClientConfig
+from adapters.native.factories import NativeDataClientConfig
 from adapters.native.symbols import Symbols
 from desk.config.load import load
 from desk.errors import ConfigFault
+from desk.node import _data_clients
 
 
 def pair(named: str, base: str, quote: str) -> CurrencyPair:
@@ -60,6 +64,21 @@ def test_what_nobody_asked_for_is_not_known() -> None:
     assert symbols.ours(InstrumentId.from_str("BTCUSDT.BINANCE")) is None
     with pytest.raises(KeyError):
         symbols.theirs("BTC/USDT")
+
+
+def test_each_venue_gets_the_client_it_is_configured_with(tmp_path: Path) -> None:
+    path = tmp_path / "desk.toml"
+    path.write_text(VENUE.format(venue="OKX", exchange="okx") + '[[venues]]\nvenue = "KRAKEN"\nexchange = "kraken"\n')
+    config = load(path, {}).config
+    exchanges = {
+        name: ExchangeConfig(venue=name, exchange=name.lower(), symbols=("BTC/USDT",)) for name in ("OKX", "KRAKEN")
+    }
+    clients = _data_clients(config, exchanges)
+    assert {name: type(client) for name, client in clients.items()} == {
+        "NATIVE-OKX": NativeDataClientConfig,
+        "CCXT-KRAKEN": CcxtDataClientConfig,
+    }
+    assert clients["NATIVE-OKX"].exchange is exchanges["OKX"]
 
 
 VENUE = """
