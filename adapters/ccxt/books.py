@@ -1,11 +1,22 @@
 """Order books as the venues define them, in ints, that know when they can no longer be trusted.
 
-Binance (spot, diff depth): buffer updates until a REST snapshot; drop those with u ≤ lastUpdateId; the first applied has
-U ≤ lastUpdateId+1 ≤ u; from then on U = previous u + 1, or there is a gap.
-Sizes may have more decimals than today's lot (orders older than its last change): cut off.
-Kraken (v2 `book`): a snapshot, then updates; after each, cut both sides to the subscribed depth; the CRC32 of the ten best asks and
-bids (price and size digits without point and leading zeros) must equal the message's.
-Both: a best bid at or above the best ask cannot be. A broken book says so in a CLEAR and stays empty until the next snapshot.
+Binance (spot, diff depth)
+1. Updates are buffered from before the REST snapshot is asked for; more than `BUFFER_MESSAGES` of them without one is trouble.
+2. An update whose `u` ≤ `lastUpdateId` is old.
+3. The first that is applied has `U` ≤ `lastUpdateId` + 1 ≤ `u`; a snapshot that joins none is too old.
+4. From then on `U` is the `u` before it plus one, or there is a gap.
+5. Sizes are absolute, 0 removes a level; decimals finer than today's lot (of orders older than its last change) are cut off.
+6. A best bid at or above the best ask cannot be.
+7. Ours: twice the snapshot's depth is kept; what is beyond the snapshot is known only once it changed.
+
+Kraken (v2 `book`)
+1. A snapshot replaces whatever was there; an update before the first one is nothing.
+2. Sizes are absolute, 0 removes a level; then both sides are cut to the subscribed depth.
+3. The CRC32 of the ten best asks and bids (digits of price and size, without point and leading zeros) is the message's `checksum`.
+4. A best bid at or above the best ask cannot be.
+
+A broken book says so in a CLEAR and stays empty until the next snapshot. Every rule of every venue is a row of one table:
+`tests/unit/test_ccxt_book_rules.py`. Sources: the venues' documentation of these channels.
 """
 
 from __future__ import annotations
