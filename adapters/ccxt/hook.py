@@ -24,6 +24,7 @@ class Counters(msgspec.Struct, kw_only=True):
     """What a link has lived through since it was made."""
 
     messages: int = 0  # decoded frames
+    frames_typed: int = 0  # of them read from their text, without ccxt; few of many: the venue writes its frames in another way than it did
     frames_bad: int = 0  # not JSON, or not what the venue's rules say
     handler_faults: int = 0  # exceptions in ccxt's own parsing (its caches are not our source of truth)
     resyncs: int = 0  # books and streams restored
@@ -130,6 +131,7 @@ def _guard(
             return
         if taken:
             counters.messages += 1
+            counters.frames_typed += 1
             return
         try:
             decode(data)
