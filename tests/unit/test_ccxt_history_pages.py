@@ -34,28 +34,27 @@ def instrument(venue: str) -> VenueInstrument:
 
 
 class Model:
-    """A venue's answers without a wire; `most` cuts its pages shorter than it says, `latest` answers the end of a window of Binance's."""
+    """A venue's answers without a wire; `most` cuts its pages shorter than it says. Of Binance's aggregates: `latest` answers the end of a
+    window, `kept` is the number of the oldest that is told, `since` the first that there is.
+    """
 
-    def __init__(self, venue: str, *, most: int = 10**9, latest: bool = False) -> None:
+    def __init__(self, venue: str, *, most: int = 10**9, latest: bool = False, kept: int = 0, since: int = 0) -> None:
         self.one = instrument(venue)
         self.past = Past(self.one, NOW_MS)
         self.requests = 0
         self._most = most
         self._latest = latest
+        self._kept = kept
+        self._since = since
 
     async def __call__(self, method: str, query: dict[str, Any]) -> Any:
         self.requests += 1
         past, one, texts = self.past, self.one, {name: str(value) for name, value in query.items()}
         match method.rpartition("_get_")[2]:
             case "klines":
-                return history.binance_klines(past, one, texts, NOW_MS)
-            case "aggtrades" if self._latest and "startTime" in texts:
-                first, end = past.first_at(int(texts["startTime"])), past.first_at(int(texts["endTime"]) + 1)
-                return history.binance_aggregates(past, one, {"fromId": max(first, end - 1_000), "limit": 1_000})[
-                    : end - first
-                ]
+                return history.binance_klines(past, one, texts, NOW_MS)[: self._most]
             case "aggtrades":
-                return history.binance_aggregates(past, one, texts)
+                return self._aggregates(texts)
             case "ohlc":
                 return {"result": history.kraken_candles(past, one, texts, NOW_MS)}
             case "trades":
@@ -71,6 +70,18 @@ class Model:
             case "brokerage_market_products_product_id_ticker":
                 return {"trades": history.coinbase_trades(past, one, texts)[: self._most]}
         raise AssertionError(method)
+
+    def _aggregates(self, query: dict[str, str]) -> list[dict[str, Any]]:
+        oldest = max(self._kept, self._since)
+        if "fromId" in query:
+            first = max(int(query["fromId"]) + self._since, oldest)
+            rows = history.binance_aggregates(self.past, self.one, {"fromId": str(first), "limit": query["limit"]})
+        else:
+            first, end = self.past.first_at(int(query["startTime"])), self.past.first_at(int(query["endTime"]) + 1)
+            first = max(first, end - 1_000) if self._latest else first
+            rows = history.binance_aggregates(self.past, self.one, {"fromId": str(first), "limit": query["limit"]})
+            rows = [row for row in rows[: end - first] if row["a"] >= oldest]
+        return [row | {"a": row["a"] - self._since} for row in rows[: self._most]]
 
     def truth(self, span: Span) -> Prints:
         return self.past.prints(self.past.first_at(span.start_ms), self.past.first_at(span.end_ms))
@@ -182,6 +193,55 @@ def candles_of(trades: Prints, one: VenueInstrument, step: int) -> dict[int, Can
         )
         for start, rows in grouped.items()
     }
+
+
+def test_binance_pages_that_are_shorter_than_asked_lose_nothing() -> None:
+    model = Model("BINANCE", most=77)
+    span = Span(NOW_MS - 8 * 3_600_000, NOW_MS - 3_600_000)
+    rows, _ = pages_of("BINANCE", "trades", span, model)
+    assert sorted(within(rows, span), key=int) == [str(number) for number in model.truth(span).number.tolist()]
+    minute = Span(span.start_ms // MINUTE_MS * MINUTE_MS, span.end_ms // MINUTE_MS * MINUTE_MS)
+    candles, _ = pages_of("BINANCE", "candles", minute, model)
+    assert [row.start_ms for row in candles] == list(range(*minute, MINUTE_MS))
+
+
+@pytest.mark.parametrize("forgotten", [0.0, 0.3, 0.9, 1.5])
+def test_binance_is_not_called_whole_where_it_forgets(forgotten: float) -> None:
+    """The oldest trade that is told lies at that part of the span: what is before is refused, what is after is all there."""
+    length = 5 * 3_600_000
+    span = Span(NOW_MS - 10 * 3_600_000, NOW_MS - 10 * 3_600_000 + length)
+    past = Model("BINANCE").past
+    model = Model("BINANCE", kept=past.first_at(span.start_ms + int(forgotten * length)))
+    oldest_ms = int(past.prints(model._kept, model._kept + 1).ts_ns[0]) // 1_000_000
+    told: list[Page] = []
+
+    async def read() -> Span | None:
+        try:
+            async for page in PAGES["binance"]().trades(model, MARKET, span):
+                told[:] = [*told, page]
+        except HistoryRefused as refused:
+            return refused.span
+        return None
+
+    lost = asyncio.run(read())
+    kept = Span(min(oldest_ms, span.end_ms), span.end_ms)
+    assert lost == Span(span.start_ms, kept.start_ms)
+    whole = [page.whole for page in told]
+    assert (min(one.start_ms for one in whole), max(one.end_ms for one in whole)) == kept
+    rows = [row for page in told for row in page.rows]
+    assert sorted(within(rows, kept), key=int) == [str(number) for number in model.truth(kept).number.tolist()]
+
+
+def test_a_market_of_binance_that_is_younger_than_the_span_is_whole() -> None:
+    span = Span(NOW_MS - 400 * 3_600_000, NOW_MS - 10 * 3_600_000)
+    model = Model("BINANCE")
+    model._since = model.past.first_at(span.end_ms - 2 * 3_600_000)
+    rows, told = pages_of("BINANCE", "trades", span, model)
+    assert told[-1].whole == span
+    assert len(within(rows, span)) == len(model.truth(Span(span.end_ms - 2 * 3_600_000, span.end_ms)).number)
+    assert model.requests < 10
+    before = Span(span.start_ms, span.start_ms + 3_600_000)
+    assert pages_of("BINANCE", "trades", before, model)[1][-1].whole == before
 
 
 # ---- what a venue cannot tell ------------------------------------------------------------------------------------------------------------
