@@ -105,11 +105,16 @@ def binanceusdm_instrument_of(tape: TapeInfo | Path | str) -> VenueInstrument:
     return binanceusdm_instrument(info.symbol, seen=(info.price_decimals, info.size_decimals))
 
 
-def derived_events(tape: TapeInfo | Path | str, seed: int, venue: str) -> Iterator[VenueEvent]:
-    """The same tape as events of another simulated exchange: a synthetic transform of real data, a function of (tape, seed, venue)."""
+def derived_events(
+    tape: TapeInfo | Path | str, seed: int, venue: str, target: VenueInstrument | None = None
+) -> Iterator[VenueEvent]:
+    """The same tape as events of another simulated exchange: a synthetic transform of real data, a function of (tape, seed, venue).
+
+    `target`: one of several contracts that the venue has on the pair.
+    """
     info = _info(tape)
     source = binance_instrument_of(info)
-    return transform(binance_events(info), seed, source, DERIVED[venue](info.symbol, source))
+    return transform(binance_events(info), seed, source, target or DERIVED[venue](info.symbol, source))
 
 
 def kraken_events(tape: TapeInfo | Path | str, seed: int) -> Iterator[VenueEvent]:

@@ -20,6 +20,7 @@ from sim.levels import LevelBook
 START_PRICES = {
     "BTC/USDT": 60_000.0,
     "BTC/USDC": 60_000.0,
+    "BTC/USD": 60_000.0,
     "ETH/USDT": 2_600.0,
     "ETH/USDC": 2_600.0,
     "SOL/USDT": 150.0,

@@ -3,7 +3,8 @@
 Fees are those of an institutional volume tier, not list prices: Binance spot VIP 4-5 (taker about 4 bps), Kraken Pro above
 500 M USD of 30-day volume (taker 5 bps), OKX spot of a middle VIP tier (taker 5 bps), Bybit spot Supreme VIP (taker about 4.5 bps),
 Coinbase above 400 M USD (taker 5 bps, maker nothing).
-Binance USD-M the same tier (taker 3.2 bps). Tick and lot are one unit of the decimals given here. `DERIVED` are made from
+Binance USD-M the same tier (taker 3.2 bps), Kraken Futures list prices (taker 5 bps).
+Tick and lot are one unit of the decimals given here. `DERIVED` are made from
 Binance's market (`sim/transform.py`), USD-M only where no USD-M tape is at hand.
 """
 
@@ -22,6 +23,7 @@ OKX = "OKX"
 BYBIT = "BYBIT"
 COINBASE = "COINBASE"
 BINANCEUSDM = "BINANCEUSDM"
+KRAKENFUTURES = "KRAKENFUTURES"
 
 TAKER_FEE_BPS = {
     BINANCE: Decimal("4"),
@@ -30,6 +32,7 @@ TAKER_FEE_BPS = {
     BYBIT: Decimal("4.5"),
     COINBASE: Decimal("5"),
     BINANCEUSDM: Decimal("3.2"),
+    KRAKENFUTURES: Decimal("5"),
 }
 MAKER_FEE_BPS = {
     BINANCE: Decimal("2"),
@@ -38,6 +41,7 @@ MAKER_FEE_BPS = {
     BYBIT: Decimal("3"),
     COINBASE: Decimal("0"),
     BINANCEUSDM: Decimal("1.4"),
+    KRAKENFUTURES: Decimal("2"),
 }
 
 # (price decimals, size decimals) as the venues listed them; unlisted symbols use what the tape shows.
@@ -106,6 +110,13 @@ _COINBASE_DECIMALS = {
     "SOL/USDT": (2, 8),
     "XRP/USDT": (4, 6),
 }
+_KRAKENFUTURES_DECIMALS = {
+    "BTC": (0, 4),
+    "ETH": (1, 3),
+    "SOL": (2, 2),
+    "XRP": (5, 0),
+}
+_INVERSE_DECIMALS = {"BTC": 1, "ETH": 2, "XRP": 4}  # finer than some ticks of the venue, which are halves
 _OPENING = {
     "USDT": Decimal(25_000_000),
     "USDC": Decimal(25_000_000),
@@ -254,6 +265,42 @@ def binanceusdm_instrument(
     )
 
 
+def krakenfutures_instrument(pair: str, source: VenueInstrument | None = None) -> VenueInstrument:
+    """The linear perpetual (PF_) on the dollar price of a pair's base, whichever dollars the pair is in."""
+    base = pair.partition("/")[0]
+    unlisted = (source.price_decimals, source.size_decimals) if source else _UNLISTED_DECIMALS
+    price_decimals, size_decimals = _KRAKENFUTURES_DECIMALS.get(base, unlisted)
+    return VenueInstrument(
+        venue=KRAKENFUTURES,
+        symbol=f"{base}/USD:USD",
+        price_decimals=price_decimals,
+        size_decimals=size_decimals,
+        min_quantity=Decimal(1).scaleb(-size_decimals),
+        min_notional=Decimal(0),
+        taker_fee_bps=TAKER_FEE_BPS[KRAKENFUTURES],
+        maker_fee_bps=MAKER_FEE_BPS[KRAKENFUTURES],
+        contract=Contract(settle="USD"),
+    )
+
+
+def krakenfutures_inverse(pair: str) -> VenueInstrument | None:
+    """The inverse perpetual (PI_) beside it, whose contracts are one dollar; None where there is none."""
+    base = pair.partition("/")[0]
+    if base not in _INVERSE_DECIMALS:
+        return None
+    return VenueInstrument(
+        venue=KRAKENFUTURES,
+        symbol=f"{base}/USD:{base}",
+        price_decimals=_INVERSE_DECIMALS[base],
+        size_decimals=0,
+        min_quantity=Decimal(1),
+        min_notional=Decimal(0),
+        taker_fee_bps=TAKER_FEE_BPS[KRAKENFUTURES],
+        maker_fee_bps=MAKER_FEE_BPS[KRAKENFUTURES],
+        contract=Contract(settle=base, inverse=True),
+    )
+
+
 def coinbase_instrument(symbol: str, source: VenueInstrument | None = None) -> VenueInstrument:
     """`symbol` on the simulated Coinbase; an unlisted symbol takes the price decimals of `source`."""
     price_decimals, size_decimals = _COINBASE_DECIMALS.get(symbol, (source.price_decimals if source else 2, 8))
@@ -275,12 +322,19 @@ DERIVED: dict[str, Callable[[str, VenueInstrument | None], VenueInstrument]] = {
     BYBIT: bybit_instrument,
     COINBASE: coinbase_instrument,
     BINANCEUSDM: binanceusdm_instrument,
+    KRAKENFUTURES: krakenfutures_instrument,
 }
 
 
 def lists(venue: str, pair: str) -> bool:
     """Whether a venue has the pair, or the perpetual on it."""
-    return venue != BINANCEUSDM or pair.partition("/")[2] in ("USDT", "USDC")
+    quote = pair.partition("/")[2]
+    match venue:
+        case "BINANCEUSDM":
+            return quote in ("USDT", "USDC")
+        case "KRAKENFUTURES":
+            return quote in ("USD", "USDT")
+    return True
 
 
 def opening_balances(symbols: list[str] | tuple[str, ...]) -> dict[str, Decimal]:

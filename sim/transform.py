@@ -9,7 +9,7 @@ derived. From each live book of the source, at each of its updates:
 2. **Ticks.** Bids round down, asks round up to the target's tick; levels that meet are added up. The spread never shrinks.
 3. **Depth.** Each level is kept with probability `keep`, its size scaled by a factor in `scale`; both are a hash of (seed,
    side, price), so a level does not flicker. The best level is always kept. At most `depth` levels a side. Sizes floor to
-   the target's lot.
+   the target's lot; those of an inverse contract are what the source's are worth.
 4. **Latency.** The venue's clock lags by `lag_ms` (seeded, drawn anew every second); arrival keeps the source's delay.
    Arrival times never decrease.
 5. **Trades.** A print is kept with probability `keep_trades`, moved by the basis, its size scaled, its id counted from 1.
@@ -123,6 +123,9 @@ class Transform:
         self._tick = 10**shift if shift > 0 else 1
         self._up = 10**-shift if shift < 0 else 1
         self._size_factor = 10.0 ** (target.size_decimals - source.size_decimals)
+        contract = target.contract
+        # of an inverse contract: how many contracts one of the base is at one tick of the price
+        self._per_tick = 10.0**-target.price_decimals / float(contract.size) if contract and contract.inverse else 0.0
 
     def feed(self, event: VenueEvent) -> list[VenueEvent]:
         """The target's events that one source event causes."""
@@ -172,6 +175,7 @@ class Transform:
         starts = np.flatnonzero(np.diff(prices, prepend=prices[0] + 1))
         sizes = np.add.reduceat(sizes, starts)
         prices = prices[starts] * side.side
+        sizes = sizes * prices * self._per_tick if self._per_tick else sizes
         chance, factor = _hash_unit(self._seed, side.side, prices)
         low, high = self.spec.scale
         scaled = np.floor(sizes * self._size_factor * (low + (high - low) * factor)).astype(np.int64)
@@ -208,7 +212,8 @@ class Transform:
     def _trade(self, event: VenueEvent) -> list[VenueEvent]:
         chance, factor = self._trades.random(), self._trades.random()
         low, high = self.spec.scale
-        size = int(event.size * self._size_factor * (low + (high - low) * factor))
+        worth = event.price * self._up / self._tick * self._per_tick if self._per_tick else 1.0
+        size = int(event.size * worth * self._size_factor * (low + (high - low) * factor))
         if chance >= self.spec.keep_trades or size <= 0:
             return []
         self._trade_id += 1

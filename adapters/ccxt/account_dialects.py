@@ -8,6 +8,7 @@ from adapters.ccxt.bybit import BybitAccountDialect
 from adapters.ccxt.coinbase_account import CoinbaseAccountDialect
 from adapters.ccxt.dialect import AccountDialect
 from adapters.ccxt.kraken import KrakenAccountDialect
+from adapters.ccxt.krakenfutures_account import KrakenFuturesAccountDialect
 from adapters.ccxt.okx import OkxAccountDialect
 
 DIALECTS: dict[str, type[AccountDialect]] = {
@@ -16,5 +17,6 @@ DIALECTS: dict[str, type[AccountDialect]] = {
     "bybit": BybitAccountDialect,
     "coinbase": CoinbaseAccountDialect,
     "kraken": KrakenAccountDialect,
+    "krakenfutures": KrakenFuturesAccountDialect,
     "okx": OkxAccountDialect,
 }

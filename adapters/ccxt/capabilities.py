@@ -77,6 +77,14 @@ SOURCES: dict[str, Line] = {
     "bybit": _SPOT,
     "coinbase": _SPOT | {Feed.TOP: DERIVED, Feed.FILLS: POLLED, Feed.BALANCE: POLLED},
     "kraken": _SPOT | {Feed.BALANCE: POLLED},  # with what orders hold of them
+    "krakenfutures": _PERPETUAL
+    | {
+        Feed.TOP: DERIVED,  # the venue's own come once a second
+        Feed.FUNDING: _native("watch_ticker"),
+        Feed.LIQUIDATIONS: DERIVED,  # of the trades
+        Feed.BALANCE: POLLED,  # with their margins
+        Feed.OWN_LIQUIDATIONS: DERIVED,  # of our executions
+    },
     "okx": _SPOT,
 }
 

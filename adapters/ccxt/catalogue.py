@@ -5,8 +5,10 @@ Kept here as words, because loading ccxt takes seconds and a configuration is ch
 
 from __future__ import annotations
 
-EXCHANGES = ("binance", "binanceusdm", "bybit", "coinbase", "kraken", "okx")
-MARGIN = frozenset({"binanceusdm"})  # whose accounts hold positions in perpetuals, not the coins themselves
+EXCHANGES = ("binance", "binanceusdm", "bybit", "coinbase", "kraken", "krakenfutures", "okx")
+MARGIN = frozenset(
+    {"binanceusdm", "krakenfutures"}
+)  # whose accounts hold positions in perpetuals, not the coins themselves
 
 GENERIC = (
     "alpaca",
@@ -52,7 +54,6 @@ GENERIC = (
     "htx",
     "hyperliquid",
     "independentreserve",
-    "krakenfutures",
     "kucoin",
     "kucoinfutures",
     "lbank",

@@ -39,6 +39,7 @@ from adapters.ccxt.events import (
 from adapters.ccxt.generic import GenericMarketDialect
 from adapters.ccxt.hook import Counters, attach
 from adapters.ccxt.kraken import KrakenMarketDialect
+from adapters.ccxt.krakenfutures import KrakenFuturesMarketDialect
 from adapters.ccxt.okx import OkxMarketDialect
 from adapters.ccxt.pace import PATIENT_ATTEMPTS, backoff_s
 from adapters.ccxt.symbols import Market, market_of
@@ -57,6 +58,7 @@ DIALECTS: dict[str, type[MarketDialect]] = {
     "bybit": BybitMarketDialect,
     "coinbase": CoinbaseMarketDialect,
     "kraken": KrakenMarketDialect,
+    "krakenfutures": KrakenFuturesMarketDialect,
     "okx": OkxMarketDialect,
 }
 

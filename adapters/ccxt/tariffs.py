@@ -11,6 +11,8 @@
     KRAKEN       a counter of private requests that decays (20, 1 a second: the tier "Pro"), histories count two; a counter of a pair's
                  orders (180, 3.75 a second): 1 a new order, 1 and up to 3 an amendment, up to 8 a cancel, less the longer the order has
                  rested. No headers; refusals: EAPI: and EOrder:Rate limit exceeded
+    KRAKENFUTURES  points by endpoint, 500 in ten seconds; histories by themselves, 100 that fill up again in ten minutes; what is public
+                 is free. No headers; refusals: apiLimitExceeded
 
 Sources: the venues' documentation, ccxt 4.5.90. Ten public requests of Kraken at once, then one a second, is ours: it says one.
 """
@@ -323,6 +325,58 @@ class KrakenTariff(Tariff):
             budget.close(_RETRY_S)
 
 
+class KrakenFuturesTariff(Tariff):
+    """Two pools; ccxt's table of costs says one for everything."""
+
+    orders = frozenset({"sendorder", "editorder"})
+    cancels = frozenset({"cancelorder", "batchorder", "cancelallorders", "cancelallordersafter"})
+    points: ClassVar[dict[str, float]] = {
+        "sendorder": 10,
+        "editorder": 10,
+        "cancelorder": 10,
+        "cancelallorders": 25,
+        "cancelallordersafter": 25,
+        "accounts": 2,
+        "openpositions": 2,
+        "openorders": 2,
+        "orders/status": 1,
+    }
+
+    def limit(self, name: str) -> Limit:
+        """Of private requests, of histories; what is public is held to our own ten a second."""
+        match name:
+            case "points 10s":
+                return Window(500, 10.0)
+            case "histories":
+                return Counter(100, 100 / 600)
+        return Window(10, 1.0, shared=False)
+
+    def rest(self, api: str, method: str, path: str, params: Any, cost: float) -> Spending:
+        """Points of the endpoint."""
+        given = params if isinstance(params, dict) else {}
+        if api == "public":
+            return Spending(Kind.DATA, (("public 1s", 1.0),))
+        kind = self.kind(api, method, path)
+        if api == "history":
+            count = float(given.get("count", 500)) if path == "account-log" else 0.0
+            return Spending(kind, (("histories", 1.0 if count <= 25 else 2.0 if count <= 50 else 3.0),))
+        points = self.points.get(path, 10.0)
+        if path == "batchorder":
+            points = 9.0 + len(given.get("batchOrder") or ())
+        elif path == "fills":
+            points = 25.0 if "lastFillTime" in given else 2.0
+        return Spending(kind, (("points 10s", points),))
+
+    def socket(self, request: Command, sent: str) -> Spending:
+        """None is sent over a socket."""
+        raise NotImplementedError
+
+    def heard(self, budget: Budget, status: int, path: str, headers: dict[str, str], body: str) -> None:
+        """Refusals."""
+        if status == 429 or '"apiLimitExceeded"' in body:
+            budget.close(_RETRY_S)
+
+
 def _by_age(table: tuple[tuple[int, int], ...], since_s: float) -> float:
     age = monotonic() - since_s
     return float(next((points for younger, points in table if age < younger), 0))
@@ -334,6 +388,7 @@ TARIFFS: dict[str, type[Tariff]] = {
     "bybit": BybitTariff,
     "coinbase": CoinbaseTariff,
     "kraken": KrakenTariff,
+    "krakenfutures": KrakenFuturesTariff,
     "okx": OkxTariff,
 }
 

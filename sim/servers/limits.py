@@ -6,6 +6,7 @@
     Coinbase       30 private requests in a rolling second by account, 10 public ones by address; nothing is said
     OKX            each endpoint in rolling two seconds by account, new and amended orders in all 1,000; nothing is said
     Kraken         a decaying counter of private requests, and one of orders for each pair (tier "Pro"); nothing is said
+    Kraken Futures 500 points of private requests in rolling ten seconds by account, 100 of histories in ten minutes; nothing is said
 
 A request over a limit is answered with the venue's words and not done; it counts all the same. What is not listed costs as its like do.
 """
@@ -375,3 +376,43 @@ class KrakenLimits(VenueLimits):
     def _points(self, table: tuple[tuple[int, int], ...], since: float) -> int:
         age = self.clock() - since
         return next((points for younger, points in table if age < younger), 0)
+
+
+class KrakenFuturesLimits(VenueLimits):
+    """Points by endpoint; public ones are free. The pool of histories fills up continuously."""
+
+    costs: ClassVar[dict[str, int]] = {
+        "sendorder": 10,
+        "editorder": 10,
+        "cancelorder": 10,
+        "cancelallorders": 25,
+        "cancelallordersafter": 25,
+        "accounts": 2,
+        "openpositions": 2,
+        "openorders": 2,
+        "orders/status": 1,
+    }
+    public: ClassVar[tuple[str, ...]] = ("instruments", "tickers", "orderbook", "historicalfundingrates")
+
+    def __init__(self, clock: Clock = time.time) -> None:
+        super().__init__(clock)
+        self._points = Rolling(500, 10, clock)
+        self._history = Decaying(100, 100 / 600, clock)
+
+    def rest(self, request: web.Request, body: bytes) -> bool:
+        """Points of the endpoint."""
+        if request.path.startswith("/api/history/"):
+            count = int(request.query.get("count", 500)) if request.path.endswith("account-log") else 0
+            return self._history.take(1 if count <= 25 else 2 if count <= 50 else 3 if count <= 1_000 else 6)
+        path = request.path.removeprefix("/derivatives/api/v3/").removeprefix("/derivatives/api/v4/")
+        if path in self.public:
+            return True
+        if path == "batchorder":
+            return self._points.take(9 + body.count(b'"order":'))
+        if path == "fills":
+            return self._points.take(25 if "lastFillTime" in request.query else 2)
+        return self._points.take(self.costs.get(path, 10))
+
+    def socket(self, op: str, params: dict) -> bool:
+        """Orders do not go over a socket."""
+        return True

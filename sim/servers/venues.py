@@ -30,9 +30,11 @@ from sim.instruments import (
     COINBASE,
     DERIVED,
     KRAKEN,
+    KRAKENFUTURES,
     OKX,
     VenueInstrument,
     binance_instrument,
+    krakenfutures_inverse,
     lists,
     opening_balances,
 )
@@ -45,6 +47,7 @@ from sim.servers.coinbase import CoinbaseServer
 from sim.servers.coinbase_auth import p256_credentials
 from sim.servers.fault_file import FaultPlan, run_faults
 from sim.servers.kraken import KrakenServer
+from sim.servers.krakenfutures import KrakenFuturesServer
 from sim.servers.margin import MarginCore
 from sim.servers.matching import FeeIn, MatchingCore, PostOnly
 from sim.servers.okx import OkxServer
@@ -73,6 +76,7 @@ EXCHANGES = {
     BINANCEUSDM: Exchange(BinanceUsdmServer, fee_in=FeeIn.QUOTE, core=MarginCore),
     BYBIT: Exchange(BybitServer, post_only=PostOnly.CANCEL),
     COINBASE: Exchange(CoinbaseServer, fee_in=FeeIn.QUOTE),
+    KRAKENFUTURES: Exchange(KrakenFuturesServer, fee_in=FeeIn.QUOTE, core=MarginCore),
     OKX: Exchange(OkxServer, post_only=PostOnly.CANCEL),
 }
 VENUES = (*EXCHANGES, FALCONX)
@@ -176,6 +180,8 @@ async def start_venues(
     for venue, make in DERIVED.items():
         if venue in venues:
             listed[venue] = {s: make(s, listed[BINANCE][s]) for s in out.symbols if lists(venue, s)}
+    if KRAKENFUTURES in venues:
+        listed[KRAKENFUTURES] = _with_inverse(listed[KRAKENFUTURES])
     perpetual = _perpetual_tapes(tape, out, say) if tape is not None and BINANCEUSDM in venues else {}
     for symbol, info in perpetual.items():
         listed[BINANCEUSDM][symbol] = binanceusdm_instrument_of(info)
@@ -188,7 +194,8 @@ async def start_venues(
         out.instruments[symbol] = (Decimal(1).scaleb(-decimals), price)
     out.credentials = {venue: _credentials(venue, seed, folder) for venue in venues}
     ports = _Ports(folder)
-    opening = balances if balances is not None else opening_balances(out.symbols)
+    names = [one.symbol for by_pair in listed.values() for one in by_pair.values()]
+    opening = balances if balances is not None else opening_balances([*out.symbols, *names])
     for venue, exchange in EXCHANGES.items():
         if venue not in venues:
             continue
@@ -256,11 +263,23 @@ def _perpetual_tapes(tape: Path | str, out: Venues, say: Callable[[str], None]) 
     return found
 
 
+def _with_inverse(linear: dict[str, VenueInstrument]) -> dict[str, VenueInstrument]:
+    """Linear contracts by the pair they are made from, one of each base, and the inverse ones beside them, as "BTC/USDT:BTC"."""
+    out = dict({one.symbol: (pair, one) for pair, one in linear.items()}.values())
+    for pair, one in list(out.items()):
+        if (inverse := krakenfutures_inverse(pair)) is not None:
+            out[f"{pair}:{one.base}"] = inverse
+    return out
+
+
 def _point_to_index(servers: Mapping[str, VenueServer]) -> None:
     """The index of a perpetual is the spot venue's middle, where that is served as well."""
     spot, perpetuals = servers.get(BINANCE), servers.get(BINANCEUSDM)
     if spot is not None and isinstance(perpetuals, BinanceUsdmServer):
         perpetuals.index_of = lambda symbol: spot.core.mid(symbol.partition(":")[0])
+    if spot is not None and isinstance(dollars := servers.get(KRAKENFUTURES), KrakenFuturesServer):
+        pairs = {one.base: pair for pair, one in spot.core.instruments.items() if lists(KRAKENFUTURES, pair)}
+        dollars.index_of = lambda symbol: spot.core.mid(pairs.get(symbol.partition("/")[0], ""))
 
 
 def _feed(
@@ -276,7 +295,8 @@ def _feed(
     together = min((info.first_ns for info in tapes.values()), default=0)
     for venue, server in out.servers.items():
         streams = []
-        for symbol, instrument in listed[venue].items():
+        for name, instrument in listed[venue].items():
+            symbol = name.partition(":")[0]
             if tapes:
                 info = tapes[symbol]
                 if venue == BINANCEUSDM and symbol in perpetual:
@@ -316,7 +336,7 @@ def _tape_source(
     venue: str, info: TapeInfo, seed: int, instrument: VenueInstrument
 ) -> Callable[[], Iterator[VenueEvent]]:
     recorded = venue == BINANCE or (venue == BINANCEUSDM and info.market is Market.USDM)
-    return lambda: binance_events(info, instrument) if recorded else derived_events(info, seed, venue)
+    return lambda: binance_events(info, instrument) if recorded else derived_events(info, seed, venue, instrument)
 
 
 async def _start_falconx(out: Venues, seed: int, folder: Path | None, ports: _Ports) -> None:

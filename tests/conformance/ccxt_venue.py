@@ -49,6 +49,7 @@ VENUES = {
     "BYBIT": Expected("sequence gap", "BTC"),
     "COINBASE": Expected("sequence gap", "USDT", repeats=True),
     "KRAKEN": Expected("checksum", "USDT"),
+    "KRAKENFUTURES": Expected("sequence gap", "USD", "BTC/USD:USD"),
     "OKX": Expected("sequence gap", "BTC"),
 }
 every_venue = pytest.mark.parametrize("name", VENUES)
