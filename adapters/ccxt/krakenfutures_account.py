@@ -73,7 +73,9 @@ class KrakenFuturesAccountDialect(KrakenFuturesOrdering):
         self._subscribed: set[str] = set()
         self._ids: OrderedDict[str, str] = OrderedDict()  # client order id → the venue's
         self._sent_ms: OrderedDict[str, int] = OrderedDict()  # client order id → when it was sent, by our clock
-        self._booked: OrderedDict[str, None] = OrderedDict()  # the venue's ids of orders that were in the book
+        self._booked: OrderedDict[str, Decimal | None] = (
+            OrderedDict()
+        )  # the venue's id → filled, of what was in the book
         self._fees: OrderedDict[str, tuple[Decimal, str]] = OrderedDict()  # by fill id
         self._positions: dict[str, PositionEvent] = {}  # as the stream told them last
 
@@ -140,14 +142,19 @@ class KrakenFuturesAccountDialect(KrakenFuturesOrdering):
         sent = (message if row is None else row).get("cli_ord_id") or ""
         self._learn(sent, order_id)
         state = self._state(order_id, reason) if gone else VenueOrderState.OPEN
-        _keep(self._booked, order_id, None)
         if row is None:
             return OrderEvent(
-                symbol="", client_order_id=sent, venue_order_id=order_id, state=state, reason=_words(reason, state)
+                symbol="",
+                client_order_id=sent,
+                venue_order_id=order_id,
+                state=state,
+                filled=self._booked.get(order_id),
+                reason=_words(reason, state),
             )
         if (symbol := symbol_of(exchange, row["instrument"])) is None:
             return None  # of a market that was listed after we loaded them
         filled = dec(row["filled"])
+        _keep(self._booked, order_id, filled)
         return OrderEvent(
             symbol=symbol,
             client_order_id=sent,
@@ -292,7 +299,7 @@ class KrakenFuturesAccountDialect(KrakenFuturesOrdering):
         """A row of `openorders`."""
         filled = dec(row["filledSize"])
         self._learn(_cid(row), row["order_id"])
-        _keep(self._booked, row["order_id"], None)
+        _keep(self._booked, row["order_id"], filled)
         return OrderEvent(
             symbol=symbol,
             client_order_id=_cid(row),

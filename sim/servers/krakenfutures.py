@@ -278,7 +278,7 @@ class KrakenFuturesServer(VenueServer):
 
     def on_clock(self) -> None:
         """The dead-man switch."""
-        self.account.switch.check()
+        self.account.dead_man.check()
 
     async def on_message(self, peer: Peer, message: dict, path: str) -> None:
         """A challenge, a subscription, or the end of one."""

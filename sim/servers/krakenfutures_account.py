@@ -35,7 +35,7 @@ class KrakenFuturesAccount:
     def __init__(self, core: MarginCore, faults: Faults) -> None:
         self.core = core
         self.faults = faults
-        self.switch = Countdown(core)
+        self.dead_man = Countdown(core)
         self.products = {wire.product_id(one): symbol for symbol, one in core.instruments.items()}
 
     def symbol(self, params: Params) -> str:
@@ -247,7 +247,7 @@ class KrakenFuturesAccount:
     def count_down(self, params: Params) -> dict[str, Any]:
         """`POST cancelallordersafter`."""
         try:
-            at_ns = self.switch.arm(int(params.get("timeout", "")))
+            at_ns = self.dead_man.arm(int(params.get("timeout", "")))
         except ValueError:
             raise KrakenFuturesError("invalidArgument: timeout") from None
         now = wire.moment(self.core.clock_ns())

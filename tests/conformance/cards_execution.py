@@ -193,6 +193,8 @@ async def an_order_below_the_minimum_is_refused(s: Stand, link: AccountLink, see
     step = Decimal(1).scaleb(-s.instrument.size_decimals)
     least = max(step, s.instrument.min_quantity / 2 if s.instrument.min_quantity > step else step)
     price = s.bid if s.instrument.min_quantity > step else Decimal(5)
+    if s.instrument.min_quantity == step and not s.instrument.min_notional:
+        least = step / 2  # the lot is all that the venue asks for
     await _refused(s, link, s.order("buy", f"{least:f}", price))
 
 
