@@ -1,5 +1,8 @@
 """What the engine's adapter of each exchange is made with. All spot; `None` URLs are the venue's own.
 
+Market data are public, so no adapter is given a key. Left without one, all but Binance's would look for it in the environment, which is not
+theirs to read: they get a word that is none.
+
 Binance's and Kraken's, OKX's public and private hosts can be pointed elsewhere by their configuration. Bybit's takes its HTTP host for the
 public WebSocket's as well, so that one is made here. OKX derives its other sockets from the public one's path.
 """
@@ -16,7 +19,8 @@ from nautilus_trader.core import nautilus_pyo3
 from adapters.ccxt.config import ExchangeConfig
 from adapters.native.catalogue import unknown
 
-NO_KEY = "none"  # without one OKX's adapter looks into the environment and fails; public data need none
+NO_KEY = "none"
+_NO_KEYS = {"api_key": NO_KEY, "api_secret": NO_KEY}
 _ALL = InstrumentProviderConfig(load_all=True)
 
 
@@ -28,18 +32,16 @@ def data_client(config: ExchangeConfig, loop: Any, msgbus: MessageBus, cache: Ca
         case "binance":
             from nautilus_trader.adapters.binance import BinanceDataClientConfig, BinanceLiveDataClientFactory
 
-            own = BinanceDataClientConfig(
-                api_key=config.api_key or None, api_secret=config.secret or None, base_url_http=rest,
-                base_url_ws=None if ws is None else f"{ws}/stream", instrument_provider=_ALL,
-            )  # fmt: skip
+            stream = None if ws is None else f"{ws}/stream"
+            own = BinanceDataClientConfig(base_url_http=rest, base_url_ws=stream, instrument_provider=_ALL)
             return BinanceLiveDataClientFactory.create(config=own, **parts)
         case "okx":
             from nautilus_trader.adapters.okx import OKXDataClientConfig, OKXLiveDataClientFactory
 
+            public = None if ws is None else f"{ws}/ws/v5/public"
             own = OKXDataClientConfig(
-                api_key=config.api_key or NO_KEY, api_secret=config.secret or NO_KEY, api_passphrase=config.password or NO_KEY,
-                base_url_http=rest, base_url_ws=None if ws is None else f"{ws}/ws/v5/public", instrument_provider=_ALL,
-            )  # fmt: skip
+                **_NO_KEYS, api_passphrase=NO_KEY, base_url_http=rest, base_url_ws=public, instrument_provider=_ALL
+            )
             client = OKXLiveDataClientFactory.create(config=own, **parts)
             client._ws_business_client = nautilus_pyo3.OKXWebSocketClient(  # for candles alone, and it would log in
                 url=nautilus_pyo3.derive_okx_ws_url(client._ws_client.url, "business"), heartbeat=20
@@ -48,15 +50,16 @@ def data_client(config: ExchangeConfig, loop: Any, msgbus: MessageBus, cache: Ca
         case "kraken":
             from nautilus_trader.adapters.kraken import KrakenDataClientConfig, KrakenLiveDataClientFactory
 
+            v2 = None if ws is None else f"{ws}/v2"
             own = KrakenDataClientConfig(
-                base_url_http_spot=rest, base_url_ws_spot=None if ws is None else f"{ws}/v2", instrument_provider=_ALL
+                **_NO_KEYS, base_url_http_spot=rest, base_url_ws_spot=v2, instrument_provider=_ALL
             )
             return KrakenLiveDataClientFactory.create(config=own, **parts)
         case "bybit":
             from nautilus_trader.adapters.bybit import BybitDataClientConfig, BybitLiveDataClientFactory
 
             spot = nautilus_pyo3.BybitProductType.SPOT
-            own = BybitDataClientConfig(product_types=(spot,), base_url_http=rest, instrument_provider=_ALL)
+            own = BybitDataClientConfig(**_NO_KEYS, product_types=(spot,), base_url_http=rest, instrument_provider=_ALL)
             client = BybitLiveDataClientFactory.create(config=own, **parts)
             if ws is not None:
                 client._ws_clients[spot] = nautilus_pyo3.BybitWebSocketClient.new_public(

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from nautilus_trader.model.identifiers import InstrumentId, Symbol
+from nautilus_trader.common.component import LiveClock
+from nautilus_trader.model.identifiers import InstrumentId, Symbol, TraderId
 from nautilus_trader.model.instruments import CurrencyPair
 from nautilus_trader.model.objects import Currency, Money, Price, Quantity
 
 from adapters.ccxt.config import ExchangeConfig
 from adapters.ccxt.factories import CcxtDataClientConfig
+from adapters.native.catalogue import EXCHANGES
 from adapters.native.factories import NativeDataClientConfig
+from adapters.native.inner import Inner
 from adapters.native.symbols import Symbols
+from adapters.native.venues import NO_KEY, data_client
 from desk.config.load import load
 from desk.errors import ConfigFault
 from desk.node import _data_clients
@@ -100,3 +105,23 @@ def test_the_configuration_takes_an_adapter_that_there_is(tmp_path: Path) -> Non
         ConfigFault, match="the engine has no adapter for 'coinbase' that we use: there are binance, bybit"
     ):
         load(path, {})
+
+
+@pytest.mark.parametrize("exchange", EXCHANGES)
+def test_no_adapter_takes_a_key_from_the_environment(exchange: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    secret = "U0VDUkVUU0VDUkVUU0VDUkVUU0VDUkVUU0VDUkVUU0U="  # base64, as Kraken's are
+    for name in ("API_KEY", "API_SECRET", "API_PASSPHRASE", "SPOT_API_KEY", "SPOT_API_SECRET"):
+        monkeypatch.setenv(f"{exchange.upper()}_{name}", secret)
+
+    async def main() -> None:
+        clock = LiveClock()
+        inner = Inner(TraderId("KERB-001"), clock)
+        config = ExchangeConfig(
+            venue=exchange.upper(), exchange=exchange, symbols=("BTC/USDT",), rest_url="http://127.0.0.1:1", ws_url="ws://127.0.0.1:1",
+            api_key="ours", secret=secret, password="ours",
+        )  # fmt: skip
+        client = data_client(config, asyncio.get_running_loop(), inner.msgbus, inner.cache, clock)
+        http = client._http_client_spot if exchange == "kraken" else client._http_client
+        assert http.api_key in (None, NO_KEY)
+
+    asyncio.run(main())
