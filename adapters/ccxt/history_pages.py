@@ -20,8 +20,10 @@ from adapters.ccxt.symbols import dec
 Ask = Callable[[str, dict[str, Any]], Awaitable[Any]]
 Market = dict[str, Any]  # ccxt's
 
+DAY_MS = 86_400_000
 HOUR_MS = 3_600_000
 _SUSPECT = 100  # trades: a page of so many that brings nothing new may be cut off
+_LOOK_BACK_S = 86_400  # a trade of the day before proves that a span's beginning is told
 
 
 class Pages(ABC):
@@ -40,6 +42,12 @@ class Pages(ABC):
     @abstractmethod
     def trades(self, ask: Ask, market: Market, span: Span) -> AsyncIterator[Page]:
         """Trades of `span`."""
+
+
+def _younger(market: Market, oldest_ms: int) -> bool:
+    """Whether a market began (as far as ccxt knows) about when its oldest trade was told."""
+    created = market.get("created")
+    return created is not None and oldest_ms <= int(created) + DAY_MS
 
 
 def _candle(start_ms: Any, row: list[Any]) -> Candle:
@@ -277,15 +285,23 @@ class OkxPages(_WindowedCandles):
 
     async def trades(self, ask: Ask, market: Market, span: Span) -> AsyncIterator[Page]:
         """Backward: to the last one by time, then by id, however many share a millisecond."""
-        after = {"type": "2", "after": str(span.end_ms)}
+        after, begin = {"type": "2", "after": str(span.end_ms)}, span.end_ms
         while True:
             answer = await ask(
                 "public_get_market_history_trades", {"instId": market["id"], "limit": str(self.page), **after}
             )
             rows = [self._read(row) for row in answer["data"]]
-            first_ms = rows[-1].ts_ns // 1_000_000 if rows else span.start_ms - 1
+            if not rows:
+                if _younger(market, begin):
+                    yield Page(rows=[], whole=span)
+                    return
+                raise HistoryRefused(
+                    "OKX tells no trades before that: three months are kept", Span(span.start_ms, begin)
+                )
+            first_ms = rows[-1].ts_ns // 1_000_000
             over = first_ms < span.start_ms
-            yield Page(rows=rows, whole=Span(span.start_ms if over else first_ms + 1, span.end_ms))
+            begin = span.start_ms if over else min(first_ms + 1, span.end_ms)
+            yield Page(rows=rows, whole=Span(begin, span.end_ms))
             if over:
                 return
             after = {"type": "1", "after": rows[-1].trade_id}
@@ -338,7 +354,8 @@ class CoinbasePages(_WindowedCandles):
 
     1. `candles` answers what opens from `start` to `end` (seconds), up to 300, newest first; minutes without a trade have none.
     2. `ticker` answers the newest trades from `start` to `end` (seconds), up to 1000, newest first. It goes by whole seconds only: where
-       one second has more trades than a page, they cannot be had. `side` is the maker's, as in its stream.
+       one second has more trades than a page, they cannot be had. `side` is the maker's, as in its stream. How long trades are told is not
+       promised: a beginning without any older trade is not whole, but for that of the market itself.
     """
 
     timeframes: ClassVar = {
@@ -365,8 +382,9 @@ class CoinbasePages(_WindowedCandles):
 
     async def trades(self, ask: Ask, market: Market, span: Span) -> AsyncIterator[Page]:
         """Backward; the second where a page ends is asked for again."""
-        start_s, end_s = span.start_ms // 1_000, -(-span.end_ms // 1_000)
+        start_s, end_s = span.start_ms // 1_000 - _LOOK_BACK_S, -(-span.end_ms // 1_000)
         known: set[str] = set()
+        begin, oldest = span.end_ms, ""
         largest = _SUSPECT  # page: the venue's own limit may be less than ours
         while True:
             edges = {"start": str(start_s), "end": str(end_s), "limit": self.page}
@@ -375,14 +393,19 @@ class CoinbasePages(_WindowedCandles):
             )
             rows = [self._read(row) for row in answer["trades"]]
             first_ms = min((row.ts_ns // 1_000_000 for row in rows), default=0)
-            over = not rows or first_ms < span.start_ms or all(row.trade_id in known for row in rows)
-            if over and len(rows) >= largest and first_ms >= span.start_ms:
+            older = bool(rows) and first_ms < span.start_ms
+            ended = not rows or (not older and all(row.trade_id in known for row in rows))
+            if ended and len(rows) >= largest:
                 lost = Span(span.start_ms, first_ms + 1)
                 raise HistoryRefused(f"COINBASE has more trades in the second {end_s - 1} than a page holds", lost)
+            if ended and oldest != "1" and not _younger(market, begin):
+                raise HistoryRefused("COINBASE tells no trades before that", Span(span.start_ms, begin))
+            over = older or ended
             begin = span.start_ms if over else min(first_ms + 1, span.end_ms)  # the last second reaches beyond the span
             yield Page(rows=rows, whole=Span(begin, span.end_ms))
             if over:
                 return
+            oldest = min(rows, key=lambda row: row.ts_ns).trade_id
             known, largest = {row.trade_id for row in rows}, max(largest, len(rows))
             end_s = min(end_s, first_ms // 1_000 + 1)
 
