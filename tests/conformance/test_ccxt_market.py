@@ -29,6 +29,7 @@ def test_book_trades_and_quotes_arrive_exact_and_uncrossed(name):
             health = link.health()
             assert health["connected"]
             assert health["counters"]["frames_bad"] == health["counters"]["handler_faults"] == 0
+            assert (health["counters"]["frames_typed"] > 10) is hasattr(link._dialect, "frame")
             book = link._books[place.symbol].levels
             ours = {(side, price): size for side in (1, -1) for price, size in book.sizes[side].items()}
             assert seen.levels == ours
