@@ -2,7 +2,8 @@
 
 1. A request of several limits takes of all of them at once, or waits. Who waits longer than allowed is not sent (`RateLimited`).
 2. **Order of precedence** by shares of a limit that several kinds draw on: data stop at 60 % of it, queries at 85 %, orders at 95 %,
-   cancels alone use all. So a burst of snapshots never delays an order, nor orders a cancel.
+   cancels alone use all. So a burst of snapshots never delays an order, nor orders a cancel. Where an order's twentieth is the price of
+   a cancel or two, the limit says how much more is `kept` for cancels.
 3. What is sent evenly arrives in bunches: a request counts from when it is sent until an interval after its answer, before which the venue
    must have counted it. A tenth of every short window is left free as well.
 4. **The venue's word counts**: where its headers say that more is used than we know of (another program on the account), more is used.
@@ -65,12 +66,16 @@ class Limit(Protocol):
 
 
 class Window:
-    """At most `capacity` in any `interval_s`: as strict as a venue's fixed intervals, wherever they begin. `shared`: by several kinds."""
+    """At most `capacity` in any `interval_s`: as strict as a venue's fixed intervals, wherever they begin.
 
-    def __init__(self, capacity: float, interval_s: float, *, shared: bool = True) -> None:
+    `shared`: by several kinds; `kept`: the part that is left to cancels beyond what the order of precedence leaves them.
+    """
+
+    def __init__(self, capacity: float, interval_s: float, *, shared: bool = True, kept: float = 0.0) -> None:
         self.capacity = capacity
         self.interval_s = interval_s
         self._shared = shared
+        self._kept = kept
         self._open = 0.0  # sent, and not answered
         self._taken: deque[tuple[float, float]] = deque()
         self._sum = 0.0
@@ -86,7 +91,8 @@ class Window:
     def wait_s(self, cost: float, share: float, now: float) -> float:
         """Until enough of the oldest has left the interval."""
         spare = SPARE if self.interval_s <= SHORT_S else 1.0
-        ceiling = max(1.0, cost, int(self.capacity * spare * (share if self._shared else 1.0)))
+        part = (share * (1.0 - self._kept) if share < 1.0 else 1.0) if self._shared else 1.0
+        ceiling = max(1.0, cost, int(self.capacity * spare * part))
         over = self.used(now) + cost - ceiling
         if over <= 0:
             return 0.0

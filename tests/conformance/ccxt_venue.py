@@ -52,6 +52,7 @@ VENUES = {
     "KRAKENFUTURES": Expected("sequence gap", "USD", "BTC/USD:USD"),
     "OKX": Expected("sequence gap", "BTC"),
 }
+OVER_SOCKET = ("BINANCE", "BYBIT", "KRAKEN", "OKX")  # where orders can go over a WebSocket
 every_venue = pytest.mark.parametrize("name", VENUES)
 
 

@@ -13,10 +13,10 @@ from adapters.ccxt.events import StreamStatus
 from sim.events import EventKind
 from tests.conformance import cards_data, cards_execution  # noqa: F401  (they register their cards)
 from tests.conformance.cards import DATA, EXECUTION, LEVELS, Card, Stand
-from tests.conformance.ccxt_venue import VENUES, eventually
+from tests.conformance.ccxt_venue import OVER_SOCKET, VENUES, eventually
 
 TARIFFS = dict(tariffs.TARIFFS)
-WAYS = {"BINANCE": ("rest", "ws"), "BYBIT": ("rest", "ws"), "KRAKEN": ("rest", "ws"), "OKX": ("rest", "ws")}
+WAYS = dict.fromkeys(OVER_SOCKET, ("rest", "ws"))
 LONG = bool(os.environ.get("KERB_LONG_TESTS") or os.environ.get("KERB_CARDS"))
 SLOW = {  # seconds each: not in the short form
     "silence_makes_a_book_stale_and_it_is_subscribed_again",

@@ -6,13 +6,14 @@ from types import SimpleNamespace
 import pytest
 
 from adapters.ccxt.bucket import RateLimited
-from adapters.ccxt.budget import Budget, Counter, Kind, Spending, Window
+from adapters.ccxt.budget import SHARE, Budget, Counter, Kind, Spending, Window
 from adapters.ccxt.dialect import AmendRequest, CancelRequest, OrderRequest
 from adapters.ccxt.tariffs import (
     BinanceTariff,
     BinanceUsdmTariff,
     BybitTariff,
     CoinbaseTariff,
+    KrakenFuturesTariff,
     KrakenTariff,
     OkxTariff,
     Purse,
@@ -84,6 +85,13 @@ def test_who_would_wait_too_long_is_not_sent_and_pays_nothing():
     asyncio.run(main())
 
 
+def test_what_is_kept_is_left_to_cancels():
+    points = Window(500, 10.0, kept=0.2)
+    points.take(10 * 34, 0.0)
+    assert points.wait_s(10, SHARE[Kind.ORDER], 0.0) > 0
+    assert points.wait_s(110, SHARE[Kind.CANCEL], 0.0) == 0
+
+
 def test_what_the_venue_says_is_used_counts_and_after_a_refusal_nothing_leaves():
     clock = Clock()
     purse = Purse(BinanceTariff())
@@ -126,6 +134,8 @@ COSTS = [
     (KrakenTariff, ("private", "POST", "TradesHistory", {}, 6), Kind.QUERY, {"requests": 2}),
     (KrakenTariff, ("private", "POST", "BalanceEx", {}, 3), Kind.DATA, {"requests": 1}),
     (KrakenTariff, ("private", "POST", "CancelAllOrdersAfter", {}, 3), Kind.CANCEL, {"requests": 1}),
+    (KrakenFuturesTariff, ("private", "POST", "sendorder", {}, 1), Kind.ORDER, {"points 10s": 10}),
+    (KrakenFuturesTariff, ("private", "POST", "batchorder", {"batchOrder": [{}, {}]}, 1), Kind.CANCEL, {"points 10s": 11}),
 ]  # fmt: skip
 
 
