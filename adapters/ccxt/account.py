@@ -169,7 +169,9 @@ class AccountLink:
                 break
             except Exception as e:
                 failure = classify(e)
-                if failure.retryable and attempt == 0:  # certainly not executed: the same id may go once more
+                if attempt == 0 and (
+                    failure.retryable or failure.disables_venue
+                ):  # not executed: the same id may go once more
                     await self._prepare()
                     continue
                 if attempt == 1 and "DuplicateOrder" in failure.reason:
@@ -206,7 +208,7 @@ class AccountLink:
                 break
             except Exception as e:
                 failure = classify(e)
-                if failure.retryable and attempt == 0:  # a clock has jumped: the venue did nothing
+                if attempt == 0 and (failure.retryable or failure.disables_venue):  # the venue did nothing
                     await self._prepare()
                     continue
                 if failure.verdict in (Verdict.UNKNOWN, Verdict.NOT_FOUND):  # it may be gone already
@@ -556,8 +558,12 @@ class AccountLink:
             log.warning("%s: clock difference is not known: %s", self.config.venue, e)
 
     async def learn_clock(self, error: BaseException) -> None:
-        """After a request that the venue refused for its time: one of the clocks has jumped, and the difference is another."""
-        if classify(error).retryable:
+        """After a request that the venue refused for its time: one of the clocks has jumped, and the difference is another.
+
+        Some venues (Coinbase) say of a late signature only that it is none.
+        """
+        failure = classify(error)
+        if failure.retryable or failure.disables_venue:
             await self._prepare()
 
     async def _drop_clients(self) -> None:

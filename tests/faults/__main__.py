@@ -42,6 +42,16 @@ def percentile(values: list[float], share: float) -> float:
     return sorted(values)[min(len(values) - 1, int(share * len(values)))] if values else 0.0
 
 
+def slowest(outcomes: list[Outcome], count: int = 12) -> list[str]:
+    """The longest recoveries, each with its scenario."""
+    rows = [
+        (value, outcome.scenario.told())
+        for outcome in outcomes
+        for value in (*outcome.recoveries_s, *outcome.detections_s)
+    ]
+    return [f"{value:.2f} s {told}" for value, told in sorted(rows, reverse=True)[:count]]
+
+
 def summary(outcomes: list[Outcome]) -> dict[str, object]:
     """The figures of a run."""
     recoveries = [value for outcome in outcomes for value in outcome.recoveries_s]
@@ -57,6 +67,7 @@ def summary(outcomes: list[Outcome]) -> dict[str, object]:
         "failed": sum(bool(outcome.wrong) for outcome in outcomes),
         **totals,
         "books_lost": len(recoveries),
+        "slowest": slowest(outcomes),
         "recovery_s": {
             f"p{int(100 * share)}": round(percentile(recoveries, share), 3) for share in (0.5, 0.9, 0.99, 1)
         },
