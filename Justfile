@@ -65,10 +65,10 @@ fix:
     uv run ruff check --fix .
     uv run ruff format .
 
-# Every card over every exchange, and the tables made of it
+# Every card over every exchange (or one: `just cards KRAKEN`), and the tables made of it
 [group('test')]
-cards:
-    KERB_CARDS=adapters/ccxt/cards.json uv run pytest -q tests/conformance/test_cards.py
+cards of="":
+    KERB_CARDS=adapters/ccxt/cards.json uv run pytest -q tests/conformance/test_cards.py -k "test_card[{{ if of == "" { "" } else { of + "-" } }}"
     uv run python -m tests.conformance.card_table
 
 # The latency suite: ratios measured side by side in one run

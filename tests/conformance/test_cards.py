@@ -67,7 +67,18 @@ def tables() -> Iterator[dict[str, Table]]:
         table.close()
     patch.undo()
     if path := os.environ.get("KERB_CARDS"):
-        Path(path).write_text(json.dumps(RESULTS, indent=1, sort_keys=True) + "\n")
+        write(Path(path))
+
+
+def write(path: Path) -> None:
+    """What was played now, and what was before of cards and exchanges that still are."""
+    before = json.loads(path.read_text()) if path.exists() else {}
+    rows: dict[str, dict[str, dict[str, str]]] = {}
+    for name, way, card in CASES:
+        for known in (before, RESULTS):
+            if way in (ways := known.get(name, {}).get(card.name, {})):
+                rows.setdefault(name, {}).setdefault(card.name, {})[way] = ways[way]
+    path.write_text(json.dumps(rows, indent=1, sort_keys=True) + "\n")
 
 
 def opened(tables: dict[str, Table], name: str) -> Table:
@@ -115,5 +126,6 @@ def test_card(tables: dict[str, Table], name: str, way: str, card: Card) -> None
         await begun(table.stand)
         return await (_watch(table.stand, card) if way == "data" else _order(table.stand, way, card))
 
-    outcome = table.runner.run(play()) or "passed"
-    RESULTS.setdefault(name, {}).setdefault(card.name, {})[way] = outcome
+    result = RESULTS.setdefault(name, {}).setdefault(card.name, {})
+    result[way] = "failed"
+    result[way] = table.runner.run(play()) or "passed"
