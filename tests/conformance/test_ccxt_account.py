@@ -40,7 +40,8 @@ def test_a_resting_order_is_cancelled(name):
             answer = await link.place(place.limit(data, "c-rest-1", "buy", "0.5", -2000, "GTC"))
             assert isinstance(answer, OrderEvent)
             assert [order.client_order_id for order in await link.open_orders()] == ["c-rest-1"]
-            locked = lambda: any(row.currency == "USDT" and row.locked > 0 for row in place.seen.balances)  # noqa: E731
+            quote = place.symbol.partition("/")[2].partition(":")[0]
+            locked = lambda: any(row.currency == quote and row.locked > 0 for row in place.seen.balances)  # noqa: E731
             await eventually(locked, "a reserved balance")
             assert await link.cancel("c-rest-1", place.symbol) is None
             await eventually(lambda: place.seen.ended("c-rest-1"), "the order's end")

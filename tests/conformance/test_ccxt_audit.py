@@ -48,7 +48,8 @@ async def looked(link, book, before=lambda book: None) -> bool | None:
 
 def spoil(book) -> None:
     """What wrongly told levels leave behind: bids far from the market, most of which stand still while an audit looks."""
-    for price, size in book.levels.best(1, 50)[20:]:
+    known = book.levels.best(1, 50)  # fewer where the tick is a dollar
+    for price, size in known[min(20, len(known) // 2) :]:
         book.levels.set(1, price, 2 * size)
 
 
