@@ -1,8 +1,8 @@
 """The tables of the exchanges: `python -m tests.conformance.card_table` brings both pages up to date.
 
 `adapters/ccxt/venues.toml` has the words of each cell and what they rest on beside our servers; `adapters/ccxt/cards.json`, written by
-`just cards`, what became of each card: exchange → card → way → "passed", "refused" (before it is sent, because it is not offered) or
-"none" (there is no such thing there). A cell is L when every card of its subject did what it should at that exchange.
+`just cards`, what became of each card: exchange → card → way → "passed", "failed", "refused" (before it is sent, because it is not
+offered) or "none" (there is no such thing there). A cell is L when every card of its subject did what it should at that exchange.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ PAGE = ROOT / "docs/cards.md"
 BEGIN, END = "<!-- made by `just cards` of venues.toml and cards.json -->", "<!-- end -->"
 CARDS: dict[str, Card] = EXECUTION | DATA
 SUBJECTS = frozenset(card.subject for card in CARDS.values())
-MARKS = {"passed": "●", "refused": "○", "none": "–"}
+MARKS = {"passed": "●", "failed": "✗", "refused": "○", "none": "–"}
 Results = dict[str, dict[str, dict[str, str]]]
 
 
@@ -37,7 +37,8 @@ def outcome(ways: dict[str, str]) -> str:
 
 def proven(results: Results, venue: str, subject: str) -> bool:
     """Whether every card of a subject did what it should at an exchange."""
-    return bool(subject) and all(card.name in results[venue] for card in CARDS.values() if card.subject == subject)
+    played = [results[venue].get(card.name, {}) for card in CARDS.values() if card.subject == subject]
+    return bool(subject) and all(ways and "failed" not in ways.values() for ways in played)
 
 
 def summary(results: Results, words: dict[str, Any]) -> str:
