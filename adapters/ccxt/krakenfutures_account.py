@@ -356,7 +356,7 @@ class KrakenFuturesAccountDialect(KrakenFuturesOrdering):
             state=state,
             side=row["direction"].lower(),
             price=dec(row["limitPrice"]) if row.get("limitPrice") else None,
-            quantity=None if kind == "OrderRejected" else left + filled,
+            quantity=filled if state is VenueOrderState.FILLED else None,
             filled=filled,
             reason=str(event.get("orderError") or event.get("reason") or ""),
             ts_event_ns=int(row["lastUpdateTimestamp"]) * MS,

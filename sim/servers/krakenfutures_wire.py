@@ -255,7 +255,7 @@ def history_order(order: VenueOrder, instrument: VenueInstrument) -> dict[str, A
         "accountUid": ACCOUNT,
         "tradeable": product_id(instrument),
         "direction": "Buy" if order.side > 0 else "Sell",
-        "quantity": f"{instrument.size(order.leaves if order.open else 0):f}",
+        "quantity": f"{instrument.size(order.leaves):f}",
         "filled": f"{instrument.size(order.filled):f}",
         "timestamp": order.created_ns // 1_000_000,
         "limitPrice": f"{instrument.price(order.price):f}",

@@ -185,9 +185,9 @@ async def eventually(true: Callable[[], Any], what: str, deadline_s: float = 10.
 
 
 @contextlib.asynccontextmanager
-async def venue(name: str, **settings: Any) -> AsyncIterator[Venue]:
+async def venue(name: str, symbol: str = "", **settings: Any) -> AsyncIterator[Venue]:
     """One exchange on a generated market."""
-    symbol = VENUES[name].symbol
+    symbol = symbol or VENUES[name].symbol
     running = await start_venues(seed=7, venues=(name,), symbols=(symbol,))
     urls, key = running.urls[name], running.credentials[name]
     config = ExchangeConfig(
