@@ -35,10 +35,11 @@ def outcome(ways: dict[str, str]) -> str:
     return said.pop()
 
 
-def proven(results: Results, venue: str, subject: str) -> bool:
-    """Whether every card of a subject did what it should at an exchange."""
-    played = [results[venue].get(card.name, {}) for card in CARDS.values() if card.subject == subject]
-    return bool(subject) and all(ways and "failed" not in ways.values() for ways in played)
+def proven(results: Results, venue: str, subject: str, way: str = "") -> bool:
+    """Whether every card of a subject did what it should at an exchange; `way`: of those that are played in several, and that one too."""
+    of_it = [card for card in CARDS.values() if card.subject == subject and (card.ways or not way)]
+    played = [results[venue].get(card.name, {}) for card in of_it]
+    return bool(played) and all(ways and "failed" not in ways.values() and way in (*ways, "") for ways in played)
 
 
 def summary(results: Results, words: dict[str, Any]) -> str:
@@ -50,7 +51,7 @@ def summary(results: Results, words: dict[str, Any]) -> str:
         for venue in venues:
             text, letters = row[venue]
             shown = [letter for letter in ["L", "R", "E", "D", "S"] if letter in letters.split()]
-            if proven(results, venue, row["subject"]):
+            if proven(results, venue, row["subject"], row.get("way", "")):
                 shown = list(dict.fromkeys(["L", *shown]))
             cells.append(f"{text} — {' '.join(shown)}" if shown else text)
         lines.append(f"| {row['name']} | {' | '.join(cells)} |")
