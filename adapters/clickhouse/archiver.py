@@ -171,6 +171,8 @@ class Archiver:
     def _insert(self, table: str, rows: pa.Table, token: str) -> bytes:
         with contextlib.closing(self._client()) as client:
             insert_rows(client, table, rows, token)
+        known = self._inserter.rows
+        known[table] = known.get(table, 0) + rows.num_rows
         return b""
 
     def _client(self) -> Client:

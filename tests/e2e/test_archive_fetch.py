@@ -85,6 +85,7 @@ def test_through_the_archiver_of_a_desk_and_then_at_rest(state: Path) -> None:
             Place(None, state).insert("fills", SCHEMAS["fills"].empty_table(), "token")
         with pytest.raises(ArchiveError, match="expected rows of candles"):
             Place(None, state).insert("candles", SCHEMAS["fills"].empty_table(), "token")
+        assert Place(None, state).status()["rows"]["candles"] == 120
         assert query(state, "SELECT count(), min(low) > 0 FROM candles").splitlines()[1] == "120,1"
     finally:
         process.terminate()
