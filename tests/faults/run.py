@@ -50,7 +50,7 @@ COMPARED = 20  # best levels of each side
 STRANGER = "stranger"
 SAMPLE_S = 0.02
 AFTER_429_S = 1.0  # the venues' own Retry-After
-AGES_MS = {"BINANCEUSDM": 1_500}  # its funding comes each second
+AGES_MS = {"BINANCEUSDM": 1_500, "KRAKENFUTURES": 1_500}  # their funding comes each second
 
 
 class Outcome(msgspec.Struct, kw_only=True):
