@@ -79,6 +79,7 @@ _VENUES = {
     "OKX": "#c3ccd6",
     "BYBIT": "#f2a65a",
     "COINBASE": "#6c9cff",
+    "KRAKENFUTURES": "#8f7fd6",
 }
 _MORE = ("#e69a5c", "#7ccf7c", "#d987c4", "#8fb8c9", "#c9b37f")
 

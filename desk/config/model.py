@@ -94,7 +94,7 @@ class VenueSection(Section):
     """An exchange. `rest_url` and `ws_url` point somewhere else than the venue's own hosts ("" = the venue's)."""
 
     venue: str  # our name for it, upper case, such as BINANCE
-    exchange: str  # its ccxt id: binance, binanceusdm (perpetuals), bybit, coinbase, kraken, okx; on paper any other of ccxt.pro
+    exchange: str  # its ccxt id: binance, bybit, coinbase, kraken, okx; of perpetuals binanceusdm, krakenfutures; on paper any of ccxt.pro
     kind: Literal["ccxt", "nautilus"] = (
         "ccxt"  # who brings its market data: ours on ccxt.pro, or the engine's own adapter (binance, bybit, kraken, okx)
     )
