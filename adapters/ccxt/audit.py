@@ -93,6 +93,11 @@ class Audit:
         self._touched: set[Level] = set()
         self._disturbed = False
 
+    @property
+    def window_s(self) -> float:
+        """How long one comparison watches the stream, at least."""
+        return 2 * self._settle_s
+
     def saw(self, event: BookEvent) -> None:
         """The book of `event` has changed."""
         if event.symbol != self._symbol:
@@ -126,7 +131,7 @@ class Audit:
             finding, _ = await self._compared(book)
             if finding is not None:
                 again = {level: sizes for level, sizes in finding.wrong.items() if level in first}
-                finding = msgspec.structs.replace(finding, wrong=again)
+                finding = msgspec.structs.replace(finding, wrong=again) if again else None  # gone meanwhile: who knows
         if finding is None or not finding.compared:
             tally.undecided += 1
             return None

@@ -50,6 +50,7 @@ log = logging.getLogger(__name__)
 
 WATCHDOG_S = 0.25
 FIRST_MESSAGE_S = 10.0  # a subscription that brings nothing for so long is made again,
+CLOSE_S = 5.0  # a socket that does not answer its closing is dropped
 AGAIN_MESSAGE_S = 3.0  # and one of a stream that has brought something before
 
 DIALECTS: dict[str, type[MarketDialect]] = {
@@ -105,6 +106,8 @@ class StreamState:
         self.began_s = monotonic()
         self.proven = False  # it has been live before
         self.hard = False  # the socket itself is suspect
+        self.leaving: Any = None  # the ccxt client at which it is being unsubscribed
+        self.left = asyncio.Event()  # that client is gone
         self.wake = asyncio.Event()
 
 
@@ -131,12 +134,13 @@ class MarketLink:
         self._states: dict[tuple[str, Stream], StreamState] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._exchange: Any = None
+        self._closing: set[asyncio.Future[None]] = set()
         self._stopping = False
         self._audit = Audit(
             config.venue,
             config.audit_s,
             ask=lambda symbol, levels: self._dialect.whole_book(self._exchange, symbol, levels),
-            wrong=lambda symbol, reason: self._lose(self._states[symbol, Stream.BOOK], reason),
+            wrong=self._audited,
         )
 
     def start(self) -> None:
@@ -150,6 +154,8 @@ class MarketLink:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks.clear()
+        for closing in self._closing:
+            closing.cancel()
         for symbol in self._books:
             self._break(symbol, "stopped")
         self.connected = False
@@ -290,14 +296,33 @@ class MarketLink:
         alive = self._exchange.clients.get(client.url) is client and not client.closed()
         try:
             if alive and not state.hard and getattr(self._dialect, "forgets", True):
-                await self._dialect.forget(self._exchange, client, state.symbol, state.stream, self.config.depth)
+                await self._leave(state, client)
             elif alive:
                 self._exchange.clients.pop(client.url, None)
                 self.counters.reconnects += 1
                 self._on_down(client, state.reason)  # the other streams of this socket
-                await client.close()
+                self._closing.add(asyncio.ensure_future(_close(client)))  # nobody waits: its other end may be gone
+                self._closing = {task for task in self._closing if not task.done()}
         except Exception as e:
             log.warning("%s %s.%s: while resubscribing: %s", self.config.venue, state.symbol, state.stream, e)
+
+    async def _leave(self, state: StreamState, client: Any) -> None:
+        """End a subscription at the venue, unless its socket goes first."""
+        state.leaving = client
+        state.left.clear()
+        leave = asyncio.ensure_future(
+            self._dialect.forget(self._exchange, client, state.symbol, state.stream, self.config.depth)
+        )
+        gone = asyncio.ensure_future(state.left.wait())
+        try:
+            await asyncio.wait((leave, gone), return_when=asyncio.FIRST_COMPLETED)
+            if leave.done():
+                leave.result()
+        finally:
+            state.leaving = None
+            for task in (leave, gone):
+                task.cancel()
+            await asyncio.gather(leave, gone, return_exceptions=True)
 
     async def _watch(self) -> None:
         """Silence, missing snapshots, and ccxt's own growing copies of the books."""
@@ -481,11 +506,26 @@ class MarketLink:
         if (event := self._books[symbol].break_(reason)) is not None:
             self._sink.on_book(event)
 
+    def _audited(self, symbol: str, reason: str) -> None:
+        """An audit found a wrong book. When nothing came over its socket meanwhile, it is the socket that is dead."""
+        state, now = self._states[symbol, Stream.BOOK], monotonic()
+        sharing = (other for other in self._states.values() if other.client is state.client)
+        self._lose(state, reason, hard=all(now - other.last_s > self._audit.window_s for other in sharing))
+
     def _on_down(self, client: Any, reason: str) -> None:
         """A socket is gone, and every stream on it."""
+        for state in self._states.values():
+            if state.leaving is client:
+                state.left.set()
         states = () if self._stopping else self._states.values()
         lost = [state for state in states if state.client is client or (state.client is None and state.subscribed)]
         if lost:
             self.counters.reconnects += 1
         for state in lost:
             self._lose(state, f"disconnected: {reason}")
+
+
+async def _close(client: Any) -> None:
+    """Close a socket that may not answer."""
+    with contextlib.suppress(Exception):
+        await asyncio.wait_for(client.close(), CLOSE_S)

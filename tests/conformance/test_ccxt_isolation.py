@@ -112,11 +112,11 @@ def test_a_wrong_book_is_out_of_pricing_before_the_next_frame_is_priced():
                 await node.start(15.0)
                 both = lambda: priced and priced[-1] == ("KRAKEN", "OKX")  # noqa: E731
                 await eventually(both, "prices from both venues", 20.0)
-                watch(node, "KRAKEN", lambda: broken.append(len(priced)))
-                await kraken.fault("wrong_level", count=5, symbol=symbol)
-                await eventually(lambda: broken, "the checksum's word")
+                watch(node, "OKX", lambda: broken.append(len(priced)))
+                await okx.fault("drop_updates", symbol=symbol)
+                await eventually(lambda: broken, "the book's own word that something is missing")
                 await eventually(lambda: len(priced) > broken[0], "the next pricing")
-                assert "KRAKEN" not in priced[broken[0]]  # the very next one
+                assert "OKX" not in priced[broken[0]]  # the very next one
                 await eventually(both, "prices from both venues again", 20.0)
             finally:
                 await node.stop()
