@@ -45,6 +45,7 @@ from adapters.ccxt.sinks import AccountSink, PerpetualSink
 from adapters.ccxt.switch import DeadManSwitch
 from adapters.ccxt.symbols import Market, market_of
 from adapters.ccxt.tariffs import purse_of
+from adapters.ccxt.unclaimed import Unclaimed
 
 log = logging.getLogger(__name__)
 
@@ -83,7 +84,7 @@ class AccountLink:
         self._live: dict[str, str] = {}  # client order id → symbol, while it may still fill
         self._placing: set[str] = set()  # requests that are under way: not finding these proves nothing
         self._ids: OrderedDict[str, tuple[str, str]] = OrderedDict()  # venue order id → client order id, symbol
-        self._unclaimed: OrderedDict[str, list[tuple[float, FillEvent]]] = OrderedDict()  # by venue order id, till then
+        self._unclaimed = Unclaimed()
         self._seen: OrderedDict[tuple[str, str], None] = OrderedDict()
         self._streams_fills = getattr(self._dialect, "streams_fills", True)
         self._followed = Followed(config.venue, self.fills_of, lambda fill: self._fill(fill), self._spawn)
@@ -342,10 +343,7 @@ class AccountLink:
         return await self._dialect.fills_of(self._exchange, order) if order.filled else []
 
     def tell_missed(self, fills: list[FillEvent]) -> int:
-        """Tell those of these executions that were not told; their number.
-
-        Not those from before our start of orders that are not (yet) ours: whoever owns them asks for the order.
-        """
+        """Tell those of these executions that were not told (but none from before our start of an order that is not ours yet); how many."""
         before = self.counters.fills
         for fill in fills:
             ours = fill.ts_event_ns >= self._started_ns or self.reconciliation.owns(self._named(fill).client_order_id)
@@ -355,12 +353,8 @@ class AccountLink:
 
     def tell_unclaimed(self, held_s: float) -> None:
         """Executions of orders that nobody has claimed for so long are somebody else's."""
-        now = monotonic()
-        for venue_order_id, held in list(self._unclaimed.items()):
-            if not self._placing and now - held[0][0] >= held_s:
-                del self._unclaimed[venue_order_id]
-                for _, fill in held:
-                    self._tell(fill)
+        for fill in [] if self._placing else self._unclaimed.older(held_s):
+            self._tell(fill)
 
     def tell_external(self, orders: list[OrderEvent]) -> None:
         """Open orders that are not ours, when they changed."""
@@ -427,7 +421,7 @@ class AccountLink:
         self._ids[order.venue_order_id] = (order.client_order_id, order.symbol)
         while len(self._ids) > CLOSED_KEPT + len(self._live):
             self._ids.popitem(last=False)
-        for _, fill in self._unclaimed.pop(order.venue_order_id, ()):
+        for fill in self._unclaimed.claim(order.venue_order_id):
             self._fill(fill)
 
     def _completed(self, order: OrderEvent) -> OrderEvent:
@@ -447,12 +441,8 @@ class AccountLink:
         """Tell an execution, once. One of an order that is just being placed waits for the answer that names it."""
         fill = self._named(fill)
         if not fill.client_order_id and self._live:
-            held = self._unclaimed.setdefault(fill.venue_order_id, [])
-            if all(other.trade_id != fill.trade_id for _, other in held):
-                held.append((monotonic(), fill))
-            while len(self._unclaimed) > CLOSED_KEPT:
-                for _, oldest in self._unclaimed.popitem(last=False)[1]:
-                    self._tell(oldest)
+            for oldest in self._unclaimed.hold(fill):
+                self._tell(oldest)
             return
         self._tell(fill)
 
@@ -558,10 +548,7 @@ class AccountLink:
             log.warning("%s: clock difference is not known: %s", self.config.venue, e)
 
     async def learn_clock(self, error: BaseException) -> None:
-        """After a request that the venue refused for its time: one of the clocks has jumped, and the difference is another.
-
-        Some venues (Coinbase) say of a late signature only that it is none.
-        """
+        """After a request refused for its time, or (Coinbase) for its signature: a clock has jumped, and the difference is another."""
         failure = classify(error)
         if failure.retryable or failure.disables_venue:
             await self._prepare()
