@@ -146,6 +146,8 @@ def test_a_liquidation_is_told_as_ours_and_as_the_markets(symbol):
             await taken(place, data, link, "k-liq", "buy", size)
             held = core(place).holding(symbol).quantity
             await eventually(lambda: told(place) == held and seen.agreed, "the position")
+            trades = f"{symbol}.trades"  # where liquidations come from
+            await eventually(lambda: data.health()["streams"][trades]["status"] == "live", "the market's trades")
             price = core(place).liquidation_price(symbol)
             await eventually(lambda: seen.positions[symbol].liquidation, "its liquidation price")
             tick = Decimal(1).scaleb(-data.markets[symbol].price_decimals)
