@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import time
 from collections.abc import AsyncIterator, Callable
 from decimal import Decimal
@@ -53,7 +54,8 @@ VENUES = {
     "OKX": Expected("sequence gap", "BTC"),
 }
 OVER_SOCKET = ("BINANCE", "BYBIT", "KRAKEN", "OKX")  # where orders can go over a WebSocket
-every_venue = pytest.mark.parametrize("name", VENUES)
+# The cards run at each venue, always; other tests at the two that differ most, and at each with KERB_LONG_TESTS=1.
+every_venue = pytest.mark.parametrize("name", VENUES if os.environ.get("KERB_LONG_TESTS") else ("BINANCE", "KRAKEN"))
 
 
 class Recorder:

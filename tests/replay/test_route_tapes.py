@@ -15,6 +15,7 @@ TAPES = Path(os.environ.get("KERB_SHARED_DATA", Path(__file__).parents[3] / "sha
 SPOT, PERPETUAL = TAPES / "spot_btcusdt_20240808.gz", TAPES / "usdm_btcusdt_20240808.gz"
 
 
+@pytest.mark.skipif(not os.environ.get("KERB_LONG_TESTS"), reason="half a minute: KERB_LONG_TESTS=1")
 @pytest.mark.skipif(not (SPOT.exists() and PERPETUAL.exists()), reason="recorded tapes are not here")
 def test_small_orders_go_to_spot_and_large_ones_would_go_to_the_deeper_perpetual() -> None:
     found = study(SPOT, PERPETUAL, Setup(sizes=(Decimal("0.1"), Decimal(60)), horizons_s=(60,), step_s=20))
