@@ -17,11 +17,11 @@ from sim.feed import binance_events, binance_instrument_of
 from sim.generator import generated_events
 from sim.instruments import BINANCE, BYBIT, DERIVED, KRAKEN, OKX, VenueInstrument, binance_instrument
 from sim.servers.base import Credentials, VenueServer
-from sim.servers.binance import BinanceServer
-from sim.servers.bybit import BybitServer
-from sim.servers.kraken import KrakenServer
+from sim.servers.binance.server import BinanceServer
+from sim.servers.bybit.server import BybitServer
+from sim.servers.kraken.server import KrakenServer
 from sim.servers.matching import FeeIn, MatchingCore
-from sim.servers.okx import OkxServer
+from sim.servers.okx.server import OkxServer
 from sim.tape import TapeInfo, scan
 from sim.transform import transform
 

@@ -24,10 +24,10 @@ from typing import Any
 
 import msgspec
 
-from adapters.ccxt.binance import _create
 from adapters.ccxt.config import ExchangeConfig
 from adapters.ccxt.data import CcxtDataClient
 from adapters.ccxt.factories import CcxtDataClientConfig, CcxtDataClientFactory, load_ccxt
+from adapters.ccxt.venues.binance.dialect import _create
 from adapters.nautilus.node import EmbeddedNode, NodeConfig
 from adapters.process import die_with_parent
 from benchmarks.frames import Frame

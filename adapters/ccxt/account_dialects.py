@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from adapters.ccxt.binance import BinanceAccountDialect
-from adapters.ccxt.binanceusdm import BinanceUsdmAccountDialect
-from adapters.ccxt.bybit import BybitAccountDialect
-from adapters.ccxt.coinbase_account import CoinbaseAccountDialect
 from adapters.ccxt.dialect import AccountDialect
-from adapters.ccxt.kraken import KrakenAccountDialect
-from adapters.ccxt.krakenfutures_account import KrakenFuturesAccountDialect
-from adapters.ccxt.okx import OkxAccountDialect
+from adapters.ccxt.venues.binance.dialect import BinanceAccountDialect
+from adapters.ccxt.venues.binanceusdm.dialect import BinanceUsdmAccountDialect
+from adapters.ccxt.venues.bybit.dialect import BybitAccountDialect
+from adapters.ccxt.venues.coinbase.account import CoinbaseAccountDialect
+from adapters.ccxt.venues.kraken.dialect import KrakenAccountDialect
+from adapters.ccxt.venues.krakenfutures.account import KrakenFuturesAccountDialect
+from adapters.ccxt.venues.okx.dialect import OkxAccountDialect
 
 DIALECTS: dict[str, type[AccountDialect]] = {
     "binance": BinanceAccountDialect,

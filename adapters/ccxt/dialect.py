@@ -1,4 +1,4 @@
-"""What a venue's own rules are asked for: the seam between the links and `binance.py`, `kraken.py`."""
+"""What a venue's own rules are asked for: the seam between the links and the folders of `venues/`."""
 
 from __future__ import annotations
 

@@ -18,11 +18,7 @@ from typing import Any, Protocol, cast
 import msgspec
 
 from adapters.ccxt.audit import Audit
-from adapters.ccxt.binance import BinanceMarketDialect
-from adapters.ccxt.binanceusdm import BinanceUsdmMarketDialect
 from adapters.ccxt.books import BinanceBook, VenueBook
-from adapters.ccxt.bybit import BybitMarketDialect
-from adapters.ccxt.coinbase import CoinbaseMarketDialect
 from adapters.ccxt.config import ExchangeConfig
 from adapters.ccxt.dialect import Decoded, MarketDialect, PerpetualMarketDialect
 from adapters.ccxt.events import (
@@ -36,14 +32,18 @@ from adapters.ccxt.events import (
     StreamStatus,
     TradeEvent,
 )
-from adapters.ccxt.generic import GenericMarketDialect
 from adapters.ccxt.hook import Counters, attach
-from adapters.ccxt.kraken import KrakenMarketDialect
-from adapters.ccxt.krakenfutures import KrakenFuturesMarketDialect
-from adapters.ccxt.okx import OkxMarketDialect
 from adapters.ccxt.pace import PATIENT_ATTEMPTS, backoff_s
 from adapters.ccxt.symbols import Market, market_of
 from adapters.ccxt.tariffs import purse_of
+from adapters.ccxt.venues.binance.dialect import BinanceMarketDialect
+from adapters.ccxt.venues.binanceusdm.dialect import BinanceUsdmMarketDialect
+from adapters.ccxt.venues.bybit.dialect import BybitMarketDialect
+from adapters.ccxt.venues.coinbase.dialect import CoinbaseMarketDialect
+from adapters.ccxt.venues.generic.dialect import GenericMarketDialect
+from adapters.ccxt.venues.kraken.dialect import KrakenMarketDialect
+from adapters.ccxt.venues.krakenfutures.dialect import KrakenFuturesMarketDialect
+from adapters.ccxt.venues.okx.dialect import OkxMarketDialect
 from adapters.ccxt.witness import Witness
 
 log = logging.getLogger(__name__)

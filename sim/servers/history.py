@@ -20,7 +20,11 @@ from decimal import Decimal
 import numpy as np
 
 from sim.instruments import VenueInstrument
-from sim.servers import binance_wire, bybit_wire, coinbase_wire, kraken_wire, okx_wire
+from sim.servers.binance import wire as binance_wire
+from sim.servers.bybit import wire as bybit_wire
+from sim.servers.coinbase import wire as coinbase_wire
+from sim.servers.kraken import wire as kraken_wire
+from sim.servers.okx import wire as okx_wire
 from sim.servers.past import Bars, Past, Prints
 
 _MINUTES = {"1m": 1, "3m": 3, "5m": 5, "15m": 15, "30m": 30, "1h": 60, "2h": 120, "4h": 240, "6h": 360, "8h": 480}

@@ -40,17 +40,17 @@ from sim.instruments import (
 )
 from sim.lp_model import LpParams
 from sim.servers.base import Credentials, VenueServer
-from sim.servers.binance import BinanceServer
-from sim.servers.binanceusdm import BinanceUsdmServer
-from sim.servers.bybit import BybitServer
-from sim.servers.coinbase import CoinbaseServer
-from sim.servers.coinbase_auth import p256_credentials
+from sim.servers.binance.server import BinanceServer
+from sim.servers.binanceusdm.server import BinanceUsdmServer
+from sim.servers.bybit.server import BybitServer
+from sim.servers.coinbase.auth import p256_credentials
+from sim.servers.coinbase.server import CoinbaseServer
 from sim.servers.fault_file import FaultPlan, run_faults
-from sim.servers.kraken import KrakenServer
-from sim.servers.krakenfutures import KrakenFuturesServer
+from sim.servers.kraken.server import KrakenServer
+from sim.servers.krakenfutures.server import KrakenFuturesServer
 from sim.servers.margin import MarginCore
 from sim.servers.matching import FeeIn, MatchingCore, PostOnly
-from sim.servers.okx import OkxServer
+from sim.servers.okx.server import OkxServer
 from sim.servers.pacing import deliver, looped
 from sim.tape import Market, TapeFault, TapeInfo, discover
 from sim.transform import transform
@@ -341,7 +341,7 @@ def _tape_source(
 
 async def _start_falconx(out: Venues, seed: int, folder: Path | None, ports: _Ports) -> None:
     """FalconX prices from Binance's middle, or another exchange's when there is no Binance."""
-    module = importlib.import_module("sim.servers.falconx")
+    module = importlib.import_module("sim.servers.falconx.server")
     source = next(iter(out.servers.values()), None)
     mid = source.core.mid if source is not None else (lambda symbol: None)
     server = module.FalconXServer(

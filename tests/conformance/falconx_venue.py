@@ -13,7 +13,7 @@ import aiohttp
 
 from adapters.falconx.config import FalconXConfig
 from sim.lp_model import LpParams
-from sim.servers.falconx import FalconXServer
+from sim.servers.falconx.server import FalconXServer
 
 MIDS = {"BTC/USDT": Decimal(60_000), "ETH/USDT": Decimal(3_000)}
 

@@ -10,7 +10,7 @@ import numpy as np
 from adapters.ccxt.events import BookEventKind, OrderEvent, StreamStatus, VenueOrderState
 from adapters.ccxt.orders import Failure, Verdict
 from sim.events import ASK, BID, EventKind, VenueEvent
-from sim.servers.bybit_wire import BybitError
+from sim.servers.bybit.wire import BybitError
 from tests.conformance.ccxt_venue import SYMBOL, Venue, account, eventually, market_data, venue
 
 CLEAR, SNAPSHOT = BookEventKind.CLEAR, BookEventKind.SNAPSHOT

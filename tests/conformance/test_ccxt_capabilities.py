@@ -19,7 +19,7 @@ from adapters.ccxt.catalogue import EXCHANGES, GENERIC, MARGIN
 from adapters.ccxt.config import ExchangeConfig
 from adapters.ccxt.dialect import PrivateMessage
 from adapters.ccxt.events import SPOT_STREAMS, Stream
-from adapters.ccxt.generic import GenericMarketDialect
+from adapters.ccxt.venues.generic.dialect import GenericMarketDialect
 from desk.api.capabilities import ACCOUNT_CHANNELS, MARKET_CHANNELS, WATCH_CHANNELS
 from tests.conformance import test_ccxt_krakenfutures, test_ccxt_perpetual
 from tests.conformance.ccxt_venue import account as private_data

@@ -14,9 +14,9 @@ from adapters.ccxt.events import BookEventKind, OrderEvent, StreamStatus, VenueO
 from adapters.ccxt.link import MarketLink
 from adapters.ccxt.orders import Failure, Verdict
 from sim.events import ASK, BID, EventKind, VenueEvent
-from sim.servers.coinbase import CoinbaseServer
-from sim.servers.coinbase_auth import ed25519_credentials
-from sim.servers.coinbase_wire import CoinbaseError
+from sim.servers.coinbase.auth import ed25519_credentials
+from sim.servers.coinbase.server import CoinbaseServer
+from sim.servers.coinbase.wire import CoinbaseError
 from sim.servers.venues import start_venues
 from tests.conformance.ccxt_venue import SYMBOL, Recorder, Venue, account, eventually, market_data, venue
 

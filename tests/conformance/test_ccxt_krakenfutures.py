@@ -10,13 +10,14 @@ import msgspec
 import pytest
 from nautilus_trader.model.instruments import CryptoPerpetual
 
-from adapters.ccxt import krakenfutures_account, positions
+from adapters.ccxt import positions
 from adapters.ccxt.account import AccountLink
 from adapters.ccxt.dialect import AmendRequest
 from adapters.ccxt.events import OrderEvent, Stream, StreamStatus, VenueOrderState
 from adapters.ccxt.instruments import instrument_of
 from adapters.ccxt.orders import Failure, Verdict
-from sim.servers import krakenfutures_account as served
+from adapters.ccxt.venues.krakenfutures import account as krakenfutures_account
+from sim.servers.krakenfutures import account as served
 from sim.servers.records import OrderRequest
 from tests.conformance.ccxt_venue import Recorder, account, eventually, market_data, venue
 from tests.conformance.ccxt_venue import Venue as Place
@@ -299,8 +300,8 @@ def test_trades_by_other_hands_correct_the_position(monkeypatch):
     ],
 )
 def test_every_status_but_placed_is_a_refusal(status, kind):
-    from adapters.ccxt.krakenfutures_orders import refuse
     from adapters.ccxt.orders import classify
+    from adapters.ccxt.venues.krakenfutures.orders import refuse
 
     with pytest.raises(kind) as raised:
         refuse(ccxt.krakenfutures(), status, "placed")
@@ -311,8 +312,8 @@ def test_every_status_but_placed_is_a_refusal(status, kind):
     ("code", "verdict"), [("Server Error", "unknown"), ("unknownError", "unknown"), ("invalidArgument", "refused")]
 )
 def test_what_an_error_says_of_an_order(code, verdict):
-    from adapters.ccxt.krakenfutures_orders import meant
     from adapters.ccxt.orders import classify
+    from adapters.ccxt.venues.krakenfutures.orders import meant
 
     answer = {"result": "error", "error": code}
     with pytest.raises(ccxt.BaseError) as raised, meant():

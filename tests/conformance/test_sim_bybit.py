@@ -99,7 +99,7 @@ def test_a_client_that_follows_the_rules_has_the_venues_book(tmp_path: Path, dep
 def test_best_prices_are_snapshots_and_come_again_when_nothing_changes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sim.servers.bybit._AGAIN_S", 0.1)
+    monkeypatch.setattr("sim.servers.bybit.server._AGAIN_S", 0.1)
 
     async def scenario() -> None:
         async with running("BYBIT", tape=make_tape(tmp_path)) as (venues, session), public(venues, session) as socket:

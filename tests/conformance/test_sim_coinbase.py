@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, utils
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from sim.servers.base import Credentials
-from sim.servers.coinbase_auth import LIFE_S, Unauthorized, Verifier, ed25519_credentials, p256_credentials
+from sim.servers.coinbase.auth import LIFE_S, Unauthorized, Verifier, ed25519_credentials, p256_credentials
 from sim.servers.venues import Venues
 from tests.conformance.venue_probe import control, eventually, make_tape, running
 

@@ -12,7 +12,7 @@ import aiohttp
 import orjson
 import pytest
 
-from sim.servers.okx import OkxServer
+from sim.servers.okx.server import OkxServer
 from sim.servers.venues import Venues
 from tests.conformance.venue_probe import control, eventually, make_tape, okx, okx_login, running
 

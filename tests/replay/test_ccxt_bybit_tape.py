@@ -17,7 +17,7 @@ from sim.events import EventKind
 from sim.feed import binance_instrument_of, derived_events
 from sim.instruments import BYBIT, VenueInstrument, bybit_instrument
 from sim.servers.base import Credentials
-from sim.servers.bybit import BybitServer
+from sim.servers.bybit.server import BybitServer
 from sim.servers.matching import FeeIn, MatchingCore
 from sim.tape import scan
 

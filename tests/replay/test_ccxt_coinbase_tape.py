@@ -16,8 +16,8 @@ from adapters.ccxt.symbols import Market
 from sim.events import EventKind
 from sim.feed import binance_instrument_of, derived_events
 from sim.instruments import COINBASE, VenueInstrument, coinbase_instrument
-from sim.servers.coinbase import CoinbaseServer
-from sim.servers.coinbase_auth import p256_credentials
+from sim.servers.coinbase.auth import p256_credentials
+from sim.servers.coinbase.server import CoinbaseServer
 from sim.servers.matching import FeeIn, MatchingCore
 from sim.tape import scan
 

@@ -18,10 +18,10 @@ from adapters.ccxt.symbols import market_of
 from sim.events import EventKind
 from sim.feed import binance_instrument_of, derived_events
 from sim.instruments import OKX, VenueInstrument, okx_instrument
-from sim.servers import okx_wire
 from sim.servers.base import Credentials
 from sim.servers.matching import FeeIn, MatchingCore
-from sim.servers.okx import LEVELS, OkxServer
+from sim.servers.okx import wire as okx_wire
+from sim.servers.okx.server import LEVELS, OkxServer
 from sim.tape import scan
 from tests.conformance.ccxt_venue import Recorder
 

@@ -27,7 +27,7 @@ from sim.events import EventKind
 from sim.feed import binance_events, binanceusdm_instrument_of
 from sim.instruments import BINANCEUSDM, VenueInstrument, binanceusdm_instrument
 from sim.servers.base import Credentials
-from sim.servers.binanceusdm import BinanceUsdmServer
+from sim.servers.binanceusdm.server import BinanceUsdmServer
 from sim.servers.margin import MarginCore
 from sim.servers.matching import FeeIn
 from sim.tape import scan_all

@@ -10,11 +10,11 @@ from typing import Any
 import ccxt.pro
 import pytest
 
-from adapters.ccxt.binanceusdm import BinanceUsdmAccountDialect, BinanceUsdmMarketDialect
-from adapters.ccxt.binanceusdm_book import BinanceUsdmBook
 from adapters.ccxt.contracts import Contract
 from adapters.ccxt.events import BookEventKind, Stream, VenueOrderState
 from adapters.ccxt.symbols import Market
+from adapters.ccxt.venues.binanceusdm.book import BinanceUsdmBook
+from adapters.ccxt.venues.binanceusdm.dialect import BinanceUsdmAccountDialect, BinanceUsdmMarketDialect
 
 DATA = Path(os.environ.get("KERB_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data")) / "venues" / "binance"
 FUTURES = DATA / "futures"

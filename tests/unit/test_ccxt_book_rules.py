@@ -5,12 +5,12 @@ from zlib import crc32
 
 import pytest
 
-from adapters.ccxt.binanceusdm_book import BinanceUsdmBook
 from adapters.ccxt.books import BUFFER_MESSAGES, BinanceBook, KrakenBook
-from adapters.ccxt.bybit_book import BybitBook
-from adapters.ccxt.coinbase_book import CoinbaseBook, Sequence
-from adapters.ccxt.okx_book import OkxBook
 from adapters.ccxt.symbols import Market
+from adapters.ccxt.venues.binanceusdm.book import BinanceUsdmBook
+from adapters.ccxt.venues.bybit.book import BybitBook
+from adapters.ccxt.venues.coinbase.book import CoinbaseBook, Sequence
+from adapters.ccxt.venues.okx.book import OkxBook
 
 MARKET = Market(
     symbol="BTC/USDT", market_id="BTCUSDT", base="BTC", quote="USDT", tick=Decimal("0.1"), lot=Decimal("0.01"),

@@ -2,9 +2,9 @@
 
 import pytest
 
-from adapters.ccxt.bybit_book import BybitBook, offered_depth
 from adapters.ccxt.events import BookEventKind
 from adapters.ccxt.hook import BadFrame
+from adapters.ccxt.venues.bybit.book import BybitBook, offered_depth
 from tests.unit.bybit_messages import ASKS, BIDS, frame, market
 
 CLEAR, SNAPSHOT, UPDATE = BookEventKind.CLEAR, BookEventKind.SNAPSHOT, BookEventKind.UPDATE

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from adapters.ccxt.bybit import BybitAccountDialect, BybitMarketDialect
-from adapters.ccxt.bybit_book import BybitBook
 from adapters.ccxt.events import VenueOrderState
+from adapters.ccxt.venues.bybit.book import BybitBook
+from adapters.ccxt.venues.bybit.dialect import BybitAccountDialect, BybitMarketDialect
 from tests.unit.bybit_messages import answering, bybit, market, page
 
 DATA = Path(os.environ.get("KERB_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data")) / "venues" / "bybit"

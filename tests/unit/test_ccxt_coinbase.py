@@ -6,14 +6,14 @@ from decimal import Decimal
 import ccxt
 import pytest
 
-from adapters.ccxt.coinbase import CoinbaseMarketDialect, secret_of, time_ns
-from adapters.ccxt.coinbase_account import CoinbaseAccountDialect
 from adapters.ccxt.config import ExchangeConfig
 from adapters.ccxt.dialect import Decoded, OrderRequest
 from adapters.ccxt.events import Stream, VenueOrderState
 from adapters.ccxt.hook import BadFrame
 from adapters.ccxt.orders import Verdict, classify
 from adapters.ccxt.symbols import ClientIdError
+from adapters.ccxt.venues.coinbase.account import CoinbaseAccountDialect
+from adapters.ccxt.venues.coinbase.dialect import CoinbaseMarketDialect, secret_of, time_ns
 from tests.unit.coinbase_messages import FILL, ORDER, USER, answering, book_event, coinbase, market, message, trade
 
 BIDS, ASKS = [("99.90", "1.5")], [("100.10", "1")]

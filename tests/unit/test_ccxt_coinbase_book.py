@@ -5,9 +5,9 @@ import random
 import numpy as np
 import pytest
 
-from adapters.ccxt.coinbase_book import CoinbaseBook, Sequence
 from adapters.ccxt.events import BookEventKind
 from adapters.ccxt.hook import BadFrame
+from adapters.ccxt.venues.coinbase.book import CoinbaseBook, Sequence
 from tests.unit.coinbase_messages import book_event, market
 
 CLEAR, SNAPSHOT, UPDATE = BookEventKind.CLEAR, BookEventKind.SNAPSHOT, BookEventKind.UPDATE

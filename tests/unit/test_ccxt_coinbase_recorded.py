@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from adapters.ccxt.coinbase import CoinbaseMarketDialect
-from adapters.ccxt.coinbase_account import CoinbaseAccountDialect
 from adapters.ccxt.events import BookEventKind, Stream, VenueOrderState
 from adapters.ccxt.symbols import market_of
+from adapters.ccxt.venues.coinbase.account import CoinbaseAccountDialect
+from adapters.ccxt.venues.coinbase.dialect import CoinbaseMarketDialect
 from tests.unit.coinbase_messages import answering, coinbase, market
 
 DATA = Path(os.environ.get("KERB_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data")) / "venues" / "coinbase"

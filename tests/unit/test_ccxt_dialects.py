@@ -7,10 +7,10 @@ from types import SimpleNamespace
 import pytest
 
 from adapters.ccxt.account import AccountLink
-from adapters.ccxt.binance import BinanceAccountDialect, BinanceMarketDialect
 from adapters.ccxt.config import ExchangeConfig
 from adapters.ccxt.events import Stream, VenueOrderState
-from adapters.ccxt.kraken import KrakenAccountDialect, KrakenMarketDialect
+from adapters.ccxt.venues.binance.dialect import BinanceAccountDialect, BinanceMarketDialect
+from adapters.ccxt.venues.kraken.dialect import KrakenAccountDialect, KrakenMarketDialect
 
 EXCHANGE = SimpleNamespace(
     safe_symbol=lambda market_id, *_: {"ETHUSDT": "ETH/USDT", "XBTUSDT": "BTC/USDT"}[market_id],

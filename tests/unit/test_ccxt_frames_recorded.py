@@ -11,12 +11,12 @@ import msgspec
 import orjson
 import pytest
 
-from adapters.ccxt.binanceusdm import BinanceUsdmMarketDialect
-from adapters.ccxt.bybit import BybitMarketDialect
 from adapters.ccxt.dialect import Decoded
 from adapters.ccxt.events import Stream
-from adapters.ccxt.kraken import KrakenMarketDialect
-from adapters.ccxt.okx import OkxMarketDialect
+from adapters.ccxt.venues.binanceusdm.dialect import BinanceUsdmMarketDialect
+from adapters.ccxt.venues.bybit.dialect import BybitMarketDialect
+from adapters.ccxt.venues.kraken.dialect import KrakenMarketDialect
+from adapters.ccxt.venues.okx.dialect import OkxMarketDialect
 
 DATA = Path(os.environ.get("KERB_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data")) / "venues"
 pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason="the recorded frames are not here")

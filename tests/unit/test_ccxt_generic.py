@@ -17,9 +17,9 @@ from adapters.ccxt.catalogue import EXCHANGES, GENERIC, known
 from adapters.ccxt.config import ExchangeConfig
 from adapters.ccxt.dialect import Decoded
 from adapters.ccxt.events import BookEventKind, Stream
-from adapters.ccxt.generic import GenericMarketDialect
-from adapters.ccxt.generic_book import GenericBook, floored_units, units
 from adapters.ccxt.hook import BadFrame
+from adapters.ccxt.venues.generic.book import GenericBook, floored_units, units
+from adapters.ccxt.venues.generic.dialect import GenericMarketDialect
 from tests.unit.coinbase_messages import market
 
 CLEAR, SNAPSHOT, UPDATE = BookEventKind.CLEAR, BookEventKind.SNAPSHOT, BookEventKind.UPDATE

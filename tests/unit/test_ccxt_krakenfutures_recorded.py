@@ -12,10 +12,10 @@ import pytest
 from adapters.ccxt.config import ExchangeConfig
 from adapters.ccxt.events import BookEventKind, OrderEvent, Stream, VenueOrderState
 from adapters.ccxt.hook import BadFrame
-from adapters.ccxt.krakenfutures import KrakenFuturesMarketDialect, instance
-from adapters.ccxt.krakenfutures_account import KrakenFuturesAccountDialect
-from adapters.ccxt.krakenfutures_book import KrakenFuturesBook
 from adapters.ccxt.symbols import Market, market_of
+from adapters.ccxt.venues.krakenfutures.account import KrakenFuturesAccountDialect
+from adapters.ccxt.venues.krakenfutures.book import KrakenFuturesBook
+from adapters.ccxt.venues.krakenfutures.dialect import KrakenFuturesMarketDialect, instance
 
 DATA = Path(os.environ.get("KERB_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data")) / "venues" / "kraken"
 recorded = pytest.mark.skipif(not DATA.is_dir(), reason="the recorded frames are not here")

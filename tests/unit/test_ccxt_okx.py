@@ -10,8 +10,8 @@ import pytest
 from adapters.ccxt.account import AccountLink
 from adapters.ccxt.config import ExchangeConfig
 from adapters.ccxt.events import Stream, VenueOrderState
-from adapters.ccxt.okx import OkxAccountDialect, OkxMarketDialect
 from adapters.ccxt.orders import Verdict, classify
+from adapters.ccxt.venues.okx.dialect import OkxAccountDialect, OkxMarketDialect
 
 CONFIG = ExchangeConfig(
     venue="OKX",
@@ -250,7 +250,7 @@ def test_a_subscription_is_forgotten_only_when_the_venue_says_that_it_has_ended(
 
 
 def test_a_socket_that_does_not_say_so_is_given_up(exchange, monkeypatch):
-    monkeypatch.setattr("adapters.ccxt.okx.LEAVE_S", 0.01)
+    monkeypatch.setattr("adapters.ccxt.venues.okx.dialect.LEAVE_S", 0.01)
     client = Client()
     asyncio.run(OkxMarketDialect().forget(exchange, client, "BTC/USDT", Stream.TRADES, 100))
     assert [type(error) for error in client.errors] == [ccxt.RequestTimeout]

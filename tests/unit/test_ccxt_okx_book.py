@@ -6,8 +6,8 @@ import pytest
 
 from adapters.ccxt.events import BookEventKind
 from adapters.ccxt.hook import BadFrame
-from adapters.ccxt.okx_book import LEVELS, OkxBook
 from adapters.ccxt.symbols import Market
+from adapters.ccxt.venues.okx.book import LEVELS, OkxBook
 
 CLEAR, SNAPSHOT, UPDATE = BookEventKind.CLEAR, BookEventKind.SNAPSHOT, BookEventKind.UPDATE
 MARKET = Market(

@@ -11,8 +11,8 @@ import pytest
 
 from adapters.ccxt.config import ExchangeConfig
 from adapters.ccxt.events import BookEventKind, OrderEvent, VenueOrderState
-from adapters.ccxt.okx import OkxAccountDialect, OkxMarketDialect
 from adapters.ccxt.symbols import Market, market_of
+from adapters.ccxt.venues.okx.dialect import OkxAccountDialect, OkxMarketDialect
 
 DATA = Path(os.environ.get("KERB_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data")) / "venues" / "okx"
 pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason="the recorded frames are not here")

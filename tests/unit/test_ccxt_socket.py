@@ -9,11 +9,11 @@ from pathlib import Path
 import ccxt.pro
 import pytest
 
-from adapters.ccxt.bybit import BybitAccountDialect
 from adapters.ccxt.dialect import AmendRequest, CancelRequest, OrderRequest
-from adapters.ccxt.kraken import KrakenAccountDialect
 from adapters.ccxt.orders import NotSent, Verdict, classify
 from adapters.ccxt.requests import SocketRequests
+from adapters.ccxt.venues.bybit.dialect import BybitAccountDialect
+from adapters.ccxt.venues.kraken.dialect import KrakenAccountDialect
 
 SHARED = Path(os.environ.get("KERB_SHARED_DATA", Path(__file__).parents[3] / "shared/data")) / "venues"
 recorded = pytest.mark.skipif(not SHARED.is_dir(), reason="no recorded data")
