@@ -13,8 +13,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, ClassVar
 
-from adapters.ccxt.history import TIMEFRAMES, Candle, HistoryRefused, Page, PastTrade, Span
 from adapters.ccxt.hook import BadFrame
+from adapters.ccxt.past import TIMEFRAMES, Candle, HistoryRefused, Page, PastTrade, Span
 from adapters.ccxt.symbols import dec
 
 Ask = Callable[[str, dict[str, Any]], Awaitable[Any]]

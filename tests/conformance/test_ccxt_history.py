@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 
 from adapters.ccxt.config import ExchangeConfig
-from adapters.ccxt.history import History, HistoryFault, HistoryRefused, Span
+from adapters.ccxt.history import History, HistoryFault
 from adapters.ccxt.history_pages import PAGES
+from adapters.ccxt.past import HistoryRefused, Span
 from adapters.clickhouse.fetch import Fetched, fetch
 from adapters.clickhouse.history import HistoryStore, Series
 from adapters.clickhouse.place import Place

@@ -14,9 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapters.ccxt.history import TIMEFRAMES, Candle, HistoryRefused, Page, PastTrade, Span, readable
+from adapters.ccxt.history import readable
 from adapters.ccxt.history_pages import PAGES, CoinbasePages, KrakenPages
 from adapters.ccxt.hook import BadFrame
+from adapters.ccxt.past import TIMEFRAMES, Candle, HistoryRefused, Page, PastTrade, Span
 from sim.instruments import BINANCE, DERIVED, VenueInstrument, binance_instrument
 from sim.servers import history
 from sim.servers.past import BURST, BURST_AT, MINUTE_MS, Past, Prints
