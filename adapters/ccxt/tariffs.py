@@ -29,6 +29,7 @@ from weakref import WeakValueDictionary
 from adapters.ccxt.budget import Budget, Counter, Kind, Limit, Spending, Window
 from adapters.ccxt.config import ExchangeConfig
 from adapters.ccxt.dialect import AmendRequest, CancelRequest, OrderRequest
+from adapters.ccxt.orders import NotSent
 
 _PLACED_KEPT = 10_000
 _CANCEL_COSTS = ((5, 8), (10, 6), (15, 5), (45, 4), (90, 2), (300, 1))  # an order younger than s seconds, points
@@ -53,9 +54,9 @@ class Tariff(ABC):
     def rest(self, api: str, method: str, path: str, params: Any, cost: float) -> Spending:
         """What a REST request takes. `cost`: of ccxt's table."""
 
-    @abstractmethod
     def socket(self, request: Command, sent: str) -> Spending:
-        """What a request over the private socket takes; `sent`: our order id as the venue has it."""
+        """What a request over the private socket takes; `sent`: our order id as the venue has it. Not sent where none takes orders."""
+        raise NotSent("this venue takes no orders over a socket")
 
     def heard(self, budget: Budget, status: int, path: str, headers: dict[str, str], body: str) -> None:
         """What an answer says of the limits."""
@@ -197,10 +198,6 @@ class CoinbaseTariff(Tariff):
         if path == "brokerage/time" or path.startswith("brokerage/market/"):
             return Spending(Kind.DATA, (("public 1s", 1.0),))
         return Spending(self.kind(api, method, path), (("private 1s", 1.0),))
-
-    def socket(self, request: Command, sent: str) -> Spending:
-        """None is sent over a socket."""
-        raise NotImplementedError
 
     def heard(self, budget: Budget, status: int, path: str, headers: dict[str, str], body: str) -> None:
         """Refusals."""
@@ -366,10 +363,6 @@ class KrakenFuturesTariff(Tariff):
         elif path == "fills":
             points = 25.0 if "lastFillTime" in given else 2.0
         return Spending(kind, (("points 10s", points),))
-
-    def socket(self, request: Command, sent: str) -> Spending:
-        """None is sent over a socket."""
-        raise NotImplementedError
 
     def heard(self, budget: Budget, status: int, path: str, headers: dict[str, str], body: str) -> None:
         """Refusals."""

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 from zlib import crc32
@@ -22,7 +23,7 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-class Script:
+class Script(ABC):
     """One venue. `rest` answers by (method, path); `answers` are the frames that follow a message of the client."""
 
     exchange = ""
@@ -34,14 +35,16 @@ class Script:
         self.sequence = 1_000
         self.bids, self.asks = dict(BIDS), dict(ASKS)
 
+    @abstractmethod
     def rest(self, method: str, path: str, query: dict[str, str], body: Any) -> Any:
-        raise NotImplementedError
+        """The answer to a request."""
 
     def greeting(self) -> list[Any]:
         return []
 
+    @abstractmethod
     def answers(self, message: Any) -> list[Any]:
-        raise NotImplementedError
+        """Frames that follow a message of the client."""
 
     def update(self, bids: Rows, asks: Rows) -> list[Any]:
         """Frames of a change of the book; size "0" removes a level."""
@@ -51,12 +54,13 @@ class Script:
         self.sequence += 1
         return self.changed(bids, asks)
 
+    @abstractmethod
     def changed(self, bids: Rows, asks: Rows) -> list[Any]:
-        raise NotImplementedError
+        """Frames of a change that was just made."""
 
+    @abstractmethod
     def trade(self, number: int, side: str, price: str, size: str) -> list[Any]:
         """Frames of one trade, done now; `side` is the taker's."""
-        raise NotImplementedError
 
     def sorted(self) -> tuple[Rows, Rows]:
         return (

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, ClassVar
@@ -29,7 +30,7 @@ _UNKNOWN = ("INTERNAL", "UNKNOWN", "UNAVAILABLE", "DEADLINE_EXCEEDED", "ABORTED"
 GONE = ("UNKNOWN_CANCEL_ORDER", "ORDER_IS_FULLY_FILLED", "DUPLICATE_CANCEL_REQUEST")
 
 
-class CoinbaseOrdering:
+class CoinbaseOrdering(ABC):
     """What `CoinbaseAccountDialect` offers beyond single orders; ids are its."""
 
     offers: ClassVar[Offers] = Offers(gtd=True, amending=Amending.FULL, cancel_batch=_BATCH, sweep=True)
@@ -68,17 +69,17 @@ class CoinbaseOrdering:
         for at in range(0, len(ids), _BATCH):
             await _cancel(exchange, ids[at : at + _BATCH])
 
+    @abstractmethod
     def venue_id(self, client_order_id: str) -> str:
         """The venue's id of an order of ours, "" while it is not known."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def cancel(self, exchange: Any, client_order_id: str, symbol: str) -> None:
         """Cancel one."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def open_orders(self, exchange: Any, symbols: tuple[str, ...]) -> list[Any]:
         """Open orders."""
-        raise NotImplementedError
 
 
 async def _cancel(exchange: Any, ids: list[str]) -> None:
