@@ -68,8 +68,8 @@ fix:
 # Every card over every exchange (or one: `just cards KRAKEN`), and the tables made of it
 [group('test')]
 cards of="":
-    KERB_CARDS=adapters/ccxt/cards.json uv run pytest -q tests/conformance/test_cards.py -k "test_card[{{ if of == "" { "" } else { of + "-" } }}"
-    uv run python -m tests.conformance.card_table
+    KERB_CARDS=adapters/ccxt/cards.json uv run pytest -q tests/conformance/cards/test_cards.py -k "test_card[{{ if of == "" { "" } else { of + "-" } }}"
+    uv run python -m tests.conformance.cards.table
 
 # The latency suite: ratios measured side by side in one run
 [group('bench')]

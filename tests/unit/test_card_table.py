@@ -3,13 +3,13 @@
 import json
 import tomllib
 
-from tests.conformance import card_table as made
+from tests.conformance.cards import table as made
 
 
 def test_the_pages_equal_their_generation_from_the_results():
     results = json.loads(made.RESULTS.read_text())
     words = tomllib.loads(made.WORDS.read_text())
-    told = "edit adapters/ccxt/venues.toml, then run: python -m tests.conformance.card_table"
+    told = "edit adapters/ccxt/venues.toml, then run: python -m tests.conformance.cards.table"
     assert made.with_table(made.README.read_text(), made.summary(results, words)) == made.README.read_text(), told
     assert made.page(results) == made.PAGE.read_text(), told
 

@@ -1,4 +1,4 @@
-"""The tables of the exchanges: `python -m tests.conformance.card_table` brings both pages up to date.
+"""The tables of the exchanges: `python -m tests.conformance.cards.table` brings both pages up to date.
 
 `adapters/ccxt/venues.toml` has the words of each cell and what they rest on beside our servers; `adapters/ccxt/cards.json`, written by
 `just cards`, what became of each card: exchange → card → way → "passed", "failed", "refused" (before it is sent, because it is not
@@ -13,10 +13,9 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from tests.conformance import cards_data, cards_execution  # noqa: F401  (they register their cards)
-from tests.conformance.cards import DATA, EXECUTION, Card
+from tests.conformance.cards.stand import DATA, EXECUTION, Card
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 RESULTS = ROOT / "adapters/ccxt/cards.json"
 WORDS = ROOT / "adapters/ccxt/venues.toml"
 README = ROOT / "adapters/ccxt/README.md"
@@ -71,7 +70,7 @@ def page(results: Results) -> str:
         "",
         "*Made by `just cards` from what the cards did; a test keeps it true.*",
         "",
-        "What each exchange does, shown against its loopback server (`tests/conformance/cards_*.py`): ● does it · ○ is refused before",
+        "What each exchange does, shown against its loopback server (`tests/conformance/cards/`): ● does it · ○ is refused before",
         "it is sent, because the exchange does not offer it · – there is no such thing there. Orders run by REST and, where there is",
         "one, over the private socket.",
         "",

@@ -11,8 +11,7 @@ import pytest
 from adapters.ccxt import amendments, proofs, tariffs
 from adapters.ccxt.events import StreamStatus
 from sim.events import EventKind
-from tests.conformance import cards_data, cards_execution  # noqa: F401  (they register their cards)
-from tests.conformance.cards import DATA, EXECUTION, LEVELS, Card, Stand
+from tests.conformance.cards.stand import DATA, EXECUTION, LEVELS, Card, Stand
 from tests.conformance.ccxt_venue import OVER_SOCKET, VENUES, eventually
 
 TARIFFS = dict(tariffs.TARIFFS)
