@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from desk.api.desk_messages import PriceStep, QuoteBuild, RfqBuild
+from desk.api.desk_messages import PriceSource, PriceStep, QuoteBuild, RfqBuild
 from desk.api.messages import DeskOrder, DeskRfq, DeskTrade, Leg, Order, Quote, Rfq, Settlement, Trade
 from desk.orders.records import OrderRecord
 from desk.rfq.records import QuoteRecord, RfqRecord, TradeRecord
@@ -91,6 +91,10 @@ def build_of(record: RfqRecord) -> RfqBuild:
                     for step in quote.waterfall
                 ],
                 price=text(quote.price),
+                sources=[
+                    PriceSource(name=source.name, status=source.status, age_ms=source.age_ns // 1_000_000)
+                    for source in quote.sources
+                ],
             )
             for quote in record.quotes
         ],

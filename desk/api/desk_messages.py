@@ -262,6 +262,14 @@ class PriceStep(msgspec.Struct, frozen=True, kw_only=True):
     inputs: str
 
 
+class PriceSource(msgspec.Struct, frozen=True, kw_only=True):
+    """A venue or LP that a price counts on, as it stood then. `status`: of the venue's book; "streamed": an LP's ladder."""
+
+    name: str
+    status: str
+    age_ms: int
+
+
 class QuoteBuild(msgspec.Struct, frozen=True, kw_only=True):
     """How one price was made: fair + Σ steps = price, exactly. `side` is the client's."""
 
@@ -271,6 +279,7 @@ class QuoteBuild(msgspec.Struct, frozen=True, kw_only=True):
     fair: DecimalText
     steps: list[PriceStep]
     price: DecimalText
+    sources: list[PriceSource] = []
 
 
 class RfqBuild(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,16 +14,14 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import msgspec
 from aiohttp import web
 
 from desk.api.codec import Codec
+from desk.api.frames import Push
 from desk.api.metrics import Metrics
-
-if TYPE_CHECKING:
-    from desk.api.subscriptions import Conflated
 
 _log = logging.getLogger(__name__)
 
@@ -31,12 +29,21 @@ MAX_QUEUED = 4_000  # frames
 _YIELD_EVERY = 64  # frames sent before other tasks get a turn
 
 
+class Rendered(Protocol):
+    """What is rendered when its turn comes: a conflated subscription."""
+
+    number: int
+    channel: str
+
+    def take(self) -> Push | None: ...
+
+
 class Owner(Protocol):
     """The session an outbox belongs to."""
 
     def overflow(self) -> None: ...
 
-    def render_failed(self, subscription: Conflated, fault: Exception) -> None: ...
+    def render_failed(self, subscription: Rendered, fault: Exception) -> None: ...
 
 
 class Outbox:
@@ -48,7 +55,7 @@ class Outbox:
         self._owner = owner
         self._metrics = metrics
         self._queue: deque[msgspec.Struct] = deque()
-        self._ready: dict[int, Conflated] = {}
+        self._ready: dict[int, Rendered] = {}
         self._heartbeat: Callable[[], msgspec.Struct] | None = None
         self._wake = asyncio.Event()
         self._sending_since = 0.0
@@ -65,12 +72,12 @@ class Outbox:
         self._queue.append(frame)
         self._wake.set()
 
-    def ready(self, subscription: Conflated) -> None:
+    def ready(self, subscription: Rendered) -> None:
         """A conflated subscription has something new."""
         self._ready[subscription.number] = subscription
         self._wake.set()
 
-    def forget(self, subscription: Conflated) -> None:
+    def forget(self, subscription: Rendered) -> None:
         """A subscription ended or moved to another socket."""
         self._ready.pop(subscription.number, None)
 

@@ -11,13 +11,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import aiohttp
 import msgspec
 from aiohttp import web
 
-from desk.api.channels import open_channel
+from desk.api.channels import Feeds, open_channel
 from desk.api.codec import codec_of
 from desk.api.context import Api, outcome_unknown
 from desk.api.convert import order_of, rfq_of, trade_of
@@ -25,14 +25,11 @@ from desk.api.decoding import convert_fields
 from desk.api.faults import error_body, new_request_id, unexpected
 from desk.api.frames import AUTH_TIMEOUT_S, CloseCode, FrameId, Heartbeat, Reply
 from desk.api.messages import AcceptRequest, OrderRequest, RfqRequest
-from desk.api.outbox import Outbox
+from desk.api.outbox import Outbox, Rendered
 from desk.api.routing import require
-from desk.api.subscriptions import Conflated, Subscription
+from desk.api.subscriptions import Registry, Subscription
 from desk.errors import ApiFault, Invalid, Limited
 from desk.service import Caller
-
-if TYPE_CHECKING:
-    from desk.api.ws import Sockets
 
 MAX_SUBSCRIPTIONS = 200
 MAX_IN_FLIGHT = 500  # RFQs and accepts of one socket waiting for the desk
@@ -40,14 +37,25 @@ MAX_MALFORMED = 20
 CLOSE_WAIT_S = 3.0
 
 
+class Host(Protocol):
+    """Who holds all sockets of a server."""
+
+    api: Api
+    feeds: Feeds
+    registry: Registry
+    stall_s: float
+
+    def detach(self, subscription: Subscription) -> None: ...
+
+
 class Session:
     """Lives as long as its socket."""
 
-    def __init__(self, ws: web.WebSocketResponse, request: web.Request, sockets: Sockets) -> None:
+    def __init__(self, ws: web.WebSocketResponse, request: web.Request, host: Host) -> None:
         self._ws = ws
         self._request = request
-        self._sockets = sockets
-        self._api: Api = sockets.api
+        self._host = host
+        self._api: Api = host.api
         self.codec = codec_of(ws.ws_protocol)
         self.outbox = Outbox(ws, self.codec, self, self._api.metrics)
         self.caller: Caller | None = None
@@ -69,7 +77,7 @@ class Session:
         finally:
             self.outbox.stop()
             for subscription in self._subscriptions.values():
-                self._sockets.registry.park(subscription)
+                self._host.registry.park(subscription)
             self._subscriptions.clear()
             if self._closing is not None:
                 await self._closing
@@ -142,10 +150,10 @@ class Session:
         self._api.metrics.count("kerb_ws_slow_disconnects_total")
         self.close_soon(CloseCode.SLOW_CONSUMER, "slow consumer: events were not read in time")
 
-    def render_failed(self, subscription: Conflated, _fault: Exception) -> None:
+    def render_failed(self, subscription: Rendered, _fault: Exception) -> None:
         """A feed has a bug: say so, end it, keep the others."""
         self._subscriptions.pop(subscription.number, None)
-        self._sockets.registry.drop(subscription)
+        self._host.registry.drop(subscription)
         fault = unexpected(f"channel {subscription.channel}", request_id := new_request_id())
         error = error_body(fault, request_id)
         self.outbox.put(Reply(ok=False, channel=subscription.channel, sub=subscription.number, error=error))
@@ -156,7 +164,7 @@ class Session:
             return
         if self._api.authenticator.active(self.caller.key_id) is None:
             self.close_soon(CloseCode.REVOKED, "the key was revoked")
-        elif self.outbox.stalled_s() > self._sockets.stall_s:
+        elif self.outbox.stalled_s() > self._host.stall_s:
             self.overflow()
         else:
             self.outbox.beat(self._heartbeat)
@@ -245,10 +253,10 @@ class Session:
     def _subscribe(self, frame: Mapping[str, Any], number: FrameId | None) -> None:
         if len(self._subscriptions) >= MAX_SUBSCRIPTIONS:
             raise Limited("too_many_subscriptions", f"a socket carries {MAX_SUBSCRIPTIONS} subscriptions")
-        registry = self._sockets.registry
+        registry = self._host.registry
         params = frame.get("params")
         subscription = open_channel(
-            self._sockets.feeds, frame.get("channel"), {} if params is None else params, registry.number(), self._me
+            self._host.feeds, frame.get("channel"), {} if params is None else params, registry.number(), self._me
         )
         subscription.prepare()
         self._subscriptions[subscription.number] = subscription
@@ -269,7 +277,7 @@ class Session:
         subscription = self._subscriptions.pop(_integer(frame, "sub"), None)
         if subscription is None:
             raise Invalid("unknown_subscription", "no such subscription on this socket", status=404)
-        self._sockets.registry.drop(subscription)
+        self._host.registry.drop(subscription)
         self.outbox.put(
             Reply(ok=True, id=number, op="unsubscribe", channel=subscription.channel, sub=subscription.number)
         )
@@ -277,7 +285,7 @@ class Session:
     def _resume(self, frame: Mapping[str, Any], number: FrameId | None) -> None:
         sub, seq = _integer(frame, "sub"), _integer(frame, "seq")
         epoch = frame.get("epoch")
-        registry = self._sockets.registry
+        registry = self._host.registry
         subscription = registry.find(sub, self._me) if epoch in (None, self._api.epoch) else None
         if subscription is None:
             raise Invalid(
@@ -287,7 +295,7 @@ class Session:
                 details={"sub": sub, "epoch": self._api.epoch},
             )
         subscription.check_resume(seq)
-        self._sockets.detach(subscription)
+        self._host.detach(subscription)
         registry.unpark(subscription)
         self._subscriptions[sub] = subscription
         self.outbox.put(
