@@ -187,10 +187,12 @@ async def eventually(true: Callable[[], Any], what: str, deadline_s: float = 10.
 
 
 @contextlib.asynccontextmanager
-async def venue(name: str, symbol: str = "", **settings: Any) -> AsyncIterator[Venue]:
-    """One exchange on a generated market."""
+async def venue(
+    name: str, symbol: str = "", *, speed: float = 1.0, limits: bool = False, **settings: Any
+) -> AsyncIterator[Venue]:
+    """One exchange on a generated market. `speed` of the market; `limits`: it holds its client to its rate limits."""
     symbol = symbol or VENUES[name].symbol
-    running = await start_venues(seed=7, venues=(name,), symbols=(symbol,))
+    running = await start_venues(seed=7, venues=(name,), symbols=(symbol,), speed=speed, limits=limits)
     urls, key = running.urls[name], running.credentials[name]
     config = ExchangeConfig(
         venue=name,

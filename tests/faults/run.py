@@ -175,17 +175,17 @@ async def _settled(scenario: Scenario, place: Any, server: Any, desk: Desk, outc
         await _until(lambda: desk.whole and desk.account.connected, settle_s, "a live book and a connected account")
         for task in place.running._tasks:
             task.cancel()
-        await _until(lambda: _same_book(server, desk, place.symbol), settle_s, "the venue's own book")
-        await _until(lambda: not _differences(server, desk), settle_s, "the venue's own orders")
+        await _until(lambda: same_book(server, desk, place.symbol), settle_s, "the venue's own book")
+        await _until(lambda: not differences(server, desk), settle_s, "the venue's own orders")
         await _until(lambda: not _unheard(scenario, desk), 2.0, "every execution by the private stream")
         if any(order.client_id == STRANGER for order in server.core.resting.values()):
             await _until(lambda: desk.external, settle_s, "somebody else's order")
     except TimeoutError as error:
         outcome.wrong.append(str(error))
-        outcome.wrong += _differences(server, desk)
+        outcome.wrong += differences(server, desk)
 
 
-def _same_book(server: Any, desk: Desk, symbol: str) -> bool:
+def same_book(server: Any, desk: Desk, symbol: str) -> bool:
     shown = server.core.books[symbol].shown
     for side in (1, -1):
         ours = sorted((price * side for of, price in desk.levels if of == side), reverse=True)[:COMPARED]
@@ -195,7 +195,7 @@ def _same_book(server: Any, desk: Desk, symbol: str) -> bool:
     return desk.whole
 
 
-def _venue_orders(server: Any) -> dict[str, list[Any]]:
+def venue_orders(server: Any) -> dict[str, list[Any]]:
     """The venue's orders of ours by our client order id, strangers' left out."""
     found: dict[str, list[Any]] = {}
     for order in server.core.orders.values():
@@ -204,10 +204,10 @@ def _venue_orders(server: Any) -> dict[str, list[Any]]:
     return found
 
 
-def _differences(server: Any, desk: Desk) -> list[str]:
+def differences(server: Any, desk: Desk) -> list[str]:
     """Rules 1 and 4, while they may still come true."""
     assert desk.account is not None
-    orders = _venue_orders(server)
+    orders = venue_orders(server)
     wrong = []
     theirs = sum(len(order.fills) for many in orders.values() for order in many)
     ours = sum(desk.fills.values())
@@ -251,7 +251,7 @@ def _check(scenario: Scenario, server: Any, desk: Desk, outcome: Outcome) -> Non
     wrong = outcome.wrong
     wrong += desk.wrong[:5]
     wrong += [f"{key} was told {count} times" for key, count in desk.fills.items() if count > 1]
-    for client_id, many in _venue_orders(server).items():
+    for client_id, many in venue_orders(server).items():
         if len(many) > 1:
             wrong.append(f"{client_id} was sent {len(many)} times")
         if client_id in desk.rejected and any(order.open or order.filled for order in many):
@@ -269,7 +269,7 @@ def _check(scenario: Scenario, server: Any, desk: Desk, outcome: Outcome) -> Non
     if dead := [task.get_name() for task in desk.market._tasks if task.done()]:
         wrong.append(f"ended: {', '.join(dead)}")
     outcome.fills = sum(desk.fills.values())
-    outcome.orders = sum(len(many) for many in _venue_orders(server).values())
+    outcome.orders = sum(len(many) for many in venue_orders(server).values())
     outcome.rejected = len(desk.rejected)
     outcome.unknown = desk.account.counters.unknown_orders
     outcome.duplicates = desk.account.counters.fills_duplicate
