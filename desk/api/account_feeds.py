@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -47,68 +49,81 @@ class BalanceParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     symbol: _Symbol | None = None
 
 
-class VenueOrdersFeed(Reliable):
+class AccountEventsFeed(Reliable):
+    """What happens to an account at one venue, in some symbols (none: all): what is known first, then each event once."""
+
+    def __init__(
+        self, number: int, channel: str, mode: Mode, caller: Caller, api: Api, venue: str, symbols: list[str]
+    ) -> None:
+        super().__init__(number, channel, mode, caller, api.clock_ns)
+        assert api.accounts is not None
+        self._accounts: VenueAccounts = api.accounts
+        self._venue = venue
+        self._symbols = frozenset(symbols)
+
+    @abstractmethod
+    def known(self) -> Iterable[Any]:
+        """The venue's events that are kept, of every symbol."""
+
+    @abstractmethod
+    def source(self) -> list[Callable[[Any], None]]:
+        """Who is told of the events of all venues."""
+
+    @abstractmethod
+    def view(self, event: Any) -> dict[str, Any]:
+        """An event as ccxt writes it."""
+
+    def place(self, event: Any) -> tuple[str, str]:
+        """Venue and symbol of an event."""
+        return event.venue, event.symbol
+
+    def snapshot(self) -> Any:
+        return [self.view(event) for event in self.known() if self._wanted(event)]
+
+    def attach(self) -> None:
+        self.source().append(self._heard)
+
+    def stop(self) -> None:
+        self.outbox = None
+        if self._heard in self.source():
+            self.source().remove(self._heard)
+
+    def _wanted(self, event: Any) -> bool:
+        venue, symbol = self.place(event)
+        return venue == self._venue and (not self._symbols or symbol in self._symbols)
+
+    def _heard(self, event: Any) -> None:
+        if self._wanted(event):
+            self.publish([self.view(event)])
+
+
+class VenueOrdersFeed(AccountEventsFeed):
     """`watch_orders`: open orders first, then every change of every order, also those that are over."""
 
-    def __init__(
-        self, number: int, channel: str, mode: Mode, caller: Caller, api: Api, venue: str, symbols: list[str]
-    ) -> None:
-        super().__init__(number, channel, mode, caller, api.clock_ns)
-        assert api.accounts is not None
-        self._accounts: VenueAccounts = api.accounts
-        self._venue = venue
-        self._symbols = frozenset(symbols)
+    def known(self) -> Iterable[VenueOrder]:
+        return self._accounts.orders(self._venue)
 
-    def snapshot(self) -> Any:
-        return [
-            ccxt_views.order(one)
-            for one in self._accounts.orders(self._venue)
-            if not self._symbols or one.child.symbol in self._symbols
-        ]
+    def source(self) -> list[Callable[[VenueOrder], None]]:
+        return self._accounts.on_order
 
-    def attach(self) -> None:
-        self._accounts.on_order.append(self._on_order)
+    def view(self, event: VenueOrder) -> dict[str, Any]:
+        return ccxt_views.order(event)
 
-    def stop(self) -> None:
-        self.outbox = None
-        if self._on_order in self._accounts.on_order:
-            self._accounts.on_order.remove(self._on_order)
-
-    def _on_order(self, order: VenueOrder) -> None:
-        if order.child.venue == self._venue and (not self._symbols or order.child.symbol in self._symbols):
-            self.publish([ccxt_views.order(order)])
+    def place(self, event: VenueOrder) -> tuple[str, str]:
+        return event.child.venue, event.child.symbol
 
 
-class MyTradesFeed(Reliable):
+class MyTradesFeed(AccountEventsFeed):
     """`watch_my_trades`: the last executions first, then each once, with the venue's own trade id and fee."""
 
-    def __init__(
-        self, number: int, channel: str, mode: Mode, caller: Caller, api: Api, venue: str, symbols: list[str]
-    ) -> None:
-        super().__init__(number, channel, mode, caller, api.clock_ns)
-        assert api.accounts is not None
-        self._accounts: VenueAccounts = api.accounts
-        self._venue = venue
-        self._symbols = frozenset(symbols)
+    def known(self) -> Iterable[VenueFill]:
+        return self._accounts.fills(self._venue)
 
-    def snapshot(self) -> Any:
-        return [
-            ccxt_views.my_trade(fill)
-            for fill in self._accounts.fills(self._venue)
-            if not self._symbols or fill.symbol in self._symbols
-        ]
+    def source(self) -> list[Callable[[VenueFill], None]]:
+        return self._accounts.on_fill
 
-    def attach(self) -> None:
-        self._accounts.on_fill.append(self._on_fill)
-
-    def stop(self) -> None:
-        self.outbox = None
-        if self._on_fill in self._accounts.on_fill:
-            self._accounts.on_fill.remove(self._on_fill)
-
-    def _on_fill(self, fill: VenueFill) -> None:
-        if fill.venue == self._venue and (not self._symbols or fill.symbol in self._symbols):
-            self.publish([ccxt_views.my_trade(fill)])
+    def view(self, event: VenueFill) -> dict[str, Any]:
+        return ccxt_views.my_trade(event)
 
 
 class BalanceFeed(Conflated):

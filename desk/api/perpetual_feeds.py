@@ -4,12 +4,14 @@ the venue closed of them by force."""
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 from msgspec import Meta
 
 from desk.api import perpetual_views as views
+from desk.api.account_feeds import AccountEventsFeed
 from desk.api.frames import Mode
 from desk.api.market_feeds import (
     DEFAULT_HZ,
@@ -20,7 +22,7 @@ from desk.api.market_feeds import (
     Pair,
     Params,
 )
-from desk.api.subscriptions import Conflated, Reliable
+from desk.api.subscriptions import Conflated
 from desk.service import Caller
 
 if TYPE_CHECKING:
@@ -129,35 +131,17 @@ class PositionsFeed(Conflated):
         return rows
 
 
-class MyLiquidationsFeed(Reliable):
+class MyLiquidationsFeed(AccountEventsFeed):
     """`watch_my_liquidations` and `…_for_symbols`: the last executions by which the venue closed positions of ours, then each once."""
 
-    def __init__(
-        self, number: int, channel: str, mode: Mode, caller: Caller, api: Api, venue: str, symbols: list[str]
-    ) -> None:
-        super().__init__(number, channel, mode, caller, api.clock_ns)
-        assert api.accounts is not None
-        self._accounts: VenueAccounts = api.accounts
-        self._venue = venue
-        self._symbols = frozenset(symbols)
+    def known(self) -> Iterable[Liquidation]:
+        return self._accounts.liquidations(self._venue)
 
-    def snapshot(self) -> Any:
-        return [views.liquidation(one) for one in self._accounts.liquidations(self._venue) if self._wanted(one)]
+    def source(self) -> list[Callable[[Liquidation], None]]:
+        return self._accounts.on_liquidation
 
-    def attach(self) -> None:
-        self._accounts.on_liquidation.append(self._heard)
-
-    def stop(self) -> None:
-        self.outbox = None
-        if self._heard in self._accounts.on_liquidation:
-            self._accounts.on_liquidation.remove(self._heard)
-
-    def _wanted(self, closed: Liquidation) -> bool:
-        return closed.venue == self._venue and (not self._symbols or closed.symbol in self._symbols)
-
-    def _heard(self, closed: Liquidation) -> None:
-        if self._wanted(closed):
-            self.publish([views.liquidation(closed)])
+    def view(self, event: Liquidation) -> dict[str, Any]:
+        return views.liquidation(event)
 
 
 class MyFundingFeed(Conflated):

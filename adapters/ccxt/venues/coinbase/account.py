@@ -23,7 +23,7 @@ from decimal import ROUND_DOWN, Decimal
 from typing import Any, ClassVar
 
 from adapters.ccxt.config import ExchangeConfig
-from adapters.ccxt.dialect import OrderRequest, PrivateMessage
+from adapters.ccxt.dialect import OrderRequest, PrivateMessage, acknowledged
 from adapters.ccxt.events import Balance, FillEvent, OrderEvent, VenueOrderState
 from adapters.ccxt.hook import BadFrame
 from adapters.ccxt.symbols import binance_client_id, dec, decimals_of
@@ -210,18 +210,7 @@ class CoinbaseAccountDialect(CoinbaseOrdering):
             answer = await exchange.v3_private_post_brokerage_orders(body)
         order_id = str((answer.get("success_response") or {}).get("order_id") or "")
         self._learn(cid, order_id)
-        order = OrderEvent(
-            symbol=request.symbol,
-            client_order_id=request.client_order_id,
-            venue_order_id=order_id,
-            state=VenueOrderState.OPEN,
-            side=request.side,
-            kind=request.kind,
-            time_in_force=request.time_in_force,
-            price=None if request.price is None else Decimal(request.price),
-            quantity=Decimal(request.quantity),
-        )
-        return order, []
+        return acknowledged(request, order_id), []
 
     async def cancel(self, exchange: Any, client_order_id: str, symbol: str) -> None:
         """By the venue's id, looked for when it is not known."""
