@@ -18,7 +18,7 @@ from desk.errors import ConfigFault
 from desk.hedging.exposure import pair_inventory
 from desk.ids import IdSource
 from desk.market import Market
-from desk.rfq.records import QuoteRecord, Step
+from desk.rfq.records import QuoteRecord, Source, Step
 from pricing.adverse import UNKNOWN, Markouts
 from pricing.haircut import Depth
 from pricing.ladder import NoPrice, NoPriceReason, Priced, price_quote
@@ -188,7 +188,15 @@ class Pricer:
             streamed=streamed,
             tier=tier,
             sigma_bps=priced.sigma_bps,
+            sources=tuple(self._source(instrument.symbol, name, now_ns) for name in priced.sources),
         )
+
+    def _source(self, symbol: str, name: str, now_ns: int) -> Source:
+        """A venue, or an LP by its ladder, as it stands."""
+        book = self._market.books[symbol]
+        if name in book.venues:
+            return Source(name, book.status(name, now_ns).value, book.age_ns(name, now_ns))
+        return Source(name, "streamed", now_ns - self._market.ladders[symbol, name].ts_ns)
 
 
 def depth_known(market: Market, symbol: str, side: int, filled: Filled | None) -> dict[str, Depth]:

@@ -31,6 +31,15 @@ class Step(msgspec.Struct, frozen=True):
     inputs: str = ""
 
 
+class Source(msgspec.Struct, frozen=True):
+    """A venue or LP whose liquidity a price counts on, as it stood then. `status`: of the venue's book (a price is made of live ones
+    alone), "streamed" for an LP's ladder; `age_ns`: since it was last heard of."""
+
+    name: str
+    status: str
+    age_ns: int
+
+
 class QuoteRecord(msgspec.Struct, frozen=True, kw_only=True):
     """A firm price for one side. `fair + Σ waterfall = price`, exactly."""
 
@@ -51,6 +60,7 @@ class QuoteRecord(msgspec.Struct, frozen=True, kw_only=True):
     sigma_bps: float = (
         0.0  # volatility over the quote's life and hedge, bps: what its distance from fair is measured in
     )
+    sources: tuple[Source, ...] = ()  # what its sweep takes from; () on record from before this was kept
 
 
 class RfqRecord(msgspec.Struct, kw_only=True):

@@ -89,14 +89,15 @@ def scenario(
         number=number,
         seed=seed,
         venue=venue,
-        disturbances=tuple(sorted((_disturbance(rng, fault, active_s) for fault in chosen), key=lambda one: one.at_s)),
+        disturbances=tuple(sorted((disturbance(rng, fault, active_s) for fault in chosen), key=lambda one: one.at_s)),
         trades=tuple(_trade(rng, number, k, active_s) for k in range(rng.randint(3, 8))),
         stranger_s=rng.uniform(0.0, active_s / 2) if rng.random() < 0.3 else None,
         active_s=active_s,
     )
 
 
-def _disturbance(rng: random.Random, fault: Fault, active_s: float) -> Disturbance:
+def disturbance(rng: random.Random, fault: Fault, active_s: float) -> Disturbance:
+    """A fault of this kind: when, how often or how long, and of what."""
     ms, count, scope = 0, 1, ""
     match fault:
         case Fault.DISCONNECT_STORM | Fault.SILENCE | Fault.MAINTENANCE:

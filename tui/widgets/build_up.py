@@ -78,5 +78,6 @@ def _table(quote: QuoteBuild) -> Table:
     table.add_row("fair", quote.fair, "bps", "")
     for step in quote.steps:
         table.add_row(step.step.replace("_", " "), step.amount, step.bps, step.inputs)
-    table.add_row(Text("price", f"bold {colour}"), Text(quote.price, f"bold {colour}"), "", "")
+    seen = ", ".join(f"{source.name} {source.status} {source.age_ms} ms" for source in quote.sources)
+    table.add_row(Text("price", f"bold {colour}"), Text(quote.price, f"bold {colour}"), "", seen)
     return table
