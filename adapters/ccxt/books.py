@@ -39,6 +39,8 @@ BUFFER_MESSAGES = 2_000  # updates kept while a snapshot is on its way; more tha
 class VenueBook:
     """What the venues' books have in common: `whole`, the CLEAR on trouble, and the events.
 
+    `trouble`: why a new snapshot is needed, when the last message could not go on; "" once somebody has given the book up for it. `late`:
+    the last message said only what the book had already; it is no sign that the book is as the venue has it.
     Rows of levels come decoded, or as the text that a typed frame leaves of them (`msgspec.Raw`), which a kernel reads.
     """
 
@@ -52,6 +54,8 @@ class VenueBook:
         self._reader = LevelReader(market.price_decimals, market.size_decimals, floor=self.floors, objects=self.objects)
         self.whole = False
         self.sequence = 0
+        self.trouble = ""
+        self.late = False
 
     def replay(self) -> BookEvent | None:
         """The whole book as a SNAPSHOT, for somebody who came later; None while it is not whole."""
@@ -61,6 +65,7 @@ class VenueBook:
         """The book cannot be trusted: empty it. The CLEAR to send, or None when it was empty already."""
         was_whole = self.whole
         self.whole = False
+        self.trouble, self.late = "", False
         self.levels.clear()
         self._forget()
         if not was_whole:
@@ -74,6 +79,12 @@ class VenueBook:
 
     def _forget(self) -> None:
         """Drop what belongs to the broken book."""
+
+    def _broken(self, reason: str) -> BookEvent | None:
+        """A message shows that the book cannot be trusted: the CLEAR, and `trouble`."""
+        event = self.break_(reason)
+        self.trouble = reason
+        return event
 
     def _parse(self, bids: Any, asks: Any) -> np.ndarray:
         """Rows of a message as levels, int64 (n, 3); raises BadFrame on anything but non-negative exact numbers."""
@@ -128,7 +139,6 @@ class BinanceBook(VenueBook):
         super().__init__(market, depth)
         self._buffer: deque[dict[str, Any]] = deque()
         self._reach: dict[int, int | None] = {}
-        self.trouble = ""  # why a new snapshot is needed, when `update` or `snapshot` could not go on
 
     def update(self, raw: dict[str, Any]) -> BookEvent | None:
         """One diff. None while it is buffered or old; a CLEAR on a gap or cross (then `trouble` says why)."""
@@ -138,7 +148,8 @@ class BinanceBook(VenueBook):
                 self._buffer.clear()
                 self.trouble = f"no snapshot within {BUFFER_MESSAGES} updates"
             return None
-        if self._old(raw):
+        self.late = self._old(raw)
+        if self.late:
             return None
         if not self._joins(raw):
             event = self._broken(f"sequence gap: {self._gap(raw)}")
@@ -205,14 +216,8 @@ class BinanceBook(VenueBook):
     def _gap(self, update: dict[str, Any]) -> str:
         return f"expected update {self.sequence + 1}, got {update['U']}"
 
-    def _broken(self, reason: str) -> BookEvent | None:
-        event = self.break_(reason)
-        self.trouble = reason
-        return event
-
     def _forget(self) -> None:
         self._buffer.clear()
-        self.trouble = ""
 
 
 def _worst(levels: np.ndarray, side: int, depth: int) -> int | None:
@@ -225,7 +230,6 @@ class KrakenBook(VenueBook):
     """`message` takes one element of `data` of a v2 `book` message and its type."""
 
     objects = True
-    trouble = ""
 
     def message(self, kind: str, raw: dict[str, Any], ts_event_ns: int) -> BookEvent | None:
         """Snapshot or update; a CLEAR when the checksum or the book contradicts it (then `trouble` says why)."""
@@ -254,11 +258,6 @@ class KrakenBook(VenueBook):
     def checksum(self) -> int:
         """Kraken's CRC32. An int's digits are the number without point and leading zeros, which is what the rule asks for."""
         return self.levels.checksum(10)
-
-    def _broken(self, reason: str) -> BookEvent | None:
-        event = self.break_(reason)
-        self.trouble = reason
-        return event
 
     def _row(self, side: int, row: Any) -> Level:
         return self._level(side, row["price"], row["qty"])

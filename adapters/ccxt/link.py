@@ -52,6 +52,7 @@ WATCHDOG_S = 0.25
 FIRST_MESSAGE_S = 10.0  # a subscription that brings nothing for so long is made again,
 CLOSE_S = 5.0  # a socket that does not answer its closing is dropped
 AGAIN_MESSAGE_S = 3.0  # and one of a stream that has brought something before
+CONFIRM_S = 1.0  # how often the best prices of a quiet book are told again, while the venue proves it current
 
 DIALECTS: dict[str, type[MarketDialect]] = {
     "binance": BinanceMarketDialect,
@@ -102,7 +103,9 @@ class StreamState:
         self.resyncs = 0
         self.client: Any = None  # the ccxt client its messages come through
         self.subscribed = False  # the venue has answered, if only with what we drop (Kraken's snapshot of old trades)
-        self.last_s = monotonic()
+        self.heard_s = monotonic()  # any message of it,
+        self.last_s = monotonic()  # one that says how things are now: a book's must not be a repetition
+        self.told_s = 0.0  # when the sink heard of a book
         self.began_s = monotonic()
         self.proven = False  # it has been live before
         self.hard = False  # the socket itself is suspect
@@ -262,7 +265,7 @@ class MarketLink:
         while True:
             state.wake.clear()
             state.hard = state.subscribed = False
-            state.began_s = state.last_s = monotonic()
+            state.began_s = state.heard_s = state.last_s = monotonic()
             watch = asyncio.ensure_future(self._subscribe(state))
             wake = asyncio.create_task(state.wake.wait())
             try:
@@ -359,7 +362,7 @@ class MarketLink:
         Lately is most of the age a book may have: streams that fall silent together had their last messages at about the same time.
         """
         others = (other for other in self._states.values() if other is not state and other.client is state.client)
-        return all(now - other.last_s > 0.8e-3 * self.config.max_age_ms for other in others)
+        return all(now - other.heard_s > 0.8e-3 * self.config.max_age_ms for other in others)
 
     def _on_frame(self, client: Any, text: Any) -> bool:
         """Take a frame from its text, if it belongs to streams that ccxt has subscribed: it waits for nothing more of them."""
@@ -397,7 +400,9 @@ class MarketLink:
     def _take(self, client: Any, state: StreamState, market: Market, piece: Decoded) -> None:
         """One piece to its book or its listeners."""
         state.client = client
-        state.last_s = monotonic()
+        state.heard_s = monotonic()
+        if piece.stream is not Stream.BOOK:
+            state.last_s = state.heard_s
         match piece.stream:
             case Stream.BOOK:
                 self._book_piece(state, market, piece)
@@ -423,7 +428,11 @@ class MarketLink:
         if state.wake.is_set():
             return  # being restored: what comes on the old subscription is not for the new book
         try:
-            self._emit(state, book, self._dialect.book_event(book, piece.raw))
+            event = self._dialect.book_event(book, piece.raw)
+            if event is not None or not book.late:
+                state.last_s = state.heard_s
+                self._confirm(state, event)
+            self._emit(state, book, event)
         except Exception as e:
             self._lose(state, f"bad message: {e}"[:200])  # a change is lost: the book is not whole
             raise
@@ -450,8 +459,20 @@ class MarketLink:
                 witness.changed(book.levels.best_bid, book.levels.best_ask, monotonic())
             if self._derives_quotes:
                 self._tell_best(state.symbol, book, event)
-        if trouble := getattr(book, "trouble", ""):
-            self._lose(state, trouble)
+        if book.trouble:
+            self._lose(state, book.trouble)
+
+    def _confirm(self, state: StreamState, event: BookEvent | None) -> None:
+        """A book that the venue proves current without a change of it: tell its best prices again, or others take it for stale.
+
+        Only of a venue that has no stream of best prices: where there is one, it is the proof, and is told as it comes.
+        """
+        top = self._tops.get(state.symbol)
+        if event is not None:
+            state.told_s = state.heard_s
+        elif top is not None and state.heard_s - state.told_s >= CONFIRM_S:
+            state.told_s = state.heard_s
+            self._sink.on_quote(top)
 
     def _tell_best(self, symbol: str, book: VenueBook, event: BookEvent) -> None:
         """The best prices of a book, when they changed, of a venue that has no stream of them."""
@@ -510,7 +531,7 @@ class MarketLink:
         """An audit found a wrong book. When nothing came over its socket meanwhile, it is the socket that is dead."""
         state, now = self._states[symbol, Stream.BOOK], monotonic()
         sharing = (other for other in self._states.values() if other.client is state.client)
-        self._lose(state, reason, hard=all(now - other.last_s > self._audit.window_s for other in sharing))
+        self._lose(state, reason, hard=all(now - other.heard_s > self._audit.window_s for other in sharing))
 
     def _on_down(self, client: Any, reason: str) -> None:
         """A socket is gone, and every stream on it."""

@@ -16,9 +16,7 @@ LOWEST = np.iinfo(np.int64).min
 
 
 class WholeBook(VenueBook):
-    """`levels` are the best `depth` of each side: what was told. `trouble`: why a new subscription is needed."""
-
-    trouble = ""
+    """`levels` are the best `depth` of each side: what was told."""
 
     def __init__(self, market: Market, depth: int) -> None:
         super().__init__(market, depth)
@@ -73,14 +71,8 @@ class WholeBook(VenueBook):
         self.levels.trim(self.depth)
         self._worst = {side: self._boundary(side) for side in (1, -1)}
 
-    def _broken(self, reason: str) -> BookEvent | None:
-        event = self.break_(reason)
-        self.trouble = reason
-        return event
-
     def _forget(self) -> None:
         self._all.clear()
-        self.trouble = ""
 
     def _crossed(self) -> str:
         bid, ask = self._all.best_bid, self._all.best_ask

@@ -33,7 +33,6 @@ class BybitBook(VenueBook):
     """`message` takes a whole `orderbook` message. `depth` is the one subscribed to."""
 
     floors = True
-    trouble = ""  # why a new subscription is needed, when `message` could not go on
 
     def message(self, raw: dict[str, Any]) -> BookEvent | None:
         """SNAPSHOT or UPDATE; None for a repetition, or while there is no book; a CLEAR on a gap or cross (then `trouble` says why)."""
@@ -60,7 +59,8 @@ class BybitBook(VenueBook):
 
     def _join(self, data: dict[str, Any], ts_event_ns: int) -> BookEvent | None:
         update = int(data["u"])
-        if update == self.sequence:
+        self.late = update == self.sequence
+        if self.late:
             return None
         if update != self.sequence + 1:
             return self._broken(f"sequence gap: expected update {self.sequence + 1}, got {update}")
@@ -70,11 +70,3 @@ class BybitBook(VenueBook):
         if self.levels.crossed:
             return self._broken(self._crossed())
         return self._event(BookEventKind.UPDATE, self._cut(changed, self.depth), ts_event_ns)
-
-    def _broken(self, reason: str) -> BookEvent | None:
-        event = self.break_(reason)
-        self.trouble = reason
-        return event
-
-    def _forget(self) -> None:
-        self.trouble = ""

@@ -52,8 +52,6 @@ def floored_units(values: np.ndarray, decimals: int) -> np.ndarray:
 class GenericBook(VenueBook):
     """`look` takes ccxt's own book after a change of it."""
 
-    trouble = ""  # why a new subscription is needed
-
     def __init__(self, market: Market, depth: int) -> None:
         super().__init__(market, depth)
         self._nonce: int | None = None
@@ -108,11 +106,5 @@ class GenericBook(VenueBook):
         gone = [[side, price, 0] for side, price in before]
         return np.array(gone + rows, dtype=np.int64).reshape(-1, 3)
 
-    def _broken(self, reason: str) -> BookEvent | None:
-        event = self.break_(reason)
-        self.trouble = reason
-        return event
-
     def _forget(self) -> None:
         self._nonce = None
-        self.trouble = ""

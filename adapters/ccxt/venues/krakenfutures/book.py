@@ -34,7 +34,8 @@ class KrakenFuturesBook(WholeBook):
             levels = self._parse([row for row in raw["bids"] if row["qty"]], [row for row in raw["asks"] if row["qty"]])
             self.sequence = number
             return self._begin(levels, ts_event_ns)
-        if not self.whole or number <= self.sequence:
+        self.late = self.whole and number <= self.sequence
+        if self.late or not self.whole:
             return None
         if number != self.sequence + 1:
             return self._broken(f"sequence gap: expected message {self.sequence + 1}, got {number}")

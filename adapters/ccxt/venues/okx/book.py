@@ -29,7 +29,6 @@ class OkxBook(VenueBook):
     """`message` takes one element of `data` of a `books` message and its action. Depth is always the channel's own 400."""
 
     floors = True
-    trouble = ""  # why a new subscription is needed, when `message` could not go on
 
     def __init__(self, market: Market) -> None:
         super().__init__(market, LEVELS)
@@ -70,8 +69,3 @@ class OkxBook(VenueBook):
         if self.levels.crossed:
             return self._broken(self._crossed())
         return self._event(BookEventKind.UPDATE, self._cut(changed, self.depth), ts_event_ns)
-
-    def _broken(self, reason: str) -> BookEvent | None:
-        event = self.break_(reason)
-        self.trouble = reason
-        return event
