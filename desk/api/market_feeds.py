@@ -87,6 +87,7 @@ class MarketHub:
         self.market = market
         self.clock_ns = clock_ns
         self.book_ts: dict[Pair, int] = {}  # the venue's clock at the last book change
+        self._lost_ns: dict[Pair, int] = {}  # when a book was cleared last
         self.candles: dict[Pair, Candles] = {}
         self._books: dict[Pair, set[Listener]] = {}
         self._quotes: dict[Pair, set[Listener]] = {}
@@ -144,6 +145,11 @@ class MarketHub:
         """The last trades, oldest first."""
         return list(self._recent.get(pair, ()))
 
+    def quote(self, pair: Pair) -> QuoteTick | None:
+        """The venue's own best prices, unless its book was lost since: nobody knows whether they still hold."""
+        quote = self.market.last_quote.get(pair)
+        return quote if quote is not None and quote.ts_init > self._lost_ns.get(pair, -1) else None
+
     def closed(self, pair: Pair) -> list[Liquidation]:
         """The last liquidations, oldest first."""
         return list(self._closed.get(pair, ()))
@@ -161,6 +167,8 @@ class MarketHub:
     def _on_book(self, change: BookChanged) -> None:
         pair = (change.symbol, change.venue)
         self.book_ts[pair] = change.ts_event_ns
+        if change.reason:
+            self._lost_ns[pair] = change.ts_init_ns
         for listener in self._books.get(pair, ()):
             listener(None)
         for feed in self._symbols.get(change.symbol, ()):
@@ -257,7 +265,18 @@ class OrderBookFeed(MarketFeed):
 
 
 class TopFeed(MarketFeed):
-    """`watch_bids_asks`, `watch_ticker`: a ticker structure; `watch_tickers`: those that changed, by symbol. Tickers wake on trades too."""
+    """`watch_bids_asks`, `watch_ticker`: a ticker structure; `watch_tickers`: those that changed, by symbol. Tickers wake on trades too.
+
+    Without prices while the venue's cannot be trusted.
+    """
+
+    def __init__(self, number: int, channel: str, mode: Mode, caller: Caller, hub: MarketHub, params: Params) -> None:
+        super().__init__(number, channel, mode, caller, hub, params)
+        self._told: dict[Pair, dict[str, Any]] = {}
+
+    def attach(self) -> None:
+        self._told.clear()
+        super().attach()
 
     def watch(self, pair: Pair, listener: Listener) -> None:
         self.hub.watch_quote(pair, listener)
@@ -265,10 +284,20 @@ class TopFeed(MarketFeed):
         if self.channel != "watch_bids_asks":
             self.hub.watch_trades(pair, listener)
 
-    def render(self) -> dict[str, Any]:
-        tickers = {pair[0]: self._ticker(pair) for pair in self._changed or self.pairs}
+    def render(self) -> dict[str, Any] | None:
+        tickers = {pair: self._ticker(pair) for pair in self._changed}
         self._changed.clear()
-        return tickers if self.channel == "watch_tickers" else next(iter(tickers.values()))
+        news = {
+            pair: ticker for pair, ticker in tickers.items() if ticker != self._told.get(pair)
+        }  # not of deeper levels
+        self._told |= news
+        if not news:
+            return None
+        return (
+            {pair[0]: ticker for pair, ticker in news.items()}
+            if self.channel == "watch_tickers"
+            else next(iter(news.values()))
+        )
 
     def _ticker(self, pair: Pair) -> dict[str, Any]:
         symbol, venue = pair
@@ -278,7 +307,7 @@ class TopFeed(MarketFeed):
             symbol,
             market.books.get(symbol),
             venue,
-            market.last_quote.get(pair),
+            self.hub.quote(pair),
             recent[-1] if recent else None,
             self.hub.book_ts.get(pair, 0),
             self._clock_ns(),

@@ -11,7 +11,7 @@ from typing import Any
 import ccxt
 import msgspec
 import pytest
-from nautilus_trader.model.data import TradeTick
+from nautilus_trader.model.data import QuoteTick, TradeTick
 from nautilus_trader.model.enums import AggressorSide
 from nautilus_trader.model.identifiers import InstrumentId, TradeId
 from nautilus_trader.model.objects import Price, Quantity
@@ -90,6 +90,56 @@ def test_trades_tickers_and_tops_are_ccxt_structures(tmp_path: Path) -> None:
             assert ticker["high"] is None, "not told by the venue's streams, not invented"
             await subscribe(socket, "watch_bids_asks", **BOOK)
             assert (await socket.push())["data"]["bidVolume"] == "0.5"
+
+    within(tmp_path, body)
+
+
+def test_best_prices_told_before_the_book_was_lost_are_not_shown_as_if_they_held(tmp_path: Path) -> None:
+    def quote(bid: str, ask: str) -> QuoteTick:
+        now, size = time.time_ns(), Quantity.from_str("0.5")
+        at = InstrumentId.from_str(f"{SYMBOL}.BINANCE")
+        return QuoteTick(at, Price.from_str(bid), Price.from_str(ask), size, size, now, now)
+
+    async def body(house: House) -> None:
+        market, pair = house.market, (SYMBOL, "BINANCE")
+        move_book(market)
+        market.last_quote[pair] = quote("60000.00", "60001.00")
+        async with house.wire().socket() as socket:
+            await subscribe(socket, "watch_bids_asks", **BOOK)
+            assert (await socket.push())["data"]["bid"] == "60000"
+            market.books[SYMBOL].clear("BINANCE", "disconnected", time.time_ns())
+            lost = msgspec.structs.replace(change("BINANCE"), reason="disconnected", ts_init_ns=time.time_ns())
+            for listener in market.on_book:
+                listener(lost)
+            down = (await socket.push())["data"]
+            assert (down["bid"], down["ask"], down["bidVolume"]) == (None, None, None)
+            market.last_quote[pair] = quote("59990.00", "59991.00")
+            for heard in market.on_quote:
+                heard(market.last_quote[pair])
+            assert (await socket.push())["data"]["bid"] == "59990"
+
+    within(tmp_path, body)
+
+
+def test_best_prices_are_told_when_they_change_not_with_every_deeper_level(tmp_path: Path) -> None:
+    async def body(house: House) -> None:
+        market, now = house.market, time.time_ns()
+        move_book(market)
+        size = Quantity.from_str("0.5")
+        at = InstrumentId.from_str(f"{SYMBOL}.BINANCE")
+        market.last_quote[SYMBOL, "BINANCE"] = QuoteTick(
+            at, Price.from_str("60000.00"), Price.from_str("60001.00"), size, size, now, now
+        )
+        async with house.wire().socket() as socket:
+            await subscribe(socket, "watch_bids_asks", **BOOK, hz=50)
+            await socket.push()
+            book = await subscribe(socket, "watch_order_book", **BOOK, hz=50)
+            for _ in range(3):  # a frame of the book has gone out: what woke with it before has had its turn as well
+                assert (await socket.push())["sub"] == book
+                for listener in market.on_book:
+                    listener(change("BINANCE"))
+            assert (await socket.push())["sub"] == book
+            assert not socket.pushes
 
     within(tmp_path, body)
 
