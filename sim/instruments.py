@@ -4,7 +4,7 @@ Fees are those of an institutional volume tier, not list prices: Binance spot VI
 500 M USD of 30-day volume (taker 5 bps), OKX spot of a middle VIP tier (taker 5 bps), Bybit spot Supreme VIP (taker about 4.5 bps),
 Coinbase above 400 M USD (taker 5 bps, maker nothing).
 Binance USD-M the same tier (taker 3.2 bps), Kraken Futures list prices (taker 5 bps).
-Tick and lot are one unit of the decimals given here. `DERIVED` are made from
+Tick and lot are one unit of the decimals given here, but for the ticks of inverse contracts. `DERIVED` are made from
 Binance's market (`sim/transform.py`), USD-M only where no USD-M tape is at hand.
 """
 
@@ -116,7 +116,7 @@ _KRAKENFUTURES_DECIMALS = {
     "SOL": (2, 2),
     "XRP": (5, 0),
 }
-_INVERSE_DECIMALS = {"BTC": 1, "ETH": 2, "XRP": 4}  # finer than some ticks of the venue, which are halves
+_INVERSE_TICKS = {"BTC": (1, 5), "ETH": (2, 5), "XRP": (4, 1)}  # decimals, and how many of their units: half a dollar
 _OPENING = {
     "USDT": Decimal(25_000_000),
     "USDC": Decimal(25_000_000),
@@ -133,7 +133,7 @@ _OPENING_OTHER = Decimal(10_000_000)
 
 
 class VenueInstrument(msgspec.Struct, frozen=True, kw_only=True):
-    """An instrument of one simulated venue. Tick = 10^-price_decimals, lot = 10^-size_decimals; fees in basis points.
+    """An instrument of one simulated venue. Tick = `tick` × 10^-price_decimals, lot = 10^-size_decimals; fees in basis points.
 
     `contract`: of a perpetual, whose sizes are contracts; None of a spot pair.
     """
@@ -147,6 +147,7 @@ class VenueInstrument(msgspec.Struct, frozen=True, kw_only=True):
     taker_fee_bps: Decimal
     maker_fee_bps: Decimal
     contract: Contract | None = None
+    tick: int = 1
 
     @property
     def base(self) -> str:
@@ -169,7 +170,7 @@ class VenueInstrument(msgspec.Struct, frozen=True, kw_only=True):
         return (self.base, self.quote) if self.contract is None else (self.contract.settle,)
 
     def price(self, units: int) -> Decimal:
-        """A price in units of the tick as Decimal."""
+        """A price in units of 10^-price_decimals as Decimal."""
         return Decimal(units).scaleb(-self.price_decimals)
 
     def size(self, units: int) -> Decimal:
@@ -286,12 +287,14 @@ def krakenfutures_instrument(pair: str, source: VenueInstrument | None = None) -
 def krakenfutures_inverse(pair: str) -> VenueInstrument | None:
     """The inverse perpetual (PI_) beside it, whose contracts are one dollar; None where there is none."""
     base = pair.partition("/")[0]
-    if base not in _INVERSE_DECIMALS:
+    if base not in _INVERSE_TICKS:
         return None
+    price_decimals, tick = _INVERSE_TICKS[base]
     return VenueInstrument(
         venue=KRAKENFUTURES,
         symbol=f"{base}/USD:{base}",
-        price_decimals=_INVERSE_DECIMALS[base],
+        price_decimals=price_decimals,
+        tick=tick,
         size_decimals=0,
         min_quantity=Decimal(1),
         min_notional=Decimal(0),

@@ -118,14 +118,16 @@ class Transform:
         self._last_init = self._last_event = 0
         self._trade_id = 0
         self._symbol = target.symbol
-        # source units per target tick: an integer when the target's tick is coarser, else 1 and a factor on the target's side
+        # source units per target tick: an integer when the target's decimals are fewer, else a factor on the target's side
         shift = source.price_decimals - target.price_decimals
-        self._tick = 10**shift if shift > 0 else 1
+        self._unit = target.tick
+        self._tick = self._unit * (10**shift if shift > 0 else 1)
         self._up = 10**-shift if shift < 0 else 1
         self._size_factor = 10.0 ** (target.size_decimals - source.size_decimals)
         contract = target.contract
         # of an inverse contract: how many contracts one of the base is at one tick of the price
-        self._per_tick = 10.0**-target.price_decimals / float(contract.size) if contract and contract.inverse else 0.0
+        inverse = contract if contract and contract.inverse else None
+        self._per_tick = float(target.price(target.tick) / inverse.size) if inverse else 0.0
 
     def feed(self, event: VenueEvent) -> list[VenueEvent]:
         """The target's events that one source event causes."""
@@ -182,7 +184,7 @@ class Transform:
         kept = chance < self.spec.keep
         kept[0] = True
         kept &= scaled > 0
-        moved = (prices + offset)[kept][: self.spec.depth]
+        moved = ((prices + offset) * self._unit)[kept][: self.spec.depth]
         return dict(zip(moved.tolist(), scaled[kept][: self.spec.depth].tolist(), strict=True))
 
     def _changed(self, event: VenueEvent) -> list[VenueEvent]:
@@ -223,7 +225,7 @@ class Transform:
             self._event(
                 event,
                 EventKind.TRADE,
-                price=ticks + self._offset(event.ts_init_ns),
+                price=(ticks + self._offset(event.ts_init_ns)) * self._unit,
                 size=size,
                 side=event.side,
                 trade_id=str(self._trade_id),

@@ -81,7 +81,7 @@ class History:
     async def settled_ms(self) -> int:
         """What ended before this moment, by the venue's clock, changes no more."""
         exchange = await self._ready()
-        return int(await self._tried(exchange.fetch_time, dict(self._pages.clock))) - SETTLE_MS
+        return int(await self._tried(self._pages.now_ms, exchange)) - SETTLE_MS
 
     async def candles(self, symbol: str, timeframe: str, span: Span) -> AsyncIterator[Page]:
         """Candles that open in `span`, which ends where a settled candle does."""

@@ -351,7 +351,7 @@ class KrakenFuturesTariff(Tariff):
     def rest(self, api: str, method: str, path: str, params: Any, cost: float) -> Spending:
         """Points of the endpoint."""
         given = params if isinstance(params, dict) else {}
-        if api == "public":
+        if api in ("public", "charts") or (api, path.partition("/")[0]) == ("history", "market"):
             return Spending(Kind.DATA, (("public 1s", 1.0),))
         kind = self.kind(api, method, path)
         if api == "history":

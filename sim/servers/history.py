@@ -6,6 +6,8 @@
     OKX        candles, history-candles: the newest `limit` (300) between `before` and `after`, neither included
                history-trades: the newest `limit` (100) before a trade or, type 2, a moment
     Bybit      kline: the newest `limit` (1000) from `start` to `end`; no trades of the past
+    Kraken Futures  charts: the first 2000 from `from` to `to`, and whether there are more (others measured that; the documentation has
+               no number) · executions: the first or the newest `count` (1000) between `since` and `before`, and a token to go on by
     Coinbase   candles: all from `start` to `end`, 350 at most, none without a trade
                ticker: the newest `limit` (1000) trades from `start` to `end`
 
@@ -14,6 +16,8 @@ The open candle is told like any other. Sources: the venues' documentation; of t
 
 from __future__ import annotations
 
+import base64
+import binascii
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -24,6 +28,7 @@ from sim.servers.binance import wire as binance_wire
 from sim.servers.bybit import wire as bybit_wire
 from sim.servers.coinbase import wire as coinbase_wire
 from sim.servers.kraken import wire as kraken_wire
+from sim.servers.krakenfutures import wire as futures_wire
 from sim.servers.okx import wire as okx_wire
 from sim.servers.past import Bars, Past, Prints
 
@@ -34,6 +39,8 @@ OKX_TRADES_MS = 90 * 86_400_000
 _OKX_BARS = {name if name[-1] == "m" else name[:-1] + name[-1].upper(): minutes for name, minutes in _MINUTES.items()}
 _OKX_BARS = {name + "utc" * (minutes >= 360): minutes for name, minutes in _OKX_BARS.items() if name != "8H"}
 _BYBIT_BARS = {"D": 1_440} | {str(minutes): minutes for minutes in (1, 3, 5, 15, 30, 60, 120, 240, 360, 720)}
+_FUTURES_BARS = {name: _MINUTES[name] for name in ("1m", "5m", "15m", "30m", "1h", "4h", "12h", "1d")}
+FUTURES_CANDLES = 2_000
 _COINBASE_BARS = {"ONE_MINUTE": 1, "FIVE_MINUTE": 5, "FIFTEEN_MINUTE": 15, "THIRTY_MINUTE": 30, "ONE_HOUR": 60}
 _COINBASE_BARS |= {"TWO_HOUR": 120, "SIX_HOUR": 360, "ONE_DAY": 1_440}
 
@@ -287,6 +294,59 @@ def coinbase_trades(past: Past, one: VenueInstrument, query: dict[str, str]) -> 
         for _, trade_id, price, size, side, ts_ns in _rows(past.prints(max(begin, end - limit), end))
     ]
     return rows[::-1]
+
+
+# ---- Kraken Futures ----------------------------------------------------------------------------------------------------------------------
+
+
+def krakenfutures_candles(past: Past, one: VenueInstrument, query: dict[str, str], now_ms: int) -> dict[str, object]:
+    """`GET /api/charts/v1/trade/{symbol}/{resolution}`; a name of a resolution is read in either case."""
+    minutes = _FUTURES_BARS.get(str(query.get("interval")).lower())
+    if minutes is None:
+        raise futures_wire.KrakenFuturesError("Invalid resolution")
+    step = minutes * 60_000
+    last_ms = min(int(query["to"]) * 1_000 if query.get("to") else now_ms, now_ms)
+    first_ms = int(query["from"]) * 1_000 if query.get("from") else last_ms - (FUTURES_CANDLES - 1) * step
+    most = min(FUTURES_CANDLES, int(query.get("count") or FUTURES_CANDLES))
+    bars = _bars(past, step, first_ms, last_ms, most, newest=False)
+    names, price, size = ("open", "high", "low", "close"), one.price_decimals, one.size_decimals
+    rows = [
+        {
+            "time": start,
+            **{name: okx_wire.text(value, price) for name, value in zip(names, numbers, strict=True)},
+            "volume": okx_wire.text(volume, size),
+        }
+        for start, *numbers, volume, _, _ in _rows(bars)
+    ]
+    return {"candles": rows, "more_candles": bool(rows) and rows[-1]["time"] + step <= last_ms}
+
+
+def krakenfutures_executions(past: Past, one: VenueInstrument, query: dict[str, str]) -> dict[str, object]:
+    """`GET /api/history/v3/market/{symbol}/executions`, `since` and `before` included; the orders of strangers have made-up ids."""
+    forward, count = query.get("sort") == "asc", min(1_000, int(query.get("count") or 1_000))
+    first = past.first_at(int(query["since"])) if query.get("since") else 0
+    end = past.first_at(int(query["before"]) + 1) if query.get("before") else past.total
+    if token := query.get("continuation_token"):
+        number = _number_in(token)
+        first, end = (number + 1, end) if forward else (first, number)
+    prints = past.prints(first, min(end, first + count)) if forward else past.prints(max(first, end - count), end)
+    rows = [
+        futures_wire.execution(one, trade_id, price, size, side, ts_ns // 1_000_000)
+        for _, trade_id, price, size, side, ts_ns in _rows(prints)
+    ]
+    answer: dict[str, object] = {"elements": rows if forward else rows[::-1], "len": len(rows)}
+    if len(rows) == count:
+        at = -1 if forward else 0
+        told = f"{int(prints.ts_ns[at]) // 1_000_000}/{int(prints.number[at])}"
+        answer["continuationToken"] = base64.b64encode(told.encode()).decode()
+    return answer
+
+
+def _number_in(token: str) -> int:
+    try:
+        return int(base64.b64decode(token, validate=True).decode().partition("/")[2])
+    except (binascii.Error, UnicodeDecodeError, ValueError):
+        raise futures_wire.KrakenFuturesError("invalidArgument: continuation_token") from None
 
 
 def _rows(columns: Bars | Prints) -> list[tuple[int, ...]]:

@@ -392,7 +392,13 @@ class KrakenFuturesLimits(VenueLimits):
         "openorders": 2,
         "orders/status": 1,
     }
-    public: ClassVar[tuple[str, ...]] = ("instruments", "tickers", "orderbook", "historicalfundingrates")
+    public: ClassVar[tuple[str, ...]] = (
+        "instruments",
+        "instruments/status",
+        "tickers",
+        "orderbook",
+        "historicalfundingrates",
+    )
 
     def __init__(self, clock: Clock = time.time) -> None:
         super().__init__(clock)
@@ -401,6 +407,8 @@ class KrakenFuturesLimits(VenueLimits):
 
     def rest(self, request: web.Request, body: bytes) -> bool:
         """Points of the endpoint."""
+        if request.path.startswith(("/api/charts/", "/api/history/v3/market/")):
+            return True
         if request.path.startswith("/api/history/"):
             count = int(request.query.get("count", 500)) if request.path.endswith("account-log") else 0
             return self._history.take(1 if count <= 25 else 2 if count <= 50 else 3 if count <= 1_000 else 6)

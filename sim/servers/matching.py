@@ -520,7 +520,9 @@ class MatchingCore:
 def _units(instrument: VenueInstrument, request: OrderRequest) -> tuple[int, int]:
     """Price and quantity in the instrument's units; refuses what does not fit its tick and lot."""
     price = Decimal(0) if request.price is None else request.price.scaleb(instrument.price_decimals)
-    if not price.is_finite() or price != int(price) or price < 0 or (request.price is not None and price == 0):
+    if not price.is_finite() or price != int(price) or int(price) % instrument.tick:
+        raise Refusal(RefusalKind.PRICE_TICK, str(request.price))
+    if price < 0 or (request.price is not None and price == 0):
         raise Refusal(RefusalKind.PRICE_TICK, str(request.price))
     quantity = request.quantity.scaleb(instrument.size_decimals)
     if not quantity.is_finite() or quantity != int(quantity) or quantity <= 0:

@@ -62,6 +62,7 @@ class Past:
         self._firsts = np.concatenate(([0], np.cumsum(counts)))  # of a cycle's minutes, then of the next cycle
         self._phases = rng.uniform(0, 2 * np.pi, 2)
         self._price = START_PRICES.get(instrument.symbol.partition(":")[0], 100.0) * 10**instrument.price_decimals
+        self._tick = instrument.tick
         self._lot = 10**instrument.size_decimals / 100
         self._seeded_end_ms = start_ms // MINUTE_MS * MINUTE_MS
         self._seeded = self._first_of_minute(start_ms // MINUTE_MS)
@@ -159,7 +160,8 @@ class Past:
         price = self._price * (1 + wave + 0.0005 * (self._noise(number, 2) - 0.5))
         size = 1 + self._lot * self._noise(number, 3) ** 4
         side = np.where(self._noise(number, 4) < 0.5, -1, 1)
-        return Prints(number, number, np.maximum(1, price).astype(np.int64), size.astype(np.int64), side, ts_ns)
+        ticks = np.maximum(1, price / self._tick).astype(np.int64)
+        return Prints(number, number, ticks * self._tick, size.astype(np.int64), side, ts_ns)
 
     def _noise(self, number: Array, salt: int) -> Array:
         """Uniform in [0, 1), a function of the trade's number (splitmix64)."""

@@ -21,6 +21,7 @@ from adapters.clickhouse.fetch import Fetched, fetch
 from adapters.clickhouse.history import HistoryStore, Series
 from adapters.clickhouse.place import Place
 from sim.servers.faults import Fault, FaultOrder
+from sim.servers.krakenfutures.wire import trade_uid
 from sim.servers.past import Past
 from tests.conformance.ccxt_venue import VENUES, Venue, eventually, market_data, venue
 
@@ -36,10 +37,11 @@ def past_of(place: Venue) -> Past:
     return past
 
 
-def ids_of(past: Past, span: Span, aggregated: bool) -> list[str]:
+def ids_of(name: str, past: Past, span: Span) -> list[str]:
     """The ids that the venue tells: its trades', or the numbers of its aggregates."""
     prints = past.prints(past.first_at(span.start_ms), past.first_at(span.end_ms))
-    return [str(number) for number in (prints.number if aggregated else prints.trade_id).tolist()]
+    numbers = (prints.number if name.startswith("BINANCE") else prints.trade_id).tolist()
+    return [trade_uid(number) if name == "KRAKENFUTURES" else str(number) for number in numbers]
 
 
 @pytest.mark.parametrize("name", WITH_PAST)
@@ -63,7 +65,7 @@ def test_candles_and_trades_are_those_of_the_market(name: str) -> None:
                     [page async for page in history.trades(place.symbol, span)]
                 return
             trades = [row async for page in history.trades(place.symbol, span) for row in page.rows]
-            assert sorted((row.trade_id for row in trades), key=int) == ids_of(past, span, name.startswith("BINANCE"))
+            assert sorted(row.trade_id for row in trades) == sorted(ids_of(name, past, span))
             assert sum(row.quantity for row in trades) == sum(row.volume for row in minutes)
 
     asyncio.run(go())
@@ -109,11 +111,12 @@ class Archive:
         return self._place.query(sql, "TSV").splitlines()
 
 
-def test_what_is_in_the_archive_is_not_asked_for_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["BINANCE", "KRAKENFUTURES"])
+def test_what_is_in_the_archive_is_not_asked_for_again(name: str, tmp_path: Path) -> None:
     async def go() -> None:
-        async with venue("BINANCE") as place:
+        async with venue(name) as place:
             archive = Archive(tmp_path, place)
-            end = place.running.servers["BINANCE"].now_ns() // 1_000_000 // HOUR * HOUR
+            end = place.running.servers[name].now_ns() // 1_000_000 // HOUR * HOUR
             first = await archive.fetch(Span(end - 40 * HOUR, end - 30 * HOUR))
             assert (first.rows, first.missing, first.requests) == (600, [], 3)  # markets, time, one page
             again = await archive.fetch(Span(end - 40 * HOUR, end - 30 * HOUR))
@@ -123,9 +126,9 @@ def test_what_is_in_the_archive_is_not_asked_for_again(tmp_path: Path) -> None:
             assert (hole.rows, whole.rows, whole.requests) == (600, 1_200, 5)  # three holes, a page each
             assert archive.ask("SELECT count(), uniqExact(ts) FROM candles") == ["2400\t2400"]
             trades = await archive.fetch(Span(end - 2 * HOUR, end - HOUR), "trades")
-            numbers = ids_of(past_of(place), Span(end - 2 * HOUR, end - HOUR), True)
-            assert trades.rows == len(numbers)
-            assert archive.ask("SELECT trade_id FROM history_trades ORDER BY toUInt64(trade_id)") == numbers
+            ids = ids_of(name, past_of(place), Span(end - 2 * HOUR, end - HOUR))
+            assert trades.rows == len(ids)
+            assert archive.ask("SELECT trade_id FROM history_trades ORDER BY length(trade_id), trade_id") == ids
             assert (await archive.fetch(Span(end - 2 * HOUR, end - HOUR), "trades")).requests == 0
 
     asyncio.run(go())

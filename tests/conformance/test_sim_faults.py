@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import time
+from datetime import datetime
 
 import aiohttp
 import orjson
@@ -18,6 +19,7 @@ BOOKS = {  # where the public socket is, and what subscribes the book of BTC/USD
     "BYBIT": ("/v5/public/spot", {"op": "subscribe", "args": ["orderbook.50.BTCUSDT"]}),
     "COINBASE": ("/", {"type": "subscribe", "channel": "level2", "product_ids": ["BTC-USDT"]}),
     "KRAKEN": ("/v2", {"method": "subscribe", "params": {"channel": "book", "symbol": ["BTC/USDT"], "depth": 100}}),
+    "KRAKENFUTURES": ("/ws/v1", {"event": "subscribe", "feed": "book", "product_ids": ["PF_XBTUSD"]}),
     "OKX": ("/ws/v5/public", {"op": "subscribe", "args": [{"channel": "books", "instId": "BTC-USDT"}]}),
 }
 TIME = {
@@ -26,6 +28,10 @@ TIME = {
     "BYBIT": ("/v5/market/time", lambda body: int(body["result"]["timeNano"]) // 1_000_000),
     "COINBASE": ("/api/v3/brokerage/time", lambda body: int(body["epochMillis"])),
     "KRAKEN": ("/0/public/Time", lambda body: 1000 * body["result"]["unixtime"]),
+    "KRAKENFUTURES": (
+        "/derivatives/api/v3/instruments/status",
+        lambda body: datetime.fromisoformat(body["serverTime"]).timestamp() * 1000,
+    ),
     "OKX": ("/api/v5/public/time", lambda body: int(body["data"][0]["ts"])),
 }
 ORDERS = {
@@ -34,6 +40,7 @@ ORDERS = {
     "BYBIT": "/v5/order/create",
     "COINBASE": "/api/v3/brokerage/orders",
     "KRAKEN": "/0/private/AddOrder",
+    "KRAKENFUTURES": "/derivatives/api/v3/sendorder",
     "OKX": "/api/v5/trade/order",
 }
 MARKS = {
@@ -42,9 +49,10 @@ MARKS = {
     "BYBIT": '"delta"',
     "COINBASE": '"l2_data"',
     "KRAKEN": '"update"',
+    "KRAKENFUTURES": '"feed":"book",',
     "OKX": '"update"',
 }
-SYMBOLS = {"BINANCEUSDM": "BTC/USDT:USDT"}
+SYMBOLS = {"BINANCEUSDM": "BTC/USDT:USDT", "KRAKENFUTURES": "BTC/USD:USD"}
 
 
 class Listener:
@@ -136,6 +144,7 @@ def ordinals(name: str, frames: list[str]) -> list[int | str]:
         "BYBIT": lambda body: body["data"]["u"],
         "COINBASE": lambda body: body["sequence_num"],
         "KRAKEN": lambda body: body["data"][0]["timestamp"],
+        "KRAKENFUTURES": lambda body: body["seq"],
         "OKX": lambda body: body["data"][0]["seqId"],
     }[name]
     return [read(orjson.loads(frame)) for frame in frames]
@@ -182,6 +191,7 @@ async def test_maintenance_ends_sockets_with_a_notice_and_refuses_in_the_venues_
         "BYBIT": "503",
         "COINBASE": "upstream connect error",
         "KRAKEN": "EService:Unavailable",
+        "KRAKENFUTURES": "503 Service Temporarily Unavailable",
         "OKX": "50001",
     }
 
@@ -208,6 +218,7 @@ async def test_requests_are_too_many_broken_slow_or_answered_by_a_gateway(name):
         "BYBIT": (200, '"retCode":10006', {"X-Bapi-Limit-Status": "0"}),
         "COINBASE": (429, "rate_limit_exceeded", {}),
         "KRAKEN": (200, "EAPI:Rate limit exceeded", {}),
+        "KRAKENFUTURES": (429, "apiLimitExceeded", {}),
         "OKX": (429, '"code":"50011"', {}),
     }
 

@@ -10,6 +10,7 @@ from adapters.ccxt.symbols import Market
 from adapters.ccxt.venues.binanceusdm.book import BinanceUsdmBook
 from adapters.ccxt.venues.bybit.book import BybitBook
 from adapters.ccxt.venues.coinbase.book import CoinbaseBook, Sequence
+from adapters.ccxt.venues.krakenfutures.book import KrakenFuturesBook
 from adapters.ccxt.venues.okx.book import OkxBook
 
 MARKET = Market(
@@ -61,6 +62,20 @@ def coinbase(number: int, kind: str = "update", bids=(), asks=()) -> tuple:
     return number, {"type": kind, "updates": rows}
 
 
+def futures(number: int, price: str = "99.9", size: str = "2.00", side: str = "buy") -> dict:
+    """Kraken Futures: one level."""
+    return {"feed": "book", "seq": number, "side": side, "price": float(price), "qty": float(size), "timestamp": 1}
+
+
+def futures_whole(number: int, bids=BIDS, asks=ASKS) -> dict:
+    """Kraken Futures: every level."""
+    sides = {
+        name: [{"price": float(price), "qty": float(size)} for price, size in rows]
+        for name, rows in (("bids", bids), ("asks", asks))
+    }
+    return {"feed": "book_snapshot", "seq": number, "timestamp": 1, **sides}
+
+
 class Binance:
     """REST snapshots and diffs."""
 
@@ -106,6 +121,7 @@ VENUES = {
     "BYBIT": lambda: Messages(BybitBook(MARKET, 3)),
     "COINBASE": Coinbase,
     "KRAKEN": lambda: Messages(KrakenBook(MARKET, 3)),
+    "KRAKENFUTURES": lambda: Messages(KrakenFuturesBook(MARKET, 2)),
     "OKX": lambda: Messages(OkxBook(MARKET), apart=True),
 }
 DEEP = [["99.7", "1.00"], ["99.6", "1.00"], ["99.5", "1.00"], ["99.4", "1.00"], ["99.3", "1.00"]]
@@ -152,6 +168,19 @@ RULES = [
     ("KRAKEN", 3, [kraken(BIDS, ASKS, "snapshot", wrong=1)], "- | checksum"),
     ("KRAKEN", 3, [kraken(BIDS, ASKS, "snapshot"), kraken([["99.9", "2.00"]])], "clear | checksum"),
     ("KRAKEN", 4, [kraken(CROSS, CROSS, "snapshot", told=(CROSS, CROSS))], "- | crossed"),
+    ("KRAKENFUTURES", 1, [futures_whole(7), futures_whole(3)], "snapshot"),
+    ("KRAKENFUTURES", 1, [futures_whole(7), futures(8)], "update"),
+    ("KRAKENFUTURES", 1, [futures_whole(7), futures(8, size="0")], "update"),
+    ("KRAKENFUTURES", 1, [futures(8)], "-"),
+    ("KRAKENFUTURES", 2, [futures_whole(7), futures(9)], "clear | sequence gap"),
+    ("KRAKENFUTURES", 2, [futures_whole(7), futures(7)], "-"),
+    ("KRAKENFUTURES", 2, [futures_whole(7), futures(8), futures(6)], "-"),
+    ("KRAKENFUTURES", 2, [futures_whole(7), futures(9), futures(10)], "- | sequence gap"),
+    ("KRAKENFUTURES", 3, [futures_whole(7, [*BIDS, *DEEP[:2]]), futures(8, "99.8", "0")], "update"),
+    ("KRAKENFUTURES", 3, [futures_whole(7, [*BIDS, *DEEP[:2]]), futures(8, "100.0")], "update"),
+    ("KRAKENFUTURES", 3, [futures_whole(7, [*BIDS, *DEEP[:2]]), futures(8, "99.6", "5.00")], "-"),
+    ("KRAKENFUTURES", 4, [futures_whole(7), futures_whole(8, [], [])], "clear | no book"),
+    ("KRAKENFUTURES", 4, [futures_whole(7), futures(8, "100.1")], "clear | crossed"),
     ("OKX", 1, [okx(7, -1, BIDS, ASKS, "snapshot"), okx(3, -1, BIDS, ASKS, "snapshot")], "snapshot"),
     ("OKX", 2, [okx(7, -1, BIDS, ASKS, "snapshot"), okx(12, 7, [["99.9", "2.00"]])], "update"),
     ("OKX", 2, [okx(7, -1, BIDS, ASKS, "snapshot"), okx(12, 8, [["99.9", "2.00"]])], "clear | sequence gap"),

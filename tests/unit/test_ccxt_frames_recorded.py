@@ -16,6 +16,7 @@ from adapters.ccxt.events import Stream
 from adapters.ccxt.venues.binanceusdm.dialect import BinanceUsdmMarketDialect
 from adapters.ccxt.venues.bybit.dialect import BybitMarketDialect
 from adapters.ccxt.venues.kraken.dialect import KrakenMarketDialect
+from adapters.ccxt.venues.krakenfutures.dialect import KrakenFuturesMarketDialect
 from adapters.ccxt.venues.okx.dialect import OkxMarketDialect
 
 DATA = Path(os.environ.get("KERB_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data")) / "venues"
@@ -30,6 +31,9 @@ FRAMES = [
     (KrakenMarketDialect, "kraken/ws_book_update", Stream.BOOK),
     (KrakenMarketDialect, "kraken/ws_ticker_snapshot", Stream.QUOTES),
     (KrakenMarketDialect, "kraken/ws_trade_update", Stream.TRADES),
+    (KrakenFuturesMarketDialect, "kraken/ws_futures_book_delta", Stream.BOOK),
+    (KrakenFuturesMarketDialect, "kraken/ws_futures_ticker", Stream.FUNDING),
+    (KrakenFuturesMarketDialect, "kraken/ws_futures_trade", Stream.TRADES),
     (OkxMarketDialect, "okx/ws_bbo_tbt", Stream.QUOTES),
     (OkxMarketDialect, "okx/ws_books_snapshot", Stream.BOOK),
     (OkxMarketDialect, "okx/ws_books_update", Stream.BOOK),

@@ -23,8 +23,8 @@ from sim.servers import history
 from sim.servers.past import BURST, BURST_AT, MINUTE_MS, Past, Prints
 
 NOW_MS = 1_700_000_000_000 // 86_400_000 * 86_400_000 + 13 * 3_600_000 + 12_345
-MARKETS = ("BINANCE", "KRAKEN", "OKX", "BYBIT", "COINBASE")
-WITH_TRADES = ("BINANCE", "KRAKEN", "OKX", "COINBASE")
+MARKETS = ("BINANCE", "KRAKEN", "KRAKENFUTURES", "OKX", "BYBIT", "COINBASE")
+WITH_TRADES = ("BINANCE", "KRAKEN", "KRAKENFUTURES", "OKX", "COINBASE")
 MARKET = {"id": "X", "spot": True, "linear": False}
 RECORDED = Path(os.environ.get("KERB_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data")) / "venues"
 
@@ -67,12 +67,31 @@ class Model:
                 return {"data": [row for row in rows if int(row["tradeId"]) >= self._kept]}
             case "v5_market_kline":
                 return {"result": {"list": history.bybit_klines(past, one, texts, NOW_MS)[: self._most]}}
+            case "price_type_symbol_interval":
+                return self._charts(texts)
+            case "market_symbol_executions":
+                return self._executions(texts)
             case "brokerage_market_products_product_id_candles":
                 return {"candles": history.coinbase_candles(past, one, texts, NOW_MS)[: self._most]}
             case "brokerage_market_products_product_id_ticker":
                 rows = history.coinbase_trades(past, one, texts)[: self._most]
                 return {"trades": [row for row in rows if int(row["trade_id"]) >= self._kept]}
         raise AssertionError(method)
+
+    def _charts(self, query: dict[str, str]) -> dict[str, Any]:
+        """Cut, whichever end of the range is left out."""
+        told = history.krakenfutures_candles(self.past, self.one, query, NOW_MS)
+        rows = told["candles"]
+        kept = rows[-self._most :] if self._latest else rows[: self._most]
+        return {"candles": kept, "more_candles": told["more_candles"] or len(kept) < len(rows)}
+
+    def _executions(self, query: dict[str, str]) -> dict[str, Any]:
+        """Neither edge of the range is told; pages may be cut. Of `kept` on."""
+        oldest = self.past.prints(self._kept, self._kept + 1).ts_ns[0] // 1_000_000 if self._kept else 0
+        edges = {"since": str(max(int(query["since"]) + 1, oldest)), "count": str(min(int(query["count"]), self._most))}
+        if "before" in query:
+            edges["before"] = str(int(query["before"]) - 1)
+        return history.krakenfutures_executions(self.past, self.one, query | edges)
 
     def _aggregates(self, query: dict[str, str]) -> list[dict[str, Any]]:
         oldest = max(self._kept, self._since)
@@ -107,6 +126,11 @@ def pages_of(venue: str, kind: str, span: Span, model: Model, timeframe: str = "
     return [row for page in told for row in page.rows], told
 
 
+def number_of(trade_id: str) -> int:
+    """A trade's number in the market's past: its id, or the end of one that is long."""
+    return int(trade_id.rpartition("-")[2], 16) if "-" in trade_id else int(trade_id)
+
+
 def within(rows: list[Any], span: Span) -> dict[str, PastTrade]:
     return {row.trade_id: row for row in rows if span.start_ms <= row.ts_ns // 1_000_000 < span.end_ms}
 
@@ -122,9 +146,10 @@ def test_trades_of_any_span_are_all_there_once(venue: str, before: int, length: 
     span = Span(NOW_MS - MINUTE_MS - before - length, NOW_MS - MINUTE_MS - before)
     rows, told = pages_of(venue, "trades", span, model)
     truth, found = model.truth(span), within(rows, span)
-    assert sorted(found, key=int) == [str(number) for number in truth.number.tolist()]
+    found = {number_of(trade_id): row for trade_id, row in found.items()}
+    assert sorted(found) == truth.number.tolist()
     for number, price, size, side in zip(*(x.tolist() for x in (*truth[1:5],)), strict=True):
-        row = found[str(number)]
+        row = found[number]
         exact = (Decimal(price).scaleb(-model.one.price_decimals), Decimal(size).scaleb(-model.one.size_decimals))
         assert (row.price, row.quantity, row.side) == (*exact, "buy" if side > 0 else "sell")
     assert told[-1].whole in (
@@ -147,7 +172,7 @@ def test_what_is_called_whole_is_whole_at_every_page(venue: str) -> None:
     for page in told:
         rows += page.rows
         done = page.whole if done is None else Span(min(done[0], page.whole[0]), max(done[1], page.whole[1]))
-        assert sorted(within(rows, done), key=int) == [str(number) for number in model.truth(done).number.tolist()]
+        assert sorted(map(number_of, within(rows, done))) == model.truth(done).number.tolist()
 
 
 @pytest.mark.parametrize("venue", MARKETS)
@@ -208,7 +233,7 @@ def test_binance_pages_that_are_shorter_than_asked_lose_nothing() -> None:
     assert [row.start_ms for row in candles] == list(range(*minute, MINUTE_MS))
 
 
-@pytest.mark.parametrize("venue", ["BINANCE", "COINBASE", "OKX"])
+@pytest.mark.parametrize("venue", ["BINANCE", "COINBASE", "KRAKENFUTURES", "OKX"])
 @pytest.mark.parametrize("forgotten", [0.0, 0.3, 0.9, 1.5])
 def test_a_venue_is_not_called_whole_where_it_forgets(venue: str, forgotten: float) -> None:
     """The oldest trade that is told lies at that part of the span: what is before is refused, what is after is all there."""
@@ -235,7 +260,7 @@ def test_a_venue_is_not_called_whole_where_it_forgets(venue: str, forgotten: flo
     whole = [page.whole for page in told] or [Span(lost.end_ms, span.end_ms)]
     assert (min(one.start_ms for one in whole), max(one.end_ms for one in whole)) == (lost.end_ms, span.end_ms)
     rows = [row for page in told for row in page.rows]
-    assert sorted(within(rows, kept), key=int) == [str(number) for number in model.truth(kept).number.tolist()]
+    assert sorted(map(number_of, within(rows, kept))) == model.truth(kept).number.tolist()
 
 
 def test_a_market_of_binance_that_is_younger_than_the_span_is_whole() -> None:
@@ -318,6 +343,40 @@ def test_kraken_says_when_a_page_leads_back_to_itself() -> None:
         pages_of("KRAKEN", "trades", Span(NOW_MS - 40 * 3_600_000, NOW_MS - 3_600_000), Stuck("KRAKEN"))
 
 
+@pytest.mark.parametrize("latest", [False, True])
+def test_candles_of_kraken_futures_that_a_page_leaves_out_are_asked_for_by_halves(latest: bool) -> None:
+    """Whichever of them the page leaves out, and however often."""
+    end = NOW_MS // MINUTE_MS * MINUTE_MS
+    span, model = Span(end - 300 * MINUTE_MS, end), Model("KRAKENFUTURES", most=40, latest=latest)
+    rows, told = pages_of("KRAKENFUTURES", "candles", span, model)
+    assert sorted(row.start_ms for row in rows) == list(range(*span, MINUTE_MS))
+    assert [page.whole for page in told] == [span]
+    assert model.requests == 1 + 2 + 4 + 8  # 300 in one, 150, 75, and 37 or 38
+    with pytest.raises(BadFrame, match="more than one candle"):
+        pages_of("KRAKENFUTURES", "candles", Span(end - MINUTE_MS, end), Model("KRAKENFUTURES", most=0))
+
+
+def test_executions_that_were_not_done_on_the_book_are_passed_over_and_tokens_go_on() -> None:
+    class Elsewhere(Model):
+        async def __call__(self, method: str, query: dict[str, Any]) -> Any:
+            answer = await super().__call__(method, query)
+            for row, kind in zip(answer["elements"][1:], ["Block", "Unwind", "Liquidation"], strict=False):
+                row["event"]["Execution"]["execution"]["takerOrder"]["orderType"] = kind
+            return answer
+
+    span = Span(NOW_MS - 2 * 3_600_000, NOW_MS - 3_600_000)
+    rows, _ = pages_of("KRAKENFUTURES", "trades", span, Elsewhere("KRAKENFUTURES"))
+    truth = Model("KRAKENFUTURES").truth(span).number.tolist()
+    assert [number_of(trade_id) for trade_id in within(rows, span)] == [truth[0], *truth[3:]]
+
+    class Circular(Model):
+        async def __call__(self, method: str, query: dict[str, Any]) -> Any:
+            return await super().__call__(method, query) | {"continuationToken": "MC8w"}
+
+    with pytest.raises(BadFrame, match="leads back to itself"):
+        pages_of("KRAKENFUTURES", "trades", span, Circular("KRAKENFUTURES", most=20))
+
+
 def test_aggregate_trades_with_a_hole_are_bad() -> None:
     class Holed(Model):
         async def __call__(self, method: str, query: dict[str, Any]) -> Any:
@@ -328,7 +387,7 @@ def test_aggregate_trades_with_a_hole_are_bad() -> None:
         pages_of("BINANCE", "trades", Span(NOW_MS - 3_600_000, NOW_MS - 600_000), Holed("BINANCE"))
 
 
-@pytest.mark.parametrize("venue", ["BINANCE", "KRAKEN", "OKX", "COINBASE"])
+@pytest.mark.parametrize("venue", WITH_TRADES)
 @pytest.mark.parametrize("body", [{}, {"result": {}}, {"data": [{}]}, [["x"]], {"trades": [{"time": "never"}]}])
 def test_an_answer_of_another_form_is_bad_not_a_crash(venue: str, body: Any) -> None:
     async def read() -> None:
@@ -410,8 +469,24 @@ def test_recorded_candles_decode_exactly() -> None:
         (1712188800000, "65857.35", "358.74851052"),
     }
 
+    body = recorded("kraken/http_futures_candles_trade.json")
+    rows = read_recorded("krakenfutures", "candles", "1h", Span(1731715200000, 1731726000000), body, None)
+    assert [(row.start_ms, *map(str, (row.open, row.high, row.low, row.close, row.volume))) for row in rows] == [
+        (1731715200000, "91069", "91373.5", "90956", "91045.5", "319499"),
+        (1731718800000, "91045.5", "91488.5", "91045.5", "91415", "2407"),
+        (1731722400000, "91415", "91490.5", "91415", "91490.5", "4995"),
+    ]
+
 
 def test_recorded_trades_decode_exactly() -> None:
+    body = recorded("kraken/http_futures_public_executions.json")
+    rows = read_recorded("krakenfutures", "trades", "", Span(1764206268000, 1764206268219), body, body)
+    told = [(row.trade_id[:8], row.side, str(row.price), str(row.quantity), row.ts_ns) for row in rows]
+    assert told == [  # the latest first, as they were recorded
+        ("419060e5", "sell", "90771", "0.0113", 1764206270368000000),
+        ("553b3f49", "buy", "90766", "0.0006", 1764206268219000000),
+        ("4e9cc105", "buy", "90766", "0.0006", 1764206268219000000),
+    ]
     rows = read_recorded(
         "okx", "trades", "", Span(1747087160000, 1747087170000), recorded("okx/http_get_trades.json"), {"data": []}
     )

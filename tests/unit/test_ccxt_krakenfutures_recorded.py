@@ -165,10 +165,11 @@ def test_recorded_trades_and_which_of_them_are_liquidations(exchange):
     (piece,) = dialect.split(row)
     (trade,) = dialect.trades(known, piece.raw)
     assert (trade.trade_id, trade.side, trade.price, trade.size) == (row["uid"], "sell", 349_695, 15_000)
-    trades, forced = dialect.split(row | {"type": "liquidation"})
-    assert len(dialect.trades(known, trades.raw)) == 1
-    (closed,) = dialect.liquidations(known, forced.raw)
-    assert (forced.stream, closed.side, closed.quantity) == (Stream.LIQUIDATIONS, "sell", 15_000)
+    for kind in ("liquidation", "partialLiquidation"):
+        trades, forced = dialect.split(row | {"type": kind})
+        assert len(dialect.trades(known, trades.raw)) == 1
+        (closed,) = dialect.liquidations(known, forced.raw)
+        assert (forced.stream, closed.side, closed.quantity) == (Stream.LIQUIDATIONS, "sell", 15_000)
     for kind in ("block", "assignment", "termination"):
         (piece,) = dialect.split(row | {"type": kind})
         assert dialect.trades(known, piece.raw) == []

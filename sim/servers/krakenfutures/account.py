@@ -101,7 +101,7 @@ class KrakenFuturesAccount:
         best = book.shown.side(-side).best()
         if not book.live or best is None:
             raise Refusal(RefusalKind.CANNOT_FILL)
-        return instrument.price(int(best * (1 + side * _PROTECTION)))
+        return instrument.price(int(best * (1 + side * _PROTECTION)) // instrument.tick * instrument.tick)
 
     def _events(self, order: VenueOrder) -> list[dict[str, Any]]:
         """What happened at once: executions, else that it rests."""

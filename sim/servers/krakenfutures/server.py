@@ -1,8 +1,8 @@
 """Loopback Kraken Futures: REST v3, histories and WebSocket v1, as an unmodified client sees them.
 
-* REST under `/derivatives/api/v3`, histories under `/api/history`. Private requests are signed: HMAC-SHA512, keyed with the secret's bytes,
-  of the SHA-256 of parameters, nonce (when there is one) and path; `result: error` with `authenticationError` otherwise. What is
-  refused of an order is a status in a good answer.
+* REST under `/derivatives/api/v3`, histories under `/api/history`, candles under `/api/charts`. Private requests are signed: HMAC-SHA512,
+  keyed with the secret's bytes, of the SHA-256 of parameters, nonce (when there is one) and path; `result: error` with
+  `authenticationError` otherwise. What is refused of an order is a status in a good answer.
 * WebSocket `/ws/v1`: `book` (the whole book, then one level a message, numbered for each product), `trade` (the latest, then each),
   `ticker` and `heartbeat` each second; private feeds with a challenge and its signature: `open_orders`, `open_orders_verbose`, `fills`,
   `balances`, `open_positions`, `account_log`.
@@ -11,7 +11,8 @@
 
 Ours, where the venue documents nothing: an edited post-only order that would take is cancelled (its words of placing one say so); the HTTP
 status of a refusal for too many requests; a lost book is told as a snapshot without levels. Not simulated: funding that is realised with
-every trade, isolated margin, haircuts and conversion of collateral, its own margin levels, triggers, assignment, dated futures, charts.
+every trade, isolated margin, haircuts and conversion of collateral, its own margin levels, triggers, assignment, dated futures, charts of
+mark and index prices.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ import orjson
 from aiohttp import web
 
 from sim.events import EventKind, VenueEvent
+from sim.servers import history
 from sim.servers.base import Credentials, Peer, VenueServer
 from sim.servers.faults import Fault
 from sim.servers.funding import FundingRate, premium
@@ -42,6 +44,7 @@ from sim.servers.rolling import Rolling
 
 API = "/derivatives/api/v3"
 HISTORY = "/api/history"
+CHARTS = "/api/charts/v1"
 FUNDING_S = 3_600
 _PUBLIC = ("book", "trade", "ticker", "heartbeat")
 _PRIVATE = ("open_orders", "open_orders_verbose", "fills", "balances", "open_positions", "account_log")
@@ -382,7 +385,12 @@ class KrakenFuturesServer(VenueServer):
             f"{API}/instruments": lambda query: {"instruments": wire.instruments(self.core.instruments)},
             f"{API}/tickers": lambda query: {"tickers": self._tickers()},
             f"{API}/orderbook": self._order_book,
+            f"{API}/instruments/status": lambda query: {"instrumentStatus": wire.statuses(self.core.instruments)},
             "/derivatives/api/v4/historicalfundingrates": self._past_rates,
+        }
+        bare: dict[str, Handler] = {
+            f"{CHARTS}/trade/{{symbol}}/{{interval}}": self._candles,
+            f"{HISTORY}/v3/market/{{symbol}}/executions": self._executions,
         }
         private: dict[tuple[str, str], Handler] = {
             ("POST", f"{API}/sendorder"): account.place,
@@ -403,6 +411,8 @@ class KrakenFuturesServer(VenueServer):
         }
         for path, handler in public.items():
             add("GET", path, self._answering(handler))
+        for path, handler in bare.items():
+            add("GET", path, self._answering(handler, bare=True))
         for (method, path), handler in private.items():
             add(method, path, self._signed(handler))
         add("*", "/{tail:.*}", self._other)
@@ -424,17 +434,19 @@ class KrakenFuturesServer(VenueServer):
         """Whether a request places an order."""
         return request.method == "POST" and request.path == f"{API}/sendorder"
 
-    def _answering(self, handler: Handler) -> Callable[[web.Request], Awaitable[web.Response]]:
+    def _answering(self, handler: Handler, *, bare: bool = False) -> Callable[[web.Request], Awaitable[web.Response]]:
+        """`bare`: of those that tell nothing of a result or the time."""
+
         async def answer(request: web.Request) -> web.Response:
-            params = {**request.query, **dict(await request.post())}
+            params = {**request.query, **dict(await request.post()), **request.match_info}
             text = (await request.text()) if request.path.endswith("/batchorder") else ""
             if text.startswith("json="):
                 params["json"] = text.removeprefix("json=")
             try:
                 said = handler({key: str(value) for key, value in params.items()})
             except KrakenFuturesError as error:
-                return _failed(error.code)
-            body = {"result": "success", **said, "serverTime": wire.moment(self.now_ns())}
+                return _failed(error.code, 400 if bare else 200)
+            body = said if bare else {"result": "success", **said, "serverTime": wire.moment(self.now_ns())}
             response = web.Response(body=orjson.dumps(body), content_type="application/json")
             scope = self.scope(request)
             if scope and self.hangs(scope, self.account.products.get(str(params.get("symbol", "")).upper(), "")):
@@ -482,6 +494,16 @@ class KrakenFuturesServer(VenueServer):
                 told = {name: row[name] for name in kept} | {theirs: row[ours] for ours, theirs in names.items()}
                 found.append({"symbol": self._product(symbol), "lastTime": wire.moment(self.now_ns()), **told})
         return found
+
+    def _candles(self, query: dict[str, str]) -> dict[str, Any]:
+        symbol = self.account.symbol(query)
+        return history.krakenfutures_candles(
+            self._rolling[symbol].past, self.core.instruments[symbol], query, self.now_ns() // 1_000_000
+        )
+
+    def _executions(self, query: dict[str, str]) -> dict[str, Any]:
+        symbol = self.account.symbol(query)
+        return history.krakenfutures_executions(self._rolling[symbol].past, self.core.instruments[symbol], query)
 
     def _past_rates(self, query: dict[str, str]) -> dict[str, Any]:
         symbol = self.account.symbol(query)

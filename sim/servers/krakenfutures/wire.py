@@ -19,7 +19,13 @@ from sim.servers.margin import MarginCore, Payment, ended_by_venue
 from sim.servers.records import EndedBy, Refusal, RefusalKind, Tif, VenueFill, VenueOrder
 
 ACCOUNT = str(uuid.UUID(int=7))
-_ORDERS, _FILLS, _TRADES, _EVENTS = 0xA0, 0xF0, 0x70, 0xE0  # the first byte of an id says of what it is
+_ORDERS, _FILLS, _TRADES, _EVENTS, _STRANGERS = (
+    0xA0,
+    0xF0,
+    0x70,
+    0xE0,
+    0x50,
+)  # the first byte of an id says of what it is
 _STATUSES = {
     RefusalKind.UNKNOWN_SYMBOL: "invalidOrderType",
     RefusalKind.PRICE_TICK: "invalidPrice",
@@ -94,6 +100,11 @@ def fill_id(count: int) -> str:
     return _uid(_FILLS, count)
 
 
+def trade_uid(count: int) -> str:
+    """The venue's id of a public trade."""
+    return _uid(_TRADES, count)
+
+
 # --- market data -----------------------------------------------------------------------------------------------------------------------
 
 
@@ -107,7 +118,7 @@ def instruments(listed: dict[str, VenueInstrument]) -> list[dict[str, Any]]:
         base = {
             "symbol": product_id(one),
             "type": "futures_inverse" if inverse else "flexible_futures",
-            "tickSize": number(Decimal(1).scaleb(-one.price_decimals)),
+            "tickSize": number(one.price(one.tick)),
             "contractSize": number(one.contract.size),
             "tradeable": True,
             "impactMidSize": 1,
@@ -127,6 +138,17 @@ def instruments(listed: dict[str, VenueInstrument]) -> list[dict[str, Any]]:
     return rows
 
 
+def statuses(listed: dict[str, VenueInstrument]) -> list[dict[str, Any]]:
+    """`GET instruments/status`: nothing is dislocated here."""
+    calm = {
+        "experiencingDislocation": False,
+        "priceDislocationDirection": None,
+        "experiencingExtremeVolatility": False,
+        "extremeVolatilityInitialMarginMultiplier": 1,
+    }
+    return [{"tradeable": product_id(one), **calm} for one in listed.values()]
+
+
 def level(instrument: VenueInstrument, price: int, size: int) -> dict[str, Any]:
     """One level of the book."""
     return {"price": number(instrument.price(price)), "qty": number(instrument.size(size))}
@@ -139,12 +161,49 @@ def trade(
     return {
         "feed": "trade",
         "product_id": product_id(instrument),
-        "uid": _uid(_TRADES, count),
+        "uid": trade_uid(count),
         "side": "buy" if side > 0 else "sell",
         "type": "liquidation" if forced else "fill",
         "seq": seq,
         "time": ms,
         **level(instrument, price, size),
+    }
+
+
+def execution(instrument: VenueInstrument, count: int, price: int, size: int, side: int, ms: int) -> dict[str, Any]:
+    """An element of a market's executions; whose orders they were is not told."""
+    terms = {"tradeable": product_id(instrument), "quantity": f"{instrument.size(size):f}", "timestamp": ms}
+    terms |= {"limitPrice": f"{instrument.price(price):f}", "reduceOnly": False, "lastUpdateTimestamp": ms}
+    maker, taker = ("Sell", "Buy") if side > 0 else ("Buy", "Sell")
+    return {
+        "uid": _uid(_EVENTS, count),
+        "timestamp": ms,
+        "event": {
+            "Execution": {
+                "execution": {
+                    "uid": trade_uid(count),
+                    "makerOrder": {
+                        "uid": _uid(_STRANGERS, 2 * count),
+                        "direction": maker,
+                        "orderType": "Post",
+                        **terms,
+                    },
+                    "takerOrder": {
+                        "uid": _uid(_STRANGERS, 2 * count + 1),
+                        "direction": taker,
+                        "orderType": "IoC",
+                        **terms,
+                    },
+                    "timestamp": ms,
+                    "quantity": terms["quantity"],
+                    "price": terms["limitPrice"],
+                    "markPrice": terms["limitPrice"],
+                    "limitFilled": False,
+                    "usdValue": "",
+                },
+                "takerReducedQuantity": "",
+            }
+        },
     }
 
 

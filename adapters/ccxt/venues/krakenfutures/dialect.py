@@ -3,15 +3,16 @@
 All streams are feeds of one socket, subscribed by product; numbers are JSON numbers.
 
 1. **Books** are numbered for each product (`book.py`).
-2. **Trades**: `side` is the taker's. `type` "fill" is a trade of the book, "liquidation" one as well, by a position that was closed by
-   force: this is where liquidations are told. "assignment", "termination" and "block" are none. The snapshot of old trades is dropped.
+2. **Trades**: `side` is the taker's. `type` "fill" is a trade of the book, "liquidation" and "partialLiquidation" as well, by positions
+   that were closed by force: this is where liquidations are told. "assignment", "termination" and "block" are none. The snapshot of old
+   trades is dropped.
 3. **`ticker`** comes each second: mark and index price, best prices, and `relative_funding_rate`, the rate of the hour that ends at
    `next_funding_rate_time`; the one after it is only predicted. (`funding_rate` is the same in money for a contract.)
 4. **Best prices** are those of the book: the venue's own come once a second. Where they are the book's own, a quiet book is not stale.
 5. **Quantities** of PF_ contracts are coins, of PI_ contracts dollars (`contracts.py` makes worth of them).
 6. **Fees**: the API's fee schedules no longer say what is charged (since June 2026), so the list price stays.
 
-Sources: the venue's documentation, ccxt 4.5.90, recorded frames.
+Sources: the venue's documentation, ccxt 4.5.90, recorded frames; for "partialLiquidation" among trades, readers of the live feed.
 """
 
 from __future__ import annotations
@@ -27,9 +28,10 @@ from adapters.ccxt.events import BookEvent, FundingEvent, LiquidationEvent, Quot
 from adapters.ccxt.hook import BadFrame
 from adapters.ccxt.symbols import Market, dec, exact, rewrite_hosts
 from adapters.ccxt.venues.krakenfutures.book import MS, KrakenFuturesBook
+from adapters.ccxt.venues.krakenfutures.frames import Book, Ticker, Trade, read
 
-FORCED = "liquidation"
-_OF_THE_BOOK = ("fill", FORCED)
+FORCED = ("liquidation", "partialLiquidation")
+_OF_THE_BOOK = ("fill", *FORCED)
 _HASHES = {Stream.BOOK: "orderbook:{}", Stream.TRADES: "trade:{}", Stream.FUNDING: "ticker:{}"}
 _FEEDS = {Stream.BOOK: "book", Stream.TRADES: "trade", Stream.FUNDING: "ticker"}
 
@@ -91,6 +93,17 @@ class KrakenFuturesMarketDialect:
         client.subscriptions.pop(key, None)
         client.rejections.pop(key, None)
 
+    def frame(self, text: str) -> list[Decoded] | None:
+        """Levels, trades and tickers, from their text."""
+        match read(text):
+            case Book() as row:
+                return [Decoded(Stream.BOOK, row.product_id, row)]
+            case Trade() as row:
+                return self._traded(row.product_id, row)
+            case Ticker() as row:
+                return self._ticked(row.product_id, row)
+        return None
+
     def split(self, message: Any) -> list[Decoded]:
         """By feed."""
         if not isinstance(message, dict) or "event" in message:
@@ -100,18 +113,22 @@ class KrakenFuturesMarketDialect:
             case "book" | "book_snapshot":
                 return [Decoded(Stream.BOOK, product, message)]
             case "trade":
-                pieces = [Decoded(Stream.TRADES, product, [message])]
-                return (
-                    [*pieces, Decoded(Stream.LIQUIDATIONS, product, message)] if message["type"] == FORCED else pieces
-                )
+                return self._traded(product, message)
             case "trade_snapshot":
                 return [Decoded(Stream.TRADES, product, [])]
             case "ticker" if "relative_funding_rate" in message:
-                pieces = [Decoded(Stream.FUNDING, product, message)]
-                return [*pieces, Decoded(Stream.BOOK, product, None)] if self._confirms(product, message) else pieces
+                return self._ticked(product, message)
         return []
 
-    def _confirms(self, product: str, ticker: dict[str, Any]) -> bool:
+    def _traded(self, product: str, row: Any) -> list[Decoded]:
+        pieces = [Decoded(Stream.TRADES, product, [row])]
+        return [*pieces, Decoded(Stream.LIQUIDATIONS, product, row)] if row["type"] in FORCED else pieces
+
+    def _ticked(self, product: str, row: Any) -> list[Decoded]:
+        pieces = [Decoded(Stream.FUNDING, product, row)]
+        return [*pieces, Decoded(Stream.BOOK, product, None)] if self._confirms(product, row) else pieces
+
+    def _confirms(self, product: str, ticker: Any) -> bool:
         """Whether the venue's best prices are our book's: then it is current, however quiet."""
         book = self._books.get(product)
         if book is None or not book.whole:
