@@ -23,7 +23,15 @@ from nautilus_trader.common.component import LiveClock, MessageBus
 from nautilus_trader.common.providers import InstrumentProvider
 from nautilus_trader.execution.reports import FillReport, OrderStatusReport, PositionStatusReport
 from nautilus_trader.live.execution_client import LiveExecutionClient
-from nautilus_trader.model.enums import AccountType, LiquiditySide, OmsType, OrderSide, OrderType, TimeInForce
+from nautilus_trader.model.enums import (
+    AccountType,
+    LiquiditySide,
+    OmsType,
+    OrderSide,
+    TimeInForce,
+    order_type_to_str,
+    time_in_force_to_str,
+)
 from nautilus_trader.model.identifiers import AccountId, ClientId, ClientOrderId, TradeId, Venue, VenueOrderId
 from nautilus_trader.model.objects import AccountBalance, MarginBalance
 from nautilus_trader.model.orders import Order
@@ -43,6 +51,7 @@ from adapters.ccxt.events import (
 )
 from adapters.ccxt.instruments import Scale, instrument_id, instrument_of, money
 from adapters.ccxt.orders import Failure, Verdict
+from adapters.ccxt.tracked import KINDS, Tracked
 from adapters.nautilus import topics
 from adapters.nautilus.external import ExternalOrder, ExternalOrders
 from adapters.nautilus.outcome import OrderOutcome, OrderState, ResolveOrder
@@ -55,51 +64,9 @@ _TIF = {
     TimeInForce.FOK: "FOK",
     TimeInForce.GTD: "GTD",
 }
-_KINDS = {OrderType.LIMIT: "limit", OrderType.MARKET: "market"}
 CHASE_PAUSES_S = (0.5, 0.5, 1.0, 2.0, 4.0)  # asking after an end or execution that the stream has not brought
 CLOSED_KEPT = 10_000
 STANDING_S = 1.0
-
-
-class _Tracked:
-    """One order of the engine, as far as we have told the engine of it."""
-
-    def __init__(self, order: Order) -> None:
-        self.order = order
-        self.cid = order.client_order_id.value
-        self.symbol = order.instrument_id.symbol.value
-        self.quantity: Decimal = order.quantity.as_decimal()
-        self.filled: Decimal = order.filled_qty.as_decimal()
-        self.immediate = order.order_type == OrderType.MARKET or order.time_in_force in (
-            TimeInForce.IOC,
-            TimeInForce.FOK,
-        )
-        self.venue_order_id = order.venue_order_id
-        self.accepted = order.venue_order_id is not None
-        self.closed = order.is_closed
-        self.price: Decimal | None = order.price.as_decimal() if order.has_price else None
-        self.wanted: AmendRequest | None = None  # new terms that were asked for and are not decided yet
-        self.held: list[FillEvent] = []  # executions that would end it by its old terms, until then
-        self.ending: OrderEvent | None = None
-        self.chased = False
-
-    def known(self) -> OrderEvent:
-        """The order as the engine knows it."""
-        return OrderEvent(
-            symbol=self.symbol,
-            client_order_id=self.cid,
-            venue_order_id="" if self.venue_order_id is None else self.venue_order_id.value,
-            state=VenueOrderState.OPEN,
-            kind=_KINDS.get(self.order.order_type, "limit"),
-            price=self.price,
-            quantity=self.quantity,
-            filled=self.filled,
-        )
-
-    @property
-    def keys(self) -> tuple[Any, Any, ClientOrderId]:
-        """What every engine event begins with."""
-        return self.order.strategy_id, self.order.instrument_id, self.order.client_order_id
 
 
 class CcxtExecutionClient(LiveExecutionClient):
@@ -128,7 +95,7 @@ class CcxtExecutionClient(LiveExecutionClient):
         self._set_account_id(AccountId(f"{config.venue}-master"))
         self.exchange = config
         self.link = AccountLink(config, self)
-        self._tracked: OrderedDict[str, _Tracked] = OrderedDict()
+        self._tracked: OrderedDict[str, Tracked] = OrderedDict()
         self._scales: dict[str, Scale] = {}
         self._background: set[asyncio.Task[Any]] = set()
         self._endpoint = topics.resolve(config.venue)
@@ -161,9 +128,10 @@ class CcxtExecutionClient(LiveExecutionClient):
         order: Order = command.order
         tracked = self._track(order)
         self.generate_order_submitted(*tracked.keys, self._clock.timestamp_ns())
-        kind, tif = _KINDS.get(order.order_type), _TIF.get(order.time_in_force)
+        kind, tif = KINDS.get(order.order_type), _TIF.get(order.time_in_force)
         if kind is None or tif is None:
-            self._reject(tracked, f"{order.order_type_string()} {order.tif_string()} is not supported")
+            what = f"{order_type_to_str(order.order_type)} {time_in_force_to_str(order.time_in_force)}"
+            self._reject(tracked, f"{what} orders are not supported")
             return
         request = OrderRequest(
             client_order_id=tracked.cid,
@@ -290,19 +258,31 @@ class CcxtExecutionClient(LiveExecutionClient):
     def on_fill(self, event: FillEvent) -> None:
         """One execution."""
         tracked = self._find(event.client_order_id)
-        if tracked is None or tracked.closed:
+        if tracked is None:
             self.link.counters.fills_foreign += 1  # of another session: told by `resolve`
-            return
-        wanted = tracked.quantity if tracked.wanted is None else Decimal(tracked.wanted.quantity)
-        if wanted > tracked.quantity and tracked.filled + event.quantity >= tracked.quantity:
-            tracked.held.append(event)  # by its old terms it would be over, by its new ones it goes on
-            return
+        elif event.trade_id in tracked.told:
+            pass
+        elif tracked.closed:
+            self._log.warning(f"{tracked.cid}: an execution after its end: {event.trade_id}")
+            self._filled(tracked, event)
+            if tracked.filled < tracked.quantity:
+                self._canceled(tracked, event.ts_event_ns)  # the engine holds it for open again
+        elif tracked.ends_one_way(event):
+            tracked.held.append(event)
+        else:
+            self._accept(tracked, event.venue_order_id, event.ts_event_ns)
+            self._filled(tracked, event)
+            if tracked.filled >= tracked.quantity:
+                tracked.closed = True
+            elif tracked.ending is not None:
+                self._settle(tracked)
+
+    def _filled(self, tracked: Tracked, event: FillEvent) -> None:
         order, scale = tracked.order, self._scale(tracked.symbol)
-        self._accept(tracked, event.venue_order_id, event.ts_event_ns)
         tracked.filled += event.quantity
         self.generate_order_filled(
             *tracked.keys,
-            tracked.venue_order_id,
+            tracked.venue_order_id or VenueOrderId(event.venue_order_id),
             None,
             TradeId(event.trade_id),
             order.side,
@@ -315,10 +295,6 @@ class CcxtExecutionClient(LiveExecutionClient):
             event.ts_event_ns or self._clock.timestamp_ns(),
             {"fee": str(event.fee), "fee_currency": event.fee_currency},
         )
-        if tracked.filled >= tracked.quantity:
-            tracked.closed = True
-        elif tracked.ending is not None:
-            self._settle(tracked)
 
     def on_balances(self, balances: list[Balance]) -> None:
         """The account as the venue reports it."""
@@ -394,14 +370,14 @@ class CcxtExecutionClient(LiveExecutionClient):
 
     # -- what the engine is told ----------------------------------------------------------------------------------------
 
-    def _accept(self, tracked: _Tracked, venue_order_id: str, ts_ns: int) -> None:
+    def _accept(self, tracked: Tracked, venue_order_id: str, ts_ns: int) -> None:
         if tracked.accepted:
             return
         tracked.accepted = True
         tracked.venue_order_id = VenueOrderId(venue_order_id)
         self.generate_order_accepted(*tracked.keys, tracked.venue_order_id, ts_ns or self._clock.timestamp_ns())
 
-    def _updated(self, tracked: _Tracked) -> None:
+    def _updated(self, tracked: Tracked) -> None:
         """The new terms that were asked for are in force; told once."""
         wanted = tracked.wanted
         if wanted is None or tracked.closed:
@@ -420,35 +396,42 @@ class CcxtExecutionClient(LiveExecutionClient):
             self._clock.timestamp_ns(),
         )
 
-    def _reject(self, tracked: _Tracked, reason: str) -> None:
+    def _reject(self, tracked: Tracked, reason: str) -> None:
         if not tracked.closed:
             tracked.closed = True
             self.generate_order_rejected(*tracked.keys, reason, self._clock.timestamp_ns())
 
-    def _settle(self, tracked: _Tracked) -> None:
+    def _settle(self, tracked: Tracked) -> None:
         """Tell an order's end once all executions the venue counts were told."""
         ending = tracked.ending
         assert ending is not None
-        counted = tracked.quantity if ending.state is VenueOrderState.FILLED else ending.filled
         if tracked.closed:
             return
+        counted = ending.filled
+        if counted is None and ending.state is VenueOrderState.FILLED:
+            counted = tracked.quantity
         if counted is None or tracked.filled < counted:
             self._chase(tracked)
             return
         tracked.closed = True
-        ts_ns = ending.ts_event_ns or self._clock.timestamp_ns()
         if ending.state is VenueOrderState.EXPIRED and not tracked.immediate:
+            ts_ns = ending.ts_event_ns or self._clock.timestamp_ns()
             self.generate_order_expired(*tracked.keys, tracked.venue_order_id, ts_ns)
-        elif ending.state is not VenueOrderState.FILLED:
-            self.generate_order_canceled(*tracked.keys, tracked.venue_order_id, ts_ns)
+        elif (
+            tracked.filled < tracked.quantity
+        ):  # also of one that is filled: the venue knows it with a smaller quantity
+            self._canceled(tracked, ending.ts_event_ns)
 
-    def _chase(self, tracked: _Tracked) -> None:
+    def _canceled(self, tracked: Tracked, ts_ns: int) -> None:
+        self.generate_order_canceled(*tracked.keys, tracked.venue_order_id, ts_ns or self._clock.timestamp_ns())
+
+    def _chase(self, tracked: Tracked) -> None:
         """Ask for what the stream should have brought by now, until the order's end is told."""
         if not tracked.chased:
             tracked.chased = True
             self._spawn(self._chased(tracked))
 
-    async def _chased(self, tracked: _Tracked) -> None:
+    async def _chased(self, tracked: Tracked) -> None:
         turn = 0
         while not tracked.closed:
             await asyncio.sleep(CHASE_PAUSES_S[min(turn, len(CHASE_PAUSES_S) - 1)])
@@ -456,7 +439,7 @@ class CcxtExecutionClient(LiveExecutionClient):
             if not tracked.closed:
                 await self.link.refresh(tracked.cid, tracked.symbol)
 
-    async def _prove(self, tracked: _Tracked, reason: str) -> None:
+    async def _prove(self, tracked: Tracked, reason: str) -> None:
         proof = await self.link.prove(tracked.cid, tracked.symbol)
         if proof.order is None and not tracked.accepted:
             self._reject(tracked, f"the venue never had it; sending ended with: {reason}")
@@ -540,8 +523,8 @@ class CcxtExecutionClient(LiveExecutionClient):
 
     # -- bookkeeping ----------------------------------------------------------------------------------------------------
 
-    def _track(self, order: Order) -> _Tracked:
-        tracked = self._tracked[order.client_order_id.value] = _Tracked(order)
+    def _track(self, order: Order) -> Tracked:
+        tracked = self._tracked[order.client_order_id.value] = Tracked(order)
         if len(self._tracked) > CLOSED_KEPT:
             oldest = next(iter(self._tracked.values()))
             if oldest.closed:
@@ -550,7 +533,7 @@ class CcxtExecutionClient(LiveExecutionClient):
                 self._tracked.move_to_end(oldest.cid)
         return tracked
 
-    def _find(self, cid: str) -> _Tracked | None:
+    def _find(self, cid: str) -> Tracked | None:
         """An order of ours, or one the engine knows from elsewhere (reconciliation)."""
         if not cid:
             return None

@@ -253,6 +253,7 @@ def _engine_config(config: NodeConfig) -> TradingNodeConfig:
             graceful_shutdown_on_exception=True,
             reconciliation=config.reconciliation,
             inflight_check_interval_ms=0,
+            allow_overfills=True,  # what a venue has executed is so: the router counts it and alerts
         ),
         data_clients=dict(config.data_clients),
         exec_clients=dict(config.exec_clients),
