@@ -113,11 +113,11 @@ class AccountLink:
 
     async def stop(self) -> None:
         """Leave the venue. Orders that live stay at the venue."""
-        await self.switch.off()
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await self.switch.off()  # after its task: what sets it must not come behind
         self.connected = False
         if self._exchange is not None:
             await self._exchange.close()

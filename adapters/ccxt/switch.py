@@ -2,12 +2,14 @@
 
 Where the venue counts down (`Switch.TIMER`) it is set again at a quarter of its span, but only while the private stream is up: a desk that
 no longer hears of its executions is not live. Where the venue watches the private socket itself (`Switch.DISCONNECT`) it is set once
-after each login. A clean stop takes it off, so that orders outlive it. It cancels the whole account's orders, also those of others.
+after each login, however short the loss was. A clean stop takes it off, so that orders outlive it, also when nobody knows whether the
+venue heard the last request. It cancels the whole account's orders, also those of others.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 from time import monotonic
@@ -18,7 +20,7 @@ from adapters.ccxt.dialect import Offers, Switch
 log = logging.getLogger(__name__)
 
 RENEWALS = 4  # times that a span is renewed before it would run out
-RETRY_S = 1.0
+RETRY_S, RETRY_MOST_S = 1.0, 60.0  # a venue that refuses is asked again ever more seldom
 TAKE_OFF_S = 2.0
 
 
@@ -32,12 +34,15 @@ class DeadManSwitch:
         self.reason = "" if self.kind is not Switch.NONE else "not wanted" if offers.switch_s[1] else "not offered"
         self._venue = venue
         self._put = put
+        self._asked = False  # the venue may have heard of it
         self._set_s: float | None = None
         self._connected = asyncio.Event()
+        self._login = asyncio.Event()  # a login since it was set
 
     def connected(self) -> None:
         """The private stream is up (again)."""
         self._connected.set()
+        self._login.set()
 
     def lost(self) -> None:
         """The private stream is down: the venue's clock runs."""
@@ -65,27 +70,29 @@ class DeadManSwitch:
 
     async def run(self) -> None:
         """Set it, and keep it set, until cancelled."""
+        renew_s = None if self.kind is Switch.DISCONNECT else self.seconds / RENEWALS
+        pause_s = RETRY_S
         while self.kind is not Switch.NONE:
             await self._connected.wait()
+            self._login.clear()
             try:
-                began = monotonic()
+                began, self._asked = monotonic(), True
                 await self._put(self.seconds)
             except Exception as e:
                 if self.reason != str(e):
                     log.warning("%s: the dead-man switch is not set: %s", self._venue, e)
                 self.reason = str(e)[:200]
-                await asyncio.sleep(RETRY_S)
+                await asyncio.sleep(pause_s)
+                pause_s = min(2 * pause_s, RETRY_MOST_S)
                 continue
+            pause_s = RETRY_S
             self._set_s, self.reason = began, ""
-            if self.kind is Switch.DISCONNECT:
-                while self._connected.is_set():
-                    await asyncio.sleep(RETRY_S)
-            else:
-                await asyncio.sleep(self.seconds / RENEWALS)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._login.wait(), renew_s)
 
     async def off(self) -> None:
-        """Take it off; a venue that does not answer in time will act on its own clock."""
-        if self._set_s is None:
+        """Take it off, once `run` was cancelled; a venue that does not answer in time will act on its own clock."""
+        if not self._asked:
             return
         try:
             await asyncio.wait_for(self._put(0), TAKE_OFF_S)

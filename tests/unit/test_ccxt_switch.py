@@ -85,6 +85,41 @@ def test_a_venue_that_refuses_is_a_reason_and_is_asked_again(monkeypatch):
     asyncio.run(main())
 
 
+def test_a_loss_that_is_over_at_once_is_a_new_login_all_the_same():
+    async def main() -> None:
+        venue = Venue()
+        switch = DeadManSwitch("V", WATCHED, 60, venue.put)
+        task = asyncio.create_task(switch.run())
+        switch.connected()
+        await until(lambda: len(venue.told) == 1)
+        switch.lost()
+        switch.connected()  # nothing has waited in between
+        await until(lambda: len(venue.told) == 2)
+        task.cancel()
+
+    asyncio.run(main())
+
+
+def test_a_request_that_nobody_has_answered_is_taken_back_at_the_end():
+    async def main() -> None:
+        heard: list[int] = []
+
+        async def put(seconds: int) -> None:
+            heard.append(seconds)
+            if seconds:
+                raise TimeoutError("no answer")
+
+        switch = DeadManSwitch("V", TIMER, 60, put)
+        task = asyncio.create_task(switch.run())
+        switch.connected()
+        await until(lambda: switch.health()["reason"])
+        task.cancel()
+        await switch.off()
+        assert heard == [60, 0]
+
+    asyncio.run(main())
+
+
 def test_what_is_not_offered_or_not_wanted_is_never_asked_for():
     async def main() -> None:
         for offers, seconds, reason in ((NOTHING_MORE, 60, "not offered"), (TIMER, 0, "not wanted")):
