@@ -225,6 +225,16 @@ def test_a_listen_key_that_ends_is_replaced():
     asyncio.run(main())
 
 
+def test_a_book_of_a_depth_that_the_venue_has_no_snapshot_of_comes_from_the_next_larger_one():
+    async def run():
+        async with venue("BINANCEUSDM", depth=25) as place, market_data(place) as link:
+            book = link._books[place.symbol]
+            assert book.depth == 25
+            assert all(len(book.levels.best(side, 25)) == 25 for side in (1, -1))
+
+    asyncio.run(run())
+
+
 def test_the_engine_holds_margin_and_the_venues_position(monkeypatch):
     monkeypatch.setattr(positions, "DOUBT_S", 0.5)
 

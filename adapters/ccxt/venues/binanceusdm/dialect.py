@@ -42,6 +42,7 @@ from adapters.ccxt.venues.binanceusdm.orders import BinanceUsdmOrdering
 
 FORCED = ("autoclose-", "adl_autoclose")  # client order ids of the venue's own closing orders
 _PAGE = 1_000
+_SNAPSHOTS = (5, 10, 20, 50, 100, 500, 1_000)  # levels a side of a depth snapshot; no other number is taken
 _EXECUTIONS = ("TRADE", "CALCULATED")
 _STATES = {
     "NEW": VenueOrderState.OPEN,
@@ -107,6 +108,8 @@ class BinanceUsdmMarketDialect(BinanceMarketDialect):
                 return exchange.watch_mark_prices([symbol])
             case Stream.LIQUIDATIONS:
                 return exchange.watch_liquidations_for_symbols([symbol])
+            case Stream.BOOK:
+                return exchange.watch_order_book(symbol, next(size for size in _SNAPSHOTS if size >= depth))
             case _:
                 return super().subscribe(exchange, symbol, stream, depth)
 
