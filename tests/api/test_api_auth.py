@@ -12,7 +12,7 @@ import pytest
 from desk.api.signing import Ed25519Signer, hmac_sign, signed_text
 from desk.clients.limiter import TokenBucket
 from desk.clients.nonces import Nonces
-from tests.api.fake_desk import RFQ, House, fault_of, move_book
+from tests.api.house import RFQ, House, fault_of, move_book
 
 
 def test_the_contracts_vectors() -> None:

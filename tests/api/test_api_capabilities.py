@@ -7,7 +7,7 @@ from typing import Any
 
 from desk.api.context import Venues
 from desk.api.messages import RateLimit, RateLimits
-from tests.api.fake_desk import House, fault_of, within
+from tests.api.house import House, fault_of, within
 
 OF_CONTRACTS = ("funding", "liquidation", "position")
 

@@ -16,7 +16,7 @@ from desk.api.channels import CHANNELS
 from desk.api.desk_messages import HaltRequest
 from desk.api.messages import AcceptRequest, RfqRequest
 from desk.api.server import ROUTES
-from tests.api.fake_desk import RFQ, House
+from tests.api.house import RFQ, House
 
 NO_BODY = ("/v1/orders/{order_id}/pause", "/v1/orders/{order_id}/resume")
 

@@ -21,16 +21,8 @@ from desk.accounts import VenueOrder
 from desk.api.desk_messages import AlertView
 from desk.errors import Failed
 from router.orders import ChildOrder, ChildState
-from tests.api.fake_desk import (
-    BOOK,
-    RFQ,
-    SYMBOL,
-    House,
-    fault_of,
-    move_book,
-    subscribe,
-    within,
-)
+from tests.api.fake_desk import SYMBOL
+from tests.api.house import BOOK, RFQ, House, fault_of, move_book, subscribe, within
 
 
 def trade_tick(number: int, symbol: str = SYMBOL) -> TradeTick:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from tests.api.fake_desk import SYMBOL, House, fault_of
+from tests.api.fake_desk import SYMBOL
+from tests.api.house import House, fault_of
 
 ORDER = {
     "client_order_id": "w-1",

@@ -15,7 +15,7 @@ from desk.api.capabilities import ACCOUNT_CHANNELS, MARKET_CHANNELS
 from desk.market import Funding
 from pricing.consolidated import ConsolidatedBook, VenueTerms
 from pricing.scale import Scale
-from tests.api.fake_desk import BOOK, House, fault_of, subscribe, within
+from tests.api.house import BOOK, House, fault_of, subscribe, within
 
 VENUE, PERPETUAL = "BINANCEUSDM", "BTC/USDT:USDT"
 WHERE = {"venue": VENUE, "symbol": PERPETUAL}

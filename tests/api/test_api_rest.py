@@ -16,7 +16,8 @@ from desk.api.convert import text
 from desk.api.decoding import refuse_duplicates
 from desk.api.messages import ErrorAnswer, Rfq, Trade
 from desk.errors import Invalid
-from tests.api.fake_desk import RFQ, SYMBOL, House, fault_of
+from tests.api.fake_desk import SYMBOL
+from tests.api.house import RFQ, House, fault_of
 
 DECIMAL = re.compile(r"^-?\d+(\.\d+)?\Z")
 

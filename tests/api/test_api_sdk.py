@@ -23,7 +23,9 @@ from desk.client import (
     Unknown,
 )
 from desk.client import feed as feed_module
-from tests.api.fake_desk import EPOCH, SYMBOL, House, Wire, eventually, move_book
+from tests.api.fake_desk import EPOCH, SYMBOL
+from tests.api.house import House, eventually, move_book
+from tests.api.wire import Wire
 
 
 def client(wire: Wire, **options: Any) -> KerbClient:

@@ -13,17 +13,8 @@ import pytest
 
 from desk.api import channels, outbox, session, subscriptions
 from desk.api.capabilities import ACCOUNT_CHANNELS, MARKET_CHANNELS
-from tests.api.fake_desk import (
-    BOOK,
-    RFQ,
-    SYMBOL,
-    House,
-    eventually,
-    fault_of,
-    move_book,
-    subscribe,
-    within,
-)
+from tests.api.fake_desk import SYMBOL
+from tests.api.house import BOOK, RFQ, House, eventually, fault_of, move_book, subscribe, within
 
 
 @pytest.mark.parametrize("msgpack", [False, True])

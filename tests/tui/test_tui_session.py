@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from tests.api.fake_desk import House
+from tests.api.house import House
 from tests.tui.fake_session import FakeDesk
 from tui.access import AccessFault, from_state
 from tui.app import BlotterApp
