@@ -1,6 +1,7 @@
 """`python -m tests.faults N --seed S`: N seeded disturbances over every loopback exchange; what did not hold, and how long books were lost.
 
 Exit 1 when anything did not hold. A scenario that failed is played again by `--only NUMBER` with the same seed.
+`--node N` instead: N episodes of a whole desk that trades (`tests/faults/node`).
 """
 
 from __future__ import annotations
@@ -9,13 +10,17 @@ import argparse
 import asyncio
 import json
 import logging
+import os
 import sys
+import tempfile
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from tests.conformance.ccxt_venue import VENUES
+from tests.faults.figures import percentile
 from tests.faults.run import Outcome, run
 from tests.faults.scenario import scenario
 
@@ -35,11 +40,6 @@ async def play(
 
     await asyncio.gather(*(one(number) for number in numbers))
     return outcomes
-
-
-def percentile(values: list[float], share: float) -> float:
-    """Of values in any order; 0 of none."""
-    return sorted(values)[min(len(values) - 1, int(share * len(values)))] if values else 0.0
 
 
 def slowest(outcomes: list[Outcome], count: int = 12) -> list[str]:
@@ -83,9 +83,12 @@ def main() -> None:
     parser.add_argument("--at-once", type=int, default=3)
     parser.add_argument("--only", type=int, nargs="*", help="numbers of scenarios")
     parser.add_argument("--venues", default=",".join(VENUES), help="comma-separated")
+    parser.add_argument("--node", type=int, help="so many episodes through whole nodes instead")
     parser.add_argument("--report", type=Path, help="write figures and every failure here, as JSON")
     options = parser.parse_args()
     logging.disable(logging.ERROR)
+    if options.node is not None:
+        sys.exit(_nodes(options.only or list(range(options.node)), options.seed, options.at_once, options.report))
     venues = tuple(options.venues.upper().split(","))
     numbers = options.only or range(options.scenarios)
 
@@ -102,6 +105,24 @@ def main() -> None:
         ]
         options.report.write_bytes(msgspec.json.encode({"seed": options.seed, **figures, "failures": failures}))
     sys.exit(1 if figures["failed"] else 0)
+
+
+def _nodes(numbers: list[int], seed: int, at_once: int, report: Path | None) -> int:
+    """Episodes through whole nodes; the exit code."""
+    from tests.faults.node import spread
+
+    def say(outcome: Any) -> None:
+        if outcome.wrong:
+            print(f"FAILED {outcome.told}\n       " + "\n       ".join(outcome.wrong), flush=True)
+
+    log = Path(tempfile.gettempdir()) / f"kerb-nodes-{os.getpid()}.log"
+    outcomes = asyncio.run(spread.play(numbers, seed, at_once, say, log))
+    figures = spread.summary(outcomes)
+    print(json.dumps(figures, indent=2))
+    if report:
+        failures = [{"episode": one.told, "wrong": one.wrong} for one in outcomes if one.wrong]
+        report.write_bytes(msgspec.json.encode({"seed": seed, **figures, "failures": failures}))
+    return 1 if figures["failed"] else 0
 
 
 if __name__ == "__main__":

@@ -1,0 +1,92 @@
+"""Bugs that a desk of this kind can have, each put into a running node through a named seam and taken out again: the suite must see
+every one.
+
+price past a clear        a book that was cleared is priced from as before
+reject on unknown         an order that brought no answer is taken for never having been: its rest is sent again
+let go of unknown         an order that is unknown keeps no exposure reserved
+book twice                an execution is booked under two ids, as by a stream and a query that name it differently
+book not at all           an execution is taken for booked, and is not
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import msgspec
+
+from desk.ledger.journal import RouterJournal
+from pricing.consolidated import ConsolidatedBook
+from risk.gate import Gate
+from router.children import Children
+from router.orders import ChildState
+from sim.servers.faults import Fault
+
+Bug = Callable[[contextlib.ExitStack], None]
+
+
+def _put(stack: contextlib.ExitStack, owner: Any, name: str, value: Any) -> None:
+    """Replace an attribute of a class until the stack is left."""
+    stack.callback(setattr, owner, name, getattr(owner, name))
+    setattr(owner, name, value)
+
+
+def price_past_a_clear(stack: contextlib.ExitStack) -> None:
+    """Seam: `ConsolidatedBook.clear`."""
+    _put(stack, ConsolidatedBook, "clear", lambda self, venue, reason, ts_ns: None)
+
+
+def reject_on_unknown(stack: contextlib.ExitStack) -> None:
+    """Seam: `Children._overdue`."""
+
+    def hasty(self: Any, run: Any, child: Any, why: str = "") -> None:
+        self._finish(run, child, ChildState.REJECTED, why or "no answer")
+
+    _put(stack, Children, "_overdue", hasty)
+
+
+def let_go_of_unknown(stack: contextlib.ExitStack) -> None:
+    """Seam: `Children._overdue`, which gives the reservation back."""
+    overdue = Children._overdue
+
+    def careless(self: Any, run: Any, child: Any, why: str = "") -> None:
+        overdue(self, run, child, why)
+        gate: Gate = self.gate
+        gate.release(child.child_id)
+
+    _put(stack, Children, "_overdue", careless)
+
+
+def book_twice(stack: contextlib.ExitStack) -> None:
+    """Seam: `RouterJournal.fill`."""
+    fill = RouterJournal.fill
+
+    def doubled(self: Any, execution: Any, parent_id: str) -> bool:
+        fill(self, msgspec.structs.replace(execution, trade_id=f"{execution.trade_id}.0"), parent_id)
+        return fill(self, execution, parent_id)
+
+    _put(stack, RouterJournal, "fill", doubled)
+
+
+def book_not_at_all(stack: contextlib.ExitStack) -> None:
+    """Seam: `RouterJournal.fill`."""
+    _put(stack, RouterJournal, "fill", lambda self, execution, parent_id: True)
+
+
+# each with the faults that bring it out, and a word of the rule that sees it
+BUGS: dict[str, tuple[Bug, tuple[Fault, ...], str]] = {
+    "price past a clear": (price_past_a_clear, (Fault.DISCONNECT_STORM,), "had given up"),
+    "reject on unknown": (reject_on_unknown, (Fault.HANG_AFTER_ACCEPT,), "was to trade"),
+    "let go of unknown": (let_go_of_unknown, (Fault.HANG_AFTER_ACCEPT,), "is unknown"),
+    "book twice": (book_twice, (Fault.DUPLICATE_FRAMES,), "no venue has it"),
+    "book not at all": (book_not_at_all, (Fault.DUPLICATE_FRAMES,), "not booked"),
+}
+
+
+@contextlib.contextmanager
+def planted(bug: Bug) -> Iterator[None]:
+    """The bug is in the desk while this is open."""
+    with contextlib.ExitStack() as stack:
+        bug(stack)
+        yield
