@@ -128,6 +128,7 @@ def serve(
     docs/faults.md lists every fault and what the desk makes of it.
     """
     import asyncio
+    import math
     import signal
 
     from desk.errors import ConfigFault
@@ -135,12 +136,15 @@ def serve(
     from sim.servers.venues import DEFAULT_VENUES, EXCHANGES, VENUES, start_venues
     from sim.tape import TapeFault
 
-    if speed <= 0:
-        raise click.BadParameter("must be positive", param_hint="--speed")
-    wanted = tuple(name.upper() for name in venues) or DEFAULT_VENUES
+    if not 0 < speed < math.inf:
+        raise click.BadParameter("must be a positive number", param_hint="--speed")
+    wanted = tuple(dict.fromkeys(name.upper() for name in venues)) or DEFAULT_VENUES
     if strangers := [name for name in wanted if name not in VENUES]:
         raise click.BadParameter(f"{', '.join(strangers)}: there are {', '.join(VENUES)}", param_hint="VENUE")
     listed = tuple(symbol.strip().upper() for symbol in symbols.split(",") if symbol.strip()) or None
+    for symbol in listed or ():
+        if not re.fullmatch(r"\w+/\w+(:\w+)?", symbol):
+            raise click.BadParameter(f"{symbol!r} is no pair such as BTC/USDT", param_hint="--symbols")
     plan = read_faults(faults, tuple(name for name in EXCHANGES if name in wanted)) if faults is not None else None
 
     async def run() -> None:
@@ -161,12 +165,13 @@ def serve(
         try:
             for venue, urls in running.urls.items():
                 key = running.credentials[venue]
-                click.echo(f"{venue:<8} REST {urls.rest}   WebSocket {urls.ws}")
+                click.echo(f"{venue:<13} REST {urls.rest}   WebSocket {urls.ws}")
+                click.echo(f"{'':<13} {', '.join(running.listed.get(venue, running.symbols))}")
                 click.echo(
-                    f"{'':<8} key {key.key}   secret {key.secret}"
+                    f"{'':<13} key {key.key}   secret {key.secret}"
                     + (f"   passphrase {key.passphrase}" if key.passphrase else "")
                 )
-            click.echo(f"Serving {', '.join(running.symbols)}. Ctrl-C stops.")
+            click.echo(f"Serving {', '.join(running.urls)}. Ctrl-C stops.")
             await stopped.wait()
         finally:
             await running.stop()
@@ -175,6 +180,8 @@ def serve(
         asyncio.run(run())
     except TapeFault as fault:
         raise ConfigFault(str(fault)) from fault
+    except OSError as fault:
+        raise ConfigFault(f"cannot serve: {fault}") from fault
 
 
 @click.command()

@@ -20,7 +20,7 @@ import itertools
 import random
 import re
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -62,6 +62,17 @@ class FaultPlan(msgspec.Struct, frozen=True, kw_only=True):
     faults: tuple[Planned, ...]
     seed: int | None = None
 
+    def check(self, listed: Mapping[str, Collection[str]]) -> None:
+        """Refuse a symbol that no exchange lists which its fault disturbs: that fault would never happen. Raises ConfigFault."""
+        for planned in self.faults:
+            symbol, venue = planned.order.symbol, planned.order.venue
+            found = [symbols for name, symbols in listed.items() if venue in ("", name)]
+            if symbol and not any(symbol in symbols for symbols in found):
+                known = ", ".join(sorted({one for symbols in found for one in symbols}))
+                raise ConfigFault(
+                    f"{planned.order.fault}: {symbol} is listed by no exchange that it disturbs; there are {known}"
+                )
+
     def timeline(self, venues: tuple[str, ...], seed: int) -> Iterator[tuple[float, str, FaultOrder]]:
         """(seconds, venue, fault) in order of time, endless when something repeats; each fault draws on its own."""
         streams = []
@@ -86,8 +97,9 @@ def read_faults(path: Path, venues: tuple[str, ...]) -> FaultPlan:
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigFault(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
     try:
-        table = tomllib.loads(text)
-        return _plan(table, venues)
+        if not venues:
+            raise ValueError("there is no exchange to disturb")
+        return _plan(tomllib.loads(text), venues)
     except ValueError as error:  # what msgspec, tomllib and our own rules raise
         raise ConfigFault(f"{path}: {error}") from error
 

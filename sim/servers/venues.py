@@ -162,7 +162,8 @@ async def start_venues(
     a venue of perpetuals lists those on the pairs, from a USD-M tape where there is one.
     `state`: folder for accounts, credentials and ports (None: nothing is kept). `say` hears each sentence about the tapes and each of the
     planned `faults` as it happens. `limits`: clients are held to the venues' rate limits.
-    Raises `TapeFault` when `tape` is none, or does not hold a wanted symbol; ValueError on a venue that is not among `VENUES`.
+    Raises `TapeFault` when `tape` is none, or does not hold a wanted symbol; ValueError on a venue that is not among `VENUES`;
+    `ConfigFault` on a fault of a symbol that nobody lists.
     """
     if strangers := [venue for venue in venues if venue not in VENUES]:
         raise ValueError(f"{', '.join(strangers)}: no such loopback venue; there are {', '.join(VENUES)}")
@@ -188,6 +189,8 @@ async def start_venues(
     out.listed = {
         venue: tuple(one.symbol for one in by_pair.values()) for venue, by_pair in listed.items() if venue in venues
     }
+    if faults is not None:
+        faults.check({venue: symbols for venue, symbols in out.listed.items() if venue in EXCHANGES})
     for symbol in out.symbols:
         decimals = max(by_pair[symbol].price_decimals for by_pair in listed.values() if symbol in by_pair)
         price = tapes[symbol].first_price if tapes else Decimal(str(START_PRICES.get(symbol, 100.0)))

@@ -114,3 +114,17 @@ def test_the_example_of_the_help_is_a_good_file(tmp_path):
     lines = itertools.takewhile(lambda line: not line.strip().startswith("docs/"), shown[begin:].splitlines())
     plan = read_faults(written(tmp_path, "\n".join(line.strip() for line in lines)), ("KRAKEN", "OKX"))
     assert [planned.order.fault for planned in plan.faults] == [Fault.DISCONNECT, Fault.SLOW_REST]
+
+
+def test_a_fault_of_a_symbol_that_nobody_lists_is_refused_and_not_waited_for(tmp_path):
+    plan = read_faults(
+        written(tmp_path, "[[fault]]\nfault = 'drop_updates'\nsymbol = 'DOGE/USDT'\nvenue = 'KRAKEN'"), VENUES
+    )
+    plan.check({"BINANCE": ["BTC/USDT"], "KRAKEN": ["BTC/USDT", "DOGE/USDT"]})
+    with pytest.raises(ConfigFault, match="drop_updates: DOGE/USDT is listed by no exchange"):
+        plan.check({"BINANCE": ["DOGE/USDT"], "KRAKEN": ["BTC/USDT"]})
+
+
+def test_faults_without_an_exchange_to_disturb_are_refused(tmp_path):
+    with pytest.raises(ConfigFault, match="no exchange to disturb"):
+        read_faults(written(tmp_path, GOOD), ())
