@@ -9,7 +9,7 @@ import msgspec
 from adapters.ccxt.account import AccountLink
 from adapters.ccxt.events import OrderEvent, VenueOrderState
 from adapters.ccxt.orders import Failure, Verdict
-from tests.conformance.ccxt_venue import VENUES, account, eventually, every_venue, market_data, venue
+from tests.conformance.ccxt_venue import VENUES, Recorder, account, eventually, every_venue, market_data, venue
 
 
 @every_venue
@@ -30,6 +30,47 @@ def test_a_sweep_of_many_levels_brings_each_execution_once(name):
             assert {fill.fee_currency for fill in mine} == {VENUES[name].fee_currency}
             assert link.counters.handler_faults == link.counters.frames_bad == 0
 
+    asyncio.run(main())
+
+
+PAGES = {
+    "BINANCE": "venues.binance.dialect._PAGE",
+    "BINANCEUSDM": "venues.binanceusdm.dialect._PAGE",
+    "BYBIT": "venues.bybit.dialect._FILLS_PAGE",
+    "COINBASE": "venues.coinbase.account._FILLS_PAGE",
+    "OKX": "venues.okx.dialect._PAGE",
+}  # where the length of a page is ours to ask for
+
+
+def test_an_order_with_more_executions_than_a_page_tells_is_proven_with_all_of_them(monkeypatch):
+    async def at(name: str) -> None:
+        async with venue(name) as place, market_data(place) as data, account(place) as link:
+            began_ns = time.time_ns() - 1_000_000_000
+            order = await link.place(place.limit(data, "c-many-1", "buy", "0.5", -3000, "GTC"))
+            assert isinstance(order, OrderEvent)
+            core = place.running.servers[name].core
+            (resting,) = core.resting.values()
+            for _ in range(7):
+                fill = core._fill(resting, resting.price, resting.quantity // 10, maker=True)
+                core._commit()
+                core._tell(resting, [("trade", fill)], [])
+            later = AccountLink(place.config, Recorder())  # which has heard none of it
+            later.start()
+            try:
+                await eventually(later.ready.is_set, "another session")
+                proof = await asyncio.wait_for(later.prove("c-many-1", place.symbol), 10)
+                assert len({fill.trade_id for fill in proof.fills}) == 7
+                assert sum(fill.quantity for fill in proof.fills) == proof.order.filled == Decimal("0.35")
+                since = await later.fills_since(began_ns)
+                assert {fill.trade_id for fill in since} == {fill.trade_id for fill in proof.fills}
+            finally:
+                await later.stop()
+
+    async def main() -> None:
+        await asyncio.gather(*(at(name) for name in PAGES))
+
+    for page in PAGES.values():
+        monkeypatch.setattr(f"adapters.ccxt.{page}", 3)
     asyncio.run(main())
 
 

@@ -28,6 +28,7 @@ from adapters.ccxt.venues.binance import frames as binance_frames
 from adapters.ccxt.venues.binance.orders import BinanceOrdering
 
 MS = 1_000_000
+_PAGE = 1_000  # executions that one request tells
 
 _STATES = {
     "PENDING_NEW": VenueOrderState.OPEN,
@@ -315,9 +316,10 @@ class BinanceAccountDialect(BinanceOrdering):
         return self._order(symbol, answer["info"])
 
     async def fills_of(self, exchange: Any, order: OrderEvent) -> list[FillEvent]:
-        """`myTrades` of one order."""
-        rows = await exchange.fetch_my_trades(order.symbol, None, 1000, {"orderId": order.venue_order_id})
-        return [self._trade(exchange, row["info"], order.symbol, order.client_order_id) for row in rows]
+        """`myTrades` of one order, every page."""
+        query = {"symbol": exchange.market_id(order.symbol), "orderId": order.venue_order_id}
+        rows = await executions(exchange.private_get_mytrades, query, {"fromId": 0})
+        return [self._trade(exchange, row, order.symbol, order.client_order_id) for row in rows]
 
     async def open_orders(self, exchange: Any, symbols: tuple[str, ...]) -> list[OrderEvent]:
         """One request a symbol."""
@@ -326,12 +328,13 @@ class BinanceAccountDialect(BinanceOrdering):
         ]
 
     async def fills_since(self, exchange: Any, symbols: tuple[str, ...], since_ns: int) -> list[FillEvent]:
-        """`myTrades` names the venue's order id only."""
-        return [
-            self._trade(exchange, row["info"], symbol, "")
-            for symbol in symbols
-            for row in await exchange.fetch_my_trades(symbol, since_ns // MS, 1000)
-        ]
+        """`myTrades` by pages; it names the venue's order id only."""
+        found = []
+        for symbol in symbols:
+            query = {"symbol": exchange.market_id(symbol)}
+            rows = await executions(exchange.private_get_mytrades, query, {"startTime": since_ns // MS})
+            found += [self._trade(exchange, row, symbol, "") for row in rows]
+        return found
 
     async def balances(self, exchange: Any) -> list[Balance]:
         """From `/account`."""
@@ -368,6 +371,19 @@ class BinanceAccountDialect(BinanceOrdering):
             maker=bool(raw["isMaker"]),
             ts_event_ns=int(raw["time"]) * MS,
         )
+
+
+async def executions(ask: Any, query: dict[str, Any], first: dict[str, int]) -> list[dict[str, Any]]:
+    """Every row of a list of executions, oldest first: the page that `first` names, then page after page by their ids."""
+    rows: list[dict[str, Any]] = []
+    page, last = first, -1
+    while batch := [row for row in await ask({**query, **page, "limit": _PAGE}) if int(row["id"]) > last]:
+        rows += batch
+        if len(batch) < _PAGE:
+            break
+        last = int(batch[-1]["id"])
+        page = {"fromId": last + 1}
+    return rows
 
 
 def _balance(exchange: Any, asset: str, free: str, locked: str) -> Balance:

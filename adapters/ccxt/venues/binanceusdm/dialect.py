@@ -36,7 +36,7 @@ from adapters.ccxt.events import (
     VenueOrderState,
 )
 from adapters.ccxt.symbols import Market, dec, rewrite_hosts
-from adapters.ccxt.venues.binance.dialect import MS, BinanceAccountDialect, BinanceMarketDialect
+from adapters.ccxt.venues.binance.dialect import MS, BinanceAccountDialect, BinanceMarketDialect, executions
 from adapters.ccxt.venues.binanceusdm.book import BinanceUsdmBook
 from adapters.ccxt.venues.binanceusdm.orders import BinanceUsdmOrdering
 
@@ -297,22 +297,20 @@ class BinanceUsdmAccountDialect(BinanceUsdmOrdering, BinanceAccountDialect):
         return self._order(request.symbol, answer["info"]), []
 
     async def fills_of(self, exchange: Any, order: OrderEvent) -> list[FillEvent]:
-        """`userTrades` of one order."""
+        """`userTrades` of one order, every page. That `fromId` goes with `orderId` is not documented: asked for only when it must be."""
+        ask = exchange.fapiPrivateGetUserTrades
         query = {"symbol": exchange.market_id(order.symbol), "orderId": order.venue_order_id, "limit": _PAGE}
-        rows = await exchange.fapiPrivateGetUserTrades(query)
+        if len(rows := await ask(query)) >= _PAGE:
+            rows = await executions(ask, query, {"fromId": 0})
         return [self._trade(exchange, row, order.symbol, order.client_order_id) for row in rows]
 
     async def fills_since(self, exchange: Any, symbols: tuple[str, ...], since_ns: int) -> list[FillEvent]:
         """`userTrades` by pages; it names the venue's order id only."""
         found = []
         for symbol in symbols:
-            query: dict[str, Any] = {"symbol": exchange.market_id(symbol), "limit": _PAGE}
-            page = {"startTime": since_ns // MS}
-            while rows := await exchange.fapiPrivateGetUserTrades(query | page):
-                found += [self._trade(exchange, row, symbol, "") for row in rows]
-                if len(rows) < _PAGE:
-                    break
-                page = {"fromId": int(rows[-1]["id"]) + 1}
+            query = {"symbol": exchange.market_id(symbol)}
+            rows = await executions(exchange.fapiPrivateGetUserTrades, query, {"startTime": since_ns // MS})
+            found += [self._trade(exchange, row, symbol, "") for row in rows]
         return found
 
     async def balances(self, exchange: Any) -> list[Balance]:
