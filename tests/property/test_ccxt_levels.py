@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapters.ccxt.digits import DIGITS, EXACT_DIGITS, LevelReader
+from adapters.ccxt.digits import DIGITS, EXACT_DIGITS, READ, LevelReader, read_levels, read_objects
 from adapters.ccxt.levels import Levels
 from adapters.ccxt.symbols import exact
+from pricing.entry import entry
 from tests.oracles.ccxt_levels import PlainLevels, units
 
 
@@ -144,6 +145,30 @@ def test_other_objects_are_left_to_the_long_way(text: str) -> None:
     assert reader.read(odd, fine) is None
     assert reader.read(fine, odd) is None
     assert reader.read(fine, fine) is not None
+
+
+SHAPES = {
+    False: '[["61828.01","0.12"],["61828.02","7","0"]]',
+    True: '[{"price":61828.01,"qty":0.12},{"price":61828.02,"qty":7}]',
+}
+
+
+@pytest.mark.parametrize("objects", SHAPES)
+def test_what_stands_behind_a_text_is_never_read(objects: bool) -> None:
+    """Every beginning of a message, closed by a bracket or not, with the rest of the message or more digits behind it in memory."""
+    whole, scratch = SHAPES[objects].encode(), np.zeros((16, 3), dtype=np.int64)
+    read = entry(read_objects if objects else read_levels, READ)
+    none, found = np.frombuffer(b"[]", np.uint8), set()
+    for end in range(len(whole) + 1):
+        for close in (b"", b"]", b"]]"):
+            text = whole[:end] + close
+            counts = {
+                read(np.frombuffer(text + behind, np.uint8)[: len(text)], none, 2, 2, 1, scratch)
+                for behind in (b"", b"99]]", whole[end:], b'"],["1","1"]]', b'},{"price":1,"qty":1}]')
+            }
+            assert len(counts) == 1, text
+            found |= counts
+    assert found == {-1, 0, 1, 2}
 
 
 def test_a_long_message_is_read_whole() -> None:
