@@ -1,0 +1,87 @@
+"""What grew over a day: least squares over its second half, as the first fills caches; what has a bound of its own may fill it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.faults.day.held import slope_a_day
+from tests.faults.day.life import Lived
+
+HELD = ("files", "sockets", "tasks", "clients", "futures")
+MEMORY = ("objects", "blocks", "resident_kb", "trimmed_kb", "malloc_kb")
+LONG_H = 6.0  # what a shorter day's caches do is not known
+MOST_A_DAY = 4.0  # of anything that must not grow: less than one in six hours
+# What grows with the orders of a day up to a bound of its own, by path: entries kept at most.
+BOUNDED = {
+    "account._seen": 200_000,
+    "account._ids": 10_000,
+    "account._ids[]": 20_000,
+    "account.reconciliation._ours": 50_000,
+}
+STRAY = 8  # sockets that REST keeps open for the next request, and what belongs to an order under way
+CCXT_KEEPS = 1_000  # rows of each of ccxt's caches
+
+
+def bound(path: str) -> int:
+    """How much a container is meant to keep at most; 0 where nothing is meant to stay."""
+    if "._exchange." in path and any(f".{cache}" in path for cache in ("trades", "myTrades", "orders", "ohlcvs")):
+        return CCXT_KEEPS
+    return BOUNDED.get(path, 0)
+
+
+def summary(lived: Lived) -> dict[str, Any]:
+    """The figures of a day; whatever must not grow and did is `wrong`."""
+    rows = [row.held for row in lived.rows]
+    late = rows[len(rows) // 2 :] if len(rows) > 4 else rows
+    at_s = [row.at_s for row in late]
+    grown = {name: round(slope_a_day([getattr(row, name) for row in late], at_s), 1) for name in (*HELD, *MEMORY)}
+    wrong = list(lived.wrong)
+    if lived.hours >= LONG_H:
+        kept = [name for name in HELD if grown[name] > MOST_A_DAY and _more([getattr(row, name) for row in late])]
+        wrong += [f"{name} grow by {grown[name]:g} a day" for name in kept]
+    else:
+        more = {name: getattr(rows[-1], name) - getattr(rows[0], name) for name in HELD}
+        wrong += [f"{count} more {name} than at the start" for name, count in more.items() if count > STRAY]
+    inside = containers(late, at_s)
+    for path, slope in inside.items() if lived.hours >= LONG_H else ():
+        last, most = late[-1].containers.get(path, 0), bound(path)
+        if last > most if most else slope > MOST_A_DAY and _more([row.containers.get(path, 0) for row in late]):
+            wrong.append(f"{path} grows by {slope:g} entries a day, and holds {last}")
+    first, last = rows[0], rows[-1]
+    return {
+        "venue": lived.venue,
+        "hours": lived.hours,
+        "seed": lived.seed,
+        "wrong": wrong,
+        "disturbances": sum(lived.disturbances.values()),
+        "figures": lived.figures,
+        "answers": lived.answers,
+        "refusals": lived.refusals,
+        "first": {name: getattr(first, name) for name in (*HELD, *MEMORY)},
+        "last": {name: getattr(last, name) for name in (*HELD, *MEMORY)},
+        "growth_a_day": grown,
+        "containers_a_day": inside,
+        "types_a_day": _types(late, at_s),
+    }
+
+
+def _more(values: list[int]) -> bool:
+    """Whether the last third is above the first: a slope alone may be one odd measurement."""
+    third = max(1, len(values) // 3)
+    return min(values[-third:]) > max(values[:third])
+
+
+def containers(rows: list[Any], at_s: list[float]) -> dict[str, float]:
+    """By path: growth of every container that does not stay as it is."""
+    paths = {path for row in rows for path in row.containers}
+    slopes = {path: round(slope_a_day([row.containers.get(path, 0) for row in rows], at_s), 1) for path in paths}
+    return dict(sorted(((path, slope) for path, slope in slopes.items() if abs(slope) >= 1), key=lambda item: -item[1]))
+
+
+def _types(rows: list[Any], at_s: list[float]) -> dict[str, float]:
+    """The object types that grow most."""
+    names = set.intersection(*(set(row.types) for row in rows))
+    slopes = {name: round(slope_a_day([row.types[name] for row in rows], at_s), 1) for name in names}
+    return dict(
+        sorted(((name, slope) for name, slope in slopes.items() if slope >= 10), key=lambda item: -item[1])[:12]
+    )
