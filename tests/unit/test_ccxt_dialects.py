@@ -4,11 +4,13 @@ import asyncio
 from decimal import Decimal
 from types import SimpleNamespace
 
+import ccxt
 import pytest
 
 from adapters.ccxt.account import AccountLink
 from adapters.ccxt.config import ExchangeConfig
 from adapters.ccxt.events import Stream, VenueOrderState
+from adapters.ccxt.orders import Verdict, classify
 from adapters.ccxt.venues.binance.dialect import BinanceAccountDialect, BinanceMarketDialect
 from adapters.ccxt.venues.kraken.dialect import KrakenAccountDialect, KrakenMarketDialect
 
@@ -103,6 +105,34 @@ def test_kraken_subscription_answers():
     no = {"method": "subscribe", "success": False, "error": "ESession:Invalid session"}
     assert read(EXCHANGE, no).refused == "ESession:Invalid session"
     assert read(EXCHANGE, {"channel": "heartbeat"}) is None
+
+
+@pytest.fixture(scope="module")
+def kraken():
+    return KrakenAccountDialect().create(ExchangeConfig(venue="KRAKEN", exchange="kraken", symbols=("BTC/USDT",)))
+
+
+@pytest.mark.parametrize(
+    ("error", "verdict"),
+    [
+        ("EGeneral:Internal error", Verdict.UNKNOWN),
+        ("EGeneral:Internal error:107", Verdict.UNKNOWN),
+        ("EService:Deadline elapsed", Verdict.UNKNOWN),
+        ("EService:Busy", Verdict.UNKNOWN),
+        ("EService:Throttled: 1795297336", Verdict.REFUSED),
+        ("EService:Market in cancel_only mode", Verdict.REFUSED),
+        ("EAPI:Invalid signature", Verdict.REFUSED),
+        ("EOrder:Post only order", Verdict.REFUSED),
+        ("EAccount:Invalid permissions:BTC/USDT trading restricted", Verdict.REFUSED),
+    ],
+)
+def test_what_an_error_of_kraken_says_of_an_order(kraken, error, verdict):
+    body = {"error": [error]}
+    with pytest.raises(ccxt.BaseError) as caught:
+        kraken.handle_errors(200, "", "", "POST", {}, kraken.json(body), body, {}, {})
+    failure = classify(caught.value)
+    assert (failure.verdict, failure.retryable) == (verdict, False)
+    assert failure.disables_venue is (error == "EAPI:Invalid signature")
 
 
 def test_kraken_closed_but_not_filled_is_cancelled():

@@ -176,7 +176,9 @@ ANSWERS = [
     ("50011", Verdict.REFUSED, False),  # too many requests
     ("50102", Verdict.REFUSED, True),  # our clock: may go once more
     ("50004", Verdict.UNKNOWN, False),  # "does not indicate success or failure of the order"
+    ("50001", Verdict.UNKNOWN, False),  # not available now
     ("50013", Verdict.UNKNOWN, False),  # busy
+    ("51149", Verdict.UNKNOWN, False),  # "order timed out"
     ("50026", Verdict.UNKNOWN, False),  # system error
     ("51410", Verdict.UNKNOWN, False),  # already being cancelled
 ]

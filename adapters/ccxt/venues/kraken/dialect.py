@@ -47,6 +47,8 @@ _REST_STATES = {
     "canceled": VenueOrderState.CANCELED,
     "expired": VenueOrderState.EXPIRED,
 }
+# errors that say nothing of the order, with whatever code behind them; ccxt takes those it does not know for refusals
+_UNPROVEN = ("EService:Deadline elapsed", "EService:Timeout", "EGeneral:Internal error", "EDatabase:")
 _PAGE = 50  # rows of TradesHistory at a time
 
 _TXIDS_KEPT = 10_000
@@ -67,6 +69,12 @@ def _create(config: ExchangeConfig, *, throttle: bool, timeout_ms: int) -> Any:
             "options": {"ws": {"cost": 0.1}},
         }
     )
+    exchange.exceptions["broad"] = {
+        **dict.fromkeys(_UNPROVEN, ccxt.pro.ExchangeNotAvailable),
+        "EAPI:Invalid signature": ccxt.pro.AuthenticationError,
+        "EService:Throttled": ccxt.pro.RateLimitExceeded,
+        **exchange.exceptions["broad"],
+    }
     exchange.urls["api"] = rewrite_hosts(exchange.urls["api"], config.rest_url, config.ws_url)
     exchange.streaming = {**exchange.streaming, "keepAlive": int(config.keepalive_s * 1000)}
     if str(config.rest_url).startswith("http:"):

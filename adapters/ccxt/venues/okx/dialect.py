@@ -39,6 +39,9 @@ LEAVE_S = 3.0  # how long the venue may take to confirm that a subscription has 
 RECENT_MS = 70 * 3_600_000  # `trade/fills` goes back three days
 _PAGE = 100
 
+# "service temporarily unavailable", "order timed out": nothing in these says that there is no order (nor do Nautilus' adapter and 50004)
+_UNPROVEN = ("50001", "51054", "51149")
+
 _STATES = {
     "live": VenueOrderState.OPEN,
     "partially_filled": VenueOrderState.OPEN,
@@ -73,7 +76,10 @@ def _create(config: ExchangeConfig, *, throttle: bool, timeout_ms: int) -> Any:
         }
     )
     exchange.has["fetchCurrencies"] = False  # a private request before the clock difference is known
-    exchange.exceptions["exact"]["51016"] = ccxt.pro.DuplicateOrderId  # "client order ID already exists"
+    exchange.exceptions["exact"] |= {
+        "51016": ccxt.pro.DuplicateOrderId,  # "client order ID already exists"
+        **dict.fromkeys(_UNPROVEN, ccxt.pro.ExchangeNotAvailable),
+    }
     exchange.seconds = lambda: int(
         exchange.nonce() // 1000
     )  # the login's clock: the venue's, as in every other request
