@@ -9,7 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
+from numba import njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic
 
 from pricing.entry import entry
 
@@ -21,11 +23,15 @@ HEADER = 2
 CAPACITY = 1_024  # levels a side at first
 PROBES = 8  # steps from the best before the binary search: most changes are near it
 
+LOWEST = np.iinfo(np.int64).min  # the key of a side's last told level, when all are told
+CROSSED = -1
+
 POLYNOMIAL = 0xEDB88320  # of CRC-32 as in zlib
 
 PUT = "(int64[::1], int64[:,::1], int64)"
 TRIM = "(int64[::1], int64, int64[:,::1])"
 SET = "(int64[::1], int64, int64, int64)"
+FOLLOW = "(int64[::1], int64[::1], int64[::1], int64[:,::1], int64, int64[:,::1])"
 CHECKSUM = "(int64[::1], int64)"
 
 
@@ -61,34 +67,50 @@ def _place(keys: Array, count: int, key: int) -> int:
     return low
 
 
-@njit(cache=True, nogil=True)
+_memmove: Any = cgutils.raw_memmove
+
+
+def _moved(typing: Any, array: Any, to: Any, begin: Any, count: Any) -> Any:
+    """`array[to : to + count] = array[begin : begin + count]`, as C's memmove: a loop over the elements takes four times as long."""
+
+    def move(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        target, source = builder.gep(data, [arguments[1]]), builder.gep(data, [arguments[2]])
+        _memmove(builder, target, source, arguments[3], array.dtype.bitwidth // 8)
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64, types.int64, types.int64), move
+
+
+_move: Any = intrinsic(_moved)
+
+
+@njit(cache=True, nogil=True, forceinline=True)
 def set_level(book: Array, side: int, price: int, size: int) -> int:
     """The absolute size of a level, 0 removes it. 1 when it is set, 0 when there is no room for it."""
     capacity = (len(book) - HEADER) // 4
     index = 0 if side > 0 else 1
     count = book[index]
-    base = HEADER + 2 * capacity * index
-    keys, sizes = book[base : base + capacity], book[base + capacity : base + 2 * capacity]
+    keys = HEADER + 2 * capacity * index
+    sizes = keys + capacity
     key = side * price
-    at = _place(keys, count, key)
-    if at < count and keys[at] == key:
+    at = _place(book[keys:sizes], count, key)
+    if at < count and book[keys + at] == key:
         if size > 0:
-            sizes[at] = size
+            book[sizes + at] = size
             return 1
-        for i in range(at, count - 1):
-            keys[i] = keys[i + 1]
-            sizes[i] = sizes[i + 1]
+        _move(book, keys + at, keys + at + 1, count - 1 - at)
+        _move(book, sizes + at, sizes + at + 1, count - 1 - at)
         book[index] = count - 1
         return 1
     if size == 0:
         return 1
     if count == capacity:
         return 0
-    for i in range(count, at, -1):
-        keys[i] = keys[i - 1]
-        sizes[i] = sizes[i - 1]
-    keys[at] = key
-    sizes[at] = size
+    _move(book, keys + at + 1, keys + at, count - at)
+    _move(book, sizes + at + 1, sizes + at, count - at)
+    book[keys + at] = key
+    book[sizes + at] = size
     book[index] = count + 1
     return 1
 
@@ -120,11 +142,52 @@ def trim_levels(book: Array, depth: int, out: Array) -> int:
             out[dropped, 1] = side * book[base + i]
             out[dropped, 2] = 0
             dropped += 1
-        for i in range(depth):
-            book[base + i] = book[base + over + i]
-            book[base + capacity + i] = book[base + capacity + over + i]
+        _move(book, base, base + over, depth)
+        _move(book, base + capacity, base + capacity + over, depth)
         book[index] = depth
     return dropped
+
+
+@njit(cache=True, nogil=True)
+def follow_levels(whole: Array, shown: Array, worst: Array, levels: Array, depth: int, out: Array) -> int:
+    """Set `levels` in a whole book, and in `shown`, the best `depth` of each side of it, what that changes there; CROSSED when it crosses.
+
+    Into `out`, which must hold twice as many: the rows that are shown, and what they let in or pushed out (size 0). Their number.
+    `worst`: the keys of the last levels shown, of bids and asks. There must be room in both books.
+    """
+    for row in range(len(levels)):
+        set_level(whole, levels[row, 0], levels[row, 1], levels[row, 2])
+    capacity = (len(whole) - HEADER) // 4
+    bids, asks = whole[0], whole[1]
+    if bids and asks and whole[HEADER + bids - 1] >= -whole[HEADER + 2 * capacity + asks - 1]:
+        return CROSSED
+    told = 0
+    for index in range(2):
+        side, count = 1 - 2 * index, whole[index]
+        base = HEADER + 2 * capacity * index
+        before, after = worst[index], LOWEST
+        if count > depth:
+            after = whole[base + count - depth]
+        worst[index] = after
+        first = told
+        for row in range(len(levels)):
+            if levels[row, 0] != side:
+                continue
+            key = levels[row, 1] * side
+            if key >= (after if levels[row, 2] > 0 else min(before, after)):
+                out[told, 0], out[told, 1], out[told, 2] = side, levels[row, 1], levels[row, 2]
+                told += 1
+        low, high = min(before, after), max(before, after)
+        at = count - 1 if low < high else -1
+        while at >= 0 and whole[base + at] >= low:
+            if whole[base + at] < high:
+                out[told, 0], out[told, 1] = side, whole[base + at] * side
+                out[told, 2] = whole[base + capacity + at] if after < before else 0
+                told += 1
+            at -= 1
+        for row in range(first, told):
+            set_level(shown, side, out[row, 1], out[row, 2])
+    return told
 
 
 @njit(cache=True, nogil=True, forceinline=True)
@@ -162,6 +225,7 @@ class Levels:
         self._trim: Any = entry(trim_levels, TRIM)
         self._set: Any = entry(set_level, SET)
         self._checksum: Any = entry(checksum_levels, CHECKSUM)
+        self._follow: Any = entry(follow_levels, FOLLOW)
 
     def set(self, side: int, price: int, size: int) -> None:
         """Absolute size of a level; 0 removes it."""
@@ -174,6 +238,24 @@ class Levels:
         while done < len(levels):
             self._grow()
             done = self._put(self._book, levels, done)
+
+    def follow(self, shown: Levels, worst: Array, levels: Array, depth: int) -> Array | None:
+        """Put `levels`, int64 (n, 3), and show what they change of the best `depth` of each side: those rows; None when the book crosses.
+
+        `worst`: int64 (2,), which this keeps: the price × side of the last bid and ask that `shown` has, LOWEST when it has all.
+        """
+        self._reserve(len(levels))
+        shown._reserve(2 * len(levels))
+        told = np.empty((2 * len(levels), 3), dtype=np.int64)
+        count = self._follow(self._book, shown._book, worst, levels, depth, told)
+        return None if count == CROSSED else told[:count]
+
+    def _reserve(self, count: int) -> None:
+        """Room for so many more levels on each side."""
+        item = self._book.item
+        while max(item(0), item(1)) + count > self._capacity:
+            self._grow()
+            item = self._book.item
 
     def trim(self, depth: int) -> Array:
         """Drop what is worse than the best `depth` prices of each side; the removals, int64 (n, 3)."""
@@ -226,6 +308,15 @@ class Levels:
         item = self._book.item
         count = item(1)
         return -item(HEADER + 2 * self._capacity + count - 1) if count else None
+
+    def top(self) -> tuple[int, int, int, int] | None:
+        """Best bid and its size, best ask and its size; None when a side is empty."""
+        item, capacity = self._book.item, self._capacity
+        bids, asks = item(0), item(1)
+        if not bids or not asks:
+            return None
+        bid, ask = HEADER + bids - 1, HEADER + 2 * capacity + asks - 1
+        return item(bid), item(bid + capacity), -item(ask), item(ask + capacity)
 
     @property
     def crossed(self) -> bool:
