@@ -20,7 +20,7 @@ from adapters.ccxt.symbols import Market
 from benchmarks.frames import begun, events, market_of, recorded, serving, topics_of
 from benchmarks.row import Row, at, rows
 from benchmarks.targets import CCXT
-from sim.instruments import BINANCE, BYBIT, KRAKEN, OKX
+from sim.instruments import BINANCE, BYBIT, COINBASE, KRAKEN, KRAKENFUTURES, OKX
 
 SYMBOL = "BTC/USDT"
 FRAMES = 12_000
@@ -30,8 +30,9 @@ VENUES = {
     OKX: "ws://recorded/ws/v5/public",
     BYBIT: "ws://recorded/v5/public/spot",
     KRAKEN: "ws://recorded/v2",
+    COINBASE: "ws://recorded/",
+    KRAKENFUTURES: "ws://recorded/ws/v1",
 }
-KINDS = ("depth", "top", "trade")
 
 
 class Silent:
@@ -40,14 +41,15 @@ class Silent:
     def on_markets(self, markets: list[Market]) -> None:
         """Nothing."""
 
-    on_book = on_trade = on_quote = on_markets  # type: ignore[assignment]
+    on_book = on_trade = on_quote = on_funding = on_liquidation = on_markets  # type: ignore[assignment]
 
 
 def _knows(exchange: Any, market: Market) -> None:
     """Make a ccxt instance list the market without asking the venue."""
     names = {"id": market.market_id, "symbol": market.symbol, "base": market.base, "quote": market.quote}
-    kind = {"type": "spot", "spot": True, "contract": False, "linear": None, "inverse": None, "option": False}
-    exchange.set_markets([names | kind])
+    swap = market.contract is not None
+    kind = {"type": "swap" if swap else "spot", "spot": not swap, "swap": swap, "contract": swap, "option": False}
+    exchange.set_markets([names | kind | {"linear": True if swap else None, "inverse": None}])
 
 
 def _ours(venue: str, url: str, market: Market, first: str) -> tuple[Any, Any]:
@@ -60,6 +62,8 @@ def _ours(venue: str, url: str, market: Market, first: str) -> tuple[Any, Any]:
     client = exchange.client(url)
     for state in link._states.values():
         state.subscribed = True
+    if venue == COINBASE:
+        link._dialect._learn(exchange.market(market.symbol))  # type: ignore[attr-defined]
     if venue == BINANCE:
         exchange.parse_order_book(orjson.loads(first), market.symbol)
     else:
@@ -74,9 +78,9 @@ def _raw(venue: str, url: str, market: Market, first: str) -> tuple[Any, Any]:
     exchange = getattr(ccxt.pro, venue.lower())()
     _knows(exchange, market)
     client = exchange.client(url)
-    client.subscriptions = dict.fromkeys(
-        (f"books:{market.symbol}", f"trades:{market.symbol}", f"bidask::{market.symbol}"), True
-    )
+    if venue == OKX:
+        topics = (f"books:{market.symbol}", f"trades:{market.symbol}", f"bidask::{market.symbol}")
+        client.subscriptions = dict.fromkeys(topics, True)
     if venue == BINANCE:
         raw = orjson.loads(first)
         snapshot = exchange.parse_order_book(raw, market.symbol) | {"nonce": raw["lastUpdateId"]}  # as its fetch does
@@ -86,11 +90,11 @@ def _raw(venue: str, url: str, market: Market, first: str) -> tuple[Any, Any]:
     return exchange, client
 
 
-def frames(venue: str, count: int) -> tuple[Market, str, list[tuple[int, str]]]:
-    """The market, what a client begins with, and frames with the index of their kind."""
+def frames(venue: str, count: int) -> tuple[Market, str, list[tuple[str, str]]]:
+    """The market, what a client begins with, and frames with their kind."""
     server, stream = serving(venue, (SYMBOL,)), events(SYMBOL, venue)
     first = begun(server, SYMBOL, stream)
-    kinds = {topic: number for number, topic in enumerate(topics_of(venue, SYMBOL))}
+    kinds = {topic: kind for kind, topic in topics_of(venue, SYMBOL).items()}
     every = recorded(server, SYMBOL, stream)
     return market_of(SYMBOL, venue), first, [(kinds[frame.topic], frame.text) for frame in islice(every, count)]
 
@@ -100,8 +104,8 @@ async def _measured(venue: str, url: str, count: int) -> Iterator[Row]:
     link, client = _ours(venue, url, market, first)
     exchange, peer = _raw(venue, url, market, first)
     try:
-        mine: list[list[int]] = [[] for _ in KINDS]
-        theirs: list[list[int]] = [[] for _ in KINDS]
+        mine: dict[str, list[int]] = {kind: [] for kind in topics_of(venue, SYMBOL)}
+        theirs: dict[str, list[int]] = {kind: [] for kind in mine}
         for begin in range(0, len(taken), BLOCK):
             block = taken[begin : begin + BLOCK]
             for times, handle in (
@@ -114,7 +118,7 @@ async def _measured(venue: str, url: str, count: int) -> Iterator[Row]:
                     times[kind].append(perf_counter_ns() - began)
         assert link.counters.frames_bad == link.counters.handler_faults == 0
         assert link.counters.messages == len(taken) + (venue != BINANCE)
-        book, theirs_book = link._books[SYMBOL], exchange.orderbooks[SYMBOL].limit()
+        book, theirs_book = link._books[market.symbol], exchange.orderbooks[market.symbol].limit()
         tick = 10**market.price_decimals
         assert book.whole and abs(theirs_book["bids"][0][0] * tick - (book.levels.best_bid or 0)) < 0.5
     finally:
@@ -123,9 +127,10 @@ async def _measured(venue: str, url: str, count: int) -> Iterator[Row]:
     return iter(_rows(venue, mine, theirs))
 
 
-def _rows(venue: str, mine: list[list[int]], theirs: list[list[int]]) -> list[Row]:
+def _rows(venue: str, mine: dict[str, list[int]], theirs: dict[str, list[int]]) -> list[Row]:
     made = []
-    for kind, ours, ccxts in zip(KINDS, mine, theirs, strict=True):
+    for kind, ours in mine.items():
+        ccxts = theirs[kind]
         note = (
             f"all messages together {sum(ours) / sum(ccxts):.2f} × ccxt's time; its p99 {at(ccxts, 0.99) / 1e3:.0f} µs"
         )

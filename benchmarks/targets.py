@@ -48,8 +48,11 @@ TARGETS = {
     **{
         f"decode.{kind} {venue}": Promise(faster={CCXT: 2.0})
         for kind in ("depth", "top", "trade")
-        for venue in ("BINANCE", "OKX", "BYBIT", "KRAKEN")
+        for venue in ("BINANCE", "OKX", "BYBIT", "COINBASE", "KRAKEN")
     },
+    "decode.depth KRAKENFUTURES": Promise(faster={CCXT: 1.0}),  # one level a message: there is little to save
+    "decode.ticker KRAKENFUTURES": Promise(faster={CCXT: 2.0}),
+    "decode.trade KRAKENFUTURES": Promise(faster={CCXT: 2.0}),
 }
 
 

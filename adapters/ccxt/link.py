@@ -479,21 +479,15 @@ class MarketLink:
         if event.kind is BookEventKind.CLEAR:
             self._tops.pop(symbol, None)
             return
-        bid, ask = book.levels.best(1, 1), book.levels.best(-1, 1)
-        if not bid or not ask:
+        top, known = book.levels.top(), self._tops.get(symbol)
+        if top is None or (known is not None and (known.bid, known.bid_size, known.ask, known.ask_size) == top):
             return
+        bid, bid_size, ask, ask_size = top
         quote = QuoteEvent(
-            symbol=symbol,
-            bid=bid[0][0],
-            bid_size=bid[0][1],
-            ask=ask[0][0],
-            ask_size=ask[0][1],
-            ts_event_ns=event.ts_event_ns,
+            symbol=symbol, bid=bid, bid_size=bid_size, ask=ask, ask_size=ask_size, ts_event_ns=event.ts_event_ns
         )
-        known = self._tops.get(symbol)
-        if known is None or msgspec.structs.replace(known, ts_event_ns=quote.ts_event_ns) != quote:
-            self._tops[symbol] = quote
-            self._sink.on_quote(quote)
+        self._tops[symbol] = quote
+        self._sink.on_quote(quote)
 
     def _quoted(self, symbol: str, quote: QuoteEvent) -> None:
         """The venue's own best prices are a witness of its book."""

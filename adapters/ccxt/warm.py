@@ -10,8 +10,8 @@ from zlib import crc32
 import msgspec
 import numpy as np
 
-from adapters.ccxt.digits import LevelReader
-from adapters.ccxt.levels import Levels
+from adapters.ccxt.digits import LevelReader, SidedReader
+from adapters.ccxt.levels import LOWEST, Levels
 
 
 def warm() -> None:
@@ -25,6 +25,9 @@ def warm() -> None:
     objects = LevelReader(1, 3, floor=False, objects=True)
     read = objects.read(msgspec.Raw(b'[{"price":60000.1,"qty":0.5},{"price":59999,"qty":7.125}]'), msgspec.Raw(b"[]"))
     _check("numbers", None if read is None else read.tolist(), [[1, 600001, 500], [1, 599990, 7125]])
+    text = b'[{"side":"offer","event_time":"t","price_level":"60000.1","new_quantity":"0.50059"}]'
+    read = SidedReader(1, 3, floor=True).read(msgspec.Raw(text))
+    _check("sides", None if read is None else read.tolist(), [[-1, 600001, 500]])
     book = Levels(capacity=2)
     book.put(np.array([[1, 99, 5], [1, 97, 5], [1, 98, 5], [-1, 101, 4], [-1, 103, 4], [-1, 102, 0]], dtype=np.int64))
     book.set(1, 97, 0)
@@ -33,6 +36,10 @@ def warm() -> None:
     _check("checksum", book.checksum(2), crc32(b"10141034" + b"995985"))
     _check("removals", book.cut(1), [(1, 96, 0), (1, 98, 0), (-1, 103, 0)])
     _check("what is left", (book.best_bid, book.best_ask), (99, 101))
+    shown, worst = Levels(capacity=2), np.full(2, LOWEST)
+    book.follow(shown, worst, np.array([[1, 98, 7]], dtype=np.int64), 1)
+    told = book.follow(shown, worst, np.array([[1, 99, 0]], dtype=np.int64), 1)
+    _check("what is shown", None if told is None else told.tolist(), [[1, 99, 0], [1, 98, 7]])
 
 
 def _check(what: str, got: object, expected: object) -> None:

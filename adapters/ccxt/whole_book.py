@@ -9,10 +9,8 @@ import numpy as np
 
 from adapters.ccxt.books import VenueBook
 from adapters.ccxt.events import BookEvent, BookEventKind
-from adapters.ccxt.levels import Levels
+from adapters.ccxt.levels import LOWEST, Levels
 from adapters.ccxt.symbols import Market
-
-LOWEST = np.iinfo(np.int64).min
 
 
 class WholeBook(VenueBook):
@@ -21,10 +19,7 @@ class WholeBook(VenueBook):
     def __init__(self, market: Market, depth: int) -> None:
         super().__init__(market, depth)
         self._all = Levels()
-        self._worst = {
-            1: LOWEST,
-            -1: LOWEST,
-        }  # by side: price × side of the last level that is told, LOWEST when all are
+        self._worst = np.full(2, LOWEST)
 
     def _begin(self, rows: np.ndarray, ts_event_ns: int) -> BookEvent | None:
         if not len(rows):
@@ -38,38 +33,18 @@ class WholeBook(VenueBook):
         return self._event(BookEventKind.SNAPSHOT, self.levels.array(), ts_event_ns)
 
     def _change(self, rows: np.ndarray, ts_event_ns: int) -> BookEvent | None:
-        self._all.put(rows)
-        if self._all.crossed:
+        told = self._all.follow(self.levels, self._worst, rows, self.depth)
+        if told is None:
             return self._broken(self._crossed())
-        told = np.concatenate([self._told(side, rows) for side in (1, -1)])
-        self.levels.put(told)
         return self._event(BookEventKind.UPDATE, told, ts_event_ns) if len(told) else None
-
-    def _told(self, side: int, rows: np.ndarray) -> np.ndarray:
-        """What one side of the told depth changes by, after `rows` went into the whole book: they, and what they pushed out or let in."""
-        before, after = self._worst[side], self._boundary(side)
-        self._worst[side] = after
-        mine = rows[rows[:, 0] == side]
-        keys = mine[:, 1] * side
-        mine = mine[keys >= np.where(mine[:, 2] > 0, after, min(before, after))]
-        if before == after:
-            return mine
-        all_keys, all_sizes = self._all._side(side)
-        low, high = np.searchsorted(all_keys, (min(before, after), max(before, after)))
-        moved = np.empty((high - low, 3), dtype=np.int64)
-        moved[:, 0], moved[:, 1] = side, all_keys[low:high] * side
-        moved[:, 2] = all_sizes[low:high] if after < before else 0
-        return np.concatenate((mine, moved))
-
-    def _boundary(self, side: int) -> int:
-        keys, _ = self._all._side(side)
-        return int(keys[-self.depth]) if len(keys) > self.depth else LOWEST
 
     def _show(self) -> None:
         self.levels.clear()
         self.levels.put(self._all.array())
         self.levels.trim(self.depth)
-        self._worst = {side: self._boundary(side) for side in (1, -1)}
+        for index, side in enumerate((1, -1)):
+            keys, _ = self._all._side(side)
+            self._worst[index] = keys[-self.depth] if len(keys) > self.depth else LOWEST
 
     def _forget(self) -> None:
         self._all.clear()

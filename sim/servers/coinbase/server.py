@@ -191,15 +191,19 @@ class CoinbaseServer(VenueServer):
         while True:
             await asyncio.sleep(GATHER_S)
             turn += 1
-            for symbol, gathered in self._gathered.items():
-                if gathered:
-                    events = wire.events("update", "trades", gathered[::-1])
-                    gathered.clear()
-                    frame = wire.envelope("market_trades", events, self._now_ns())
-                    self.publish(self._topic("market_trades", symbol), frame, symbol=symbol)
+            self.tell_trades()
             if turn % round(1 / GATHER_S) == 0:
                 self._beat()
                 self.core.expire()
+
+    def tell_trades(self) -> None:
+        """Those that were gathered since the last time."""
+        for symbol, gathered in self._gathered.items():
+            if gathered:
+                events = wire.events("update", "trades", gathered[::-1])
+                gathered.clear()
+                frame = wire.envelope("market_trades", events, self._now_ns())
+                self.publish(self._topic("market_trades", symbol), frame, symbol=symbol)
 
     def _beat(self) -> None:
         self._heartbeats += 1

@@ -17,10 +17,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import numpy as np
 
+from adapters.ccxt.digits import SidedReader
 from adapters.ccxt.events import BookEvent
 from adapters.ccxt.hook import BadFrame
+from adapters.ccxt.symbols import Market
 from adapters.ccxt.whole_book import WholeBook
 
 SIDES = {"bid": 1, "offer": -1, "ask": -1}
@@ -50,7 +53,11 @@ class CoinbaseBook(WholeBook):
 
     floors = True
 
-    def message(self, event: dict[str, Any], ts_event_ns: int) -> BookEvent | None:
+    def __init__(self, market: Market, depth: int) -> None:
+        super().__init__(market, depth)
+        self._sided = SidedReader(market.price_decimals, market.size_decimals, floor=self.floors)
+
+    def message(self, event: Any, ts_event_ns: int) -> BookEvent | None:
         """SNAPSHOT or UPDATE; None when nothing of the told depth changed; a CLEAR on a cross (then `trouble` says why)."""
         rows = self._parse_updates(event["updates"])
         self.sequence += 1
@@ -67,7 +74,11 @@ class CoinbaseBook(WholeBook):
         """Rule 1: something was lost on the connection."""
         return self._broken(reason)
 
-    def _parse_updates(self, updates: list[dict[str, Any]]) -> np.ndarray:
+    def _parse_updates(self, updates: Any) -> np.ndarray:
+        if isinstance(updates, msgspec.Raw):
+            if (levels := self._sided.read(updates)) is not None:
+                return levels
+            updates = msgspec.json.decode(updates)
         rows = []
         for row in updates:
             if (side := SIDES.get(row["side"])) is None:

@@ -28,6 +28,7 @@ from adapters.ccxt.events import BookEvent, QuoteEvent, Stream, TradeEvent
 from adapters.ccxt.hook import BadFrame
 from adapters.ccxt.symbols import Market, dec, exact, floored, rewrite_hosts
 from adapters.ccxt.venues.coinbase.book import CoinbaseBook, Sequence
+from adapters.ccxt.venues.coinbase.frames import read
 
 SECOND_NS = 1_000_000_000
 MESSAGE_COST = 4  # of ccxt's throttle, 34 ms each: the venue takes eight messages a second of an address
@@ -94,6 +95,9 @@ class CoinbaseMarketDialect:
 
     def __init__(self) -> None:
         self._sequence = Sequence()
+        self._followed: tuple[int, str | None] | None = (
+            None  # the number of the frame that was just read, and what it told
+        )
         self._config: ExchangeConfig | None = None
         self._names: dict[str, list[str]] = {}  # product as messages name it → products of ours that it is the book of
         self._traded: set[str] = set()  # products with a trade since their book last changed
@@ -141,11 +145,25 @@ class CoinbaseMarketDialect:
         client.subscriptions.pop(key, None)
         client.rejections.pop(key, None)
 
+    def frame(self, text: str) -> list[Decoded] | None:
+        """Levels and trades, from their text. Its number counts once: `split` may be given the same frame."""
+        self._followed, message = None, read(text)
+        if message is None:
+            return None
+        lost = self._sequence.follow(message.sequence_num)
+        self._followed = (message.sequence_num, lost)
+        return self._pieces(message, lost)
+
     def split(self, message: Any) -> list[Decoded]:
-        """By channel; a hole in the connection's numbers is told to every book before the message."""
+        """By channel."""
         if not isinstance(message, dict) or "sequence_num" not in message:
             return []
-        lost = self._sequence.follow(message["sequence_num"])
+        number, followed = message["sequence_num"], self._followed
+        lost = followed[1] if followed is not None and followed[0] == number else self._sequence.follow(number)
+        return self._pieces(message, lost)
+
+    def _pieces(self, message: Any, lost: str | None) -> list[Decoded]:
+        """A hole in the connection's numbers is told to every book before the message."""
         if lost is None:
             return []
         pieces = [Decoded(Stream.BOOK, product, lost) for product in self._products()] if lost else []
@@ -167,7 +185,7 @@ class CoinbaseMarketDialect:
     def _products(self) -> list[str]:
         return sorted({product for products in self._names.values() for product in products})
 
-    def _trades(self, event: dict[str, Any]) -> list[Decoded]:
+    def _trades(self, event: Any) -> list[Decoded]:
         """The trades of one event, oldest first; the snapshot of old trades only says that the subscription is up."""
         pieces = []
         for name in sorted({trade["product_id"] for trade in event["trades"]}):
