@@ -149,10 +149,10 @@ def rewrite_hosts(urls: Any, rest_url: str | None, ws_url: str | None) -> Any:
 
 
 _PACKS = ("", string.digits + string.ascii_uppercase + "-_", string.digits + string.ascii_lowercase + "-_")
-_PACKABLE = re.compile(r"^([0-9A-Z_-]{1,24}|[0-9a-z_-]{1,24})$")  # 38 symbols: 24 of them and the case fit 128 bits
+_PACKABLE = re.compile(r"[0-9A-Z_-]{1,24}|[0-9a-z_-]{1,24}")  # 38 symbols: 24 of them and the case fit 128 bits
 _ENGINE_ID = re.compile(r"^O-(\d{8})-(\d{6})-([0-9A-Za-z]{1,4})-([0-9A-Za-z]{1,4})-(\d{1,6})$")
-_PLAIN_36 = re.compile(r"^[.A-Z:/a-z0-9_-]{1,36}$")
-_UUID_32 = re.compile(r"^[0-9a-f]{32}$")
+_PLAIN_36 = re.compile(r"[.A-Z:/a-z0-9_-]{1,36}")
+_UUID_32 = re.compile(r"[0-9a-f]{32}")
 _ALPHANUMERIC = string.digits + string.ascii_uppercase + string.ascii_lowercase
 _ALPHANUMERIC_32 = re.compile(r"[0-9A-Za-z]{1,32}")
 _SYMBOLS_67 = _ALPHANUMERIC + "-_.:/"
@@ -165,7 +165,7 @@ class ClientIdError(ValueError):
 
 def binance_client_id(client_order_id: str) -> str:
     """Binance takes 1–36 of `.A-Z:/a-z0-9_-` as they are."""
-    if not _PLAIN_36.match(client_order_id):
+    if not _PLAIN_36.fullmatch(client_order_id):
         raise ClientIdError(f"client order id {client_order_id!r} is not 1-36 of . A-Z : / a-z 0-9 _ -")
     return client_order_id
 
@@ -183,9 +183,9 @@ def kraken_client_id(client_order_id: str) -> str:
         date, clock, trader, strategy, count = engine.groups()
         moment = datetime.strptime(date + clock, "%Y%m%d%H%M%S").replace(tzinfo=UTC)
         packed = f"~{_base36(int(moment.timestamp()))}{trader}-{strategy}-{count}"
-        if len(packed) <= 18 and kraken_original_id(packed) == client_order_id:
+        if len(packed) <= 18 and _kraken_unpacked(packed) == client_order_id:
             return packed
-    if _PACKABLE.match(client_order_id):
+    if _PACKABLE.fullmatch(client_order_id):
         case = 2 if client_order_id != client_order_id.upper() else 1
         number = case
         for char in client_order_id:
@@ -197,11 +197,19 @@ def kraken_client_id(client_order_id: str) -> str:
 
 
 def kraken_original_id(sent: str) -> str:
-    """The client order id that `kraken_client_id` was given."""
+    """The client order id that `kraken_client_id` was given; ids of others as they are, also those that look like ours."""
+    try:
+        original = _kraken_unpacked(sent)
+        return original if kraken_client_id(original) == sent else sent
+    except (ValueError, OverflowError):
+        return sent
+
+
+def _kraken_unpacked(sent: str) -> str:
     if sent.startswith("~"):
         moment = datetime.fromtimestamp(int(sent[1:7], 36), UTC)
         return f"O-{moment:%Y%m%d-%H%M%S}-{sent[7:]}"
-    if not _UUID_32.match(sent):
+    if not _UUID_32.fullmatch(sent):
         return sent
     number, digits = int(sent, 16), []
     while number >= 38:

@@ -4,9 +4,10 @@ from decimal import Decimal
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
+from adapters.ccxt.account_dialects import DIALECTS
 from adapters.ccxt.bucket import RateLimited, TokenBucket
 from adapters.ccxt.config import ExchangeConfig
 from adapters.ccxt.symbols import (
@@ -20,6 +21,7 @@ from adapters.ccxt.symbols import (
     okx_original_id,
     rewrite_hosts,
 )
+from router.ids import OrderIds, base36
 
 
 @pytest.mark.parametrize(
@@ -75,7 +77,43 @@ def test_kraken_ids_fit_its_rules_and_come_back(client_order_id):
     assert kraken_original_id(sent) == client_order_id
 
 
-@pytest.mark.parametrize("bad", ["", "x" * 25, "mixed-Case-and-more-than-18", "~short", "naïve"])
+foreign_ids = st.one_of(
+    st.text(max_size=36),
+    st.text("0123456789abcdef", min_size=32, max_size=32),
+    st.text("0123456789abcdefzXY~- !", max_size=18).map(lambda rest: "~" + rest),
+)
+
+
+@given(foreign_ids)
+@example("~")
+@example("~zzzzzzzzzz")
+@example("~not a number")
+def test_kraken_ids_of_others_are_left_alone_or_are_what_we_would_have_sent(sent):
+    original = kraken_original_id(sent)
+    assert original == sent or kraken_client_id(original) == sent
+
+
+@given(st.integers(0, 36**9 - 1), st.integers(1, 36**6 - 1))
+def test_every_id_that_the_router_makes_is_taken_by_every_venue_and_comes_back(epoch_ms, number):
+    ids = OrderIds(base36(epoch_ms))
+    ids._orders = number - 1
+    made = ids.order()
+    for dialect in (dialect_class() for dialect_class in DIALECTS.values()):
+        assert dialect.decode_id(dialect.encode_id(made)) == made
+
+
+@given(st.sampled_from(sorted(DIALECTS)), st.text(max_size=40))
+def test_an_id_is_carried_and_comes_back_or_is_refused(exchange, client_order_id):
+    dialect = DIALECTS[exchange]()
+    try:
+        sent = dialect.encode_id(client_order_id)
+    except ClientIdError:
+        return
+    assert sent.isascii() and sent.isprintable()
+    assert dialect.decode_id(sent) == client_order_id
+
+
+@pytest.mark.parametrize("bad", ["", "x" * 25, "mixed-Case-and-more-than-18", "~short", "naïve", "a" * 20 + "\n"])
 def test_kraken_refuses_what_it_could_not_give_back(bad):
     with pytest.raises(ClientIdError):
         kraken_client_id(bad)

@@ -78,7 +78,7 @@ _UNKNOWN = (
 )  # timeouts and errors of its servers
 _GONE = ("110008", "110010", "170139", "170142", "170190")  # cancelling: it has been filled or cancelled already
 _NO_REASON = ("", "EC_NoError", "UNKNOWN")
-_CLIENT_ID = re.compile(r"^[0-9A-Za-z_-]{1,36}$")
+_CLIENT_ID = re.compile(r"[0-9A-Za-z_-]{1,36}")
 _RET_CODE = re.compile(r'"retCode":\s*(\d+)')
 _ORDERS_PAGE, _FILLS_PAGE = 50, 100
 _WEEK_MS = 7 * 24 * 3_600_000  # the longest span of one query for executions
@@ -253,7 +253,7 @@ class BybitAccountDialect(BybitOrdering):
 
     def encode_id(self, client_order_id: str) -> str:
         """As it is."""
-        if not _CLIENT_ID.match(client_order_id):
+        if not _CLIENT_ID.fullmatch(client_order_id):
             raise ClientIdError(f"client order id {client_order_id!r} is not 1-36 of 0-9 A-Z a-z - _")
         return client_order_id
 
