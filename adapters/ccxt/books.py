@@ -74,8 +74,7 @@ class VenueBook:
 
     def reach(self, side: int) -> int | None:
         """The worst price up to which every level of a side is known; None: all of them are."""
-        known = self.levels.best(side, self.depth)
-        return known[-1][0] if len(known) >= self.depth else None
+        return self.levels.price_at(side, self.depth)
 
     def _forget(self) -> None:
         """Drop what belongs to the broken book."""
@@ -196,10 +195,9 @@ class BinanceBook(VenueBook):
     def _cut(self, changed: np.ndarray, depth: int) -> np.ndarray:
         told = super()._cut(changed, depth)
         for side in (1, -1) if len(told) > len(changed) else ():
-            kept = self.levels.best(side, depth)
-            if len(kept) == depth:
+            if (kept := self.levels.price_at(side, depth)) is not None:
                 end = self._reach.get(side)
-                self._reach[side] = kept[-1][0] if end is None else max(end * side, kept[-1][0] * side) * side
+                self._reach[side] = kept if end is None else max(end * side, kept * side) * side
         return told
 
     _fresh = True  # no update applied since the snapshot: the first may overlap it

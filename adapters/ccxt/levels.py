@@ -318,6 +318,13 @@ class Levels:
         bid, ask = HEADER + bids - 1, HEADER + 2 * capacity + asks - 1
         return item(bid), item(bid + capacity), -item(ask), item(ask + capacity)
 
+    def price_at(self, side: int, place: int) -> int | None:
+        """The price of a side's level by its place, 1 the best; None when there are not so many."""
+        item = self._book.item
+        index = 0 if side == 1 else 1
+        count = item(index)
+        return None if count < place else side * item(HEADER + 2 * self._capacity * index + count - place)
+
     @property
     def crossed(self) -> bool:
         """Whether the best bid is at or above the best ask."""

@@ -27,6 +27,9 @@ def same(ours: Levels, plain: PlainLevels) -> None:
     assert ours.best_ask == (plain.prices[-1][0] if plain.prices[-1] else None)
     for side in (1, -1):
         assert ours.best(side, 3) == plain.best(side, 3)
+        for place in (1, 4):
+            best = plain.best(side, place)
+            assert ours.price_at(side, place) == (best[-1][0] if len(best) == place else None)
     text = "".join(f"{price}{size}" for side in (-1, 1) for price, size in plain.best(side, 10))
     assert ours.checksum(10) == crc32(text.encode())
 
