@@ -23,6 +23,7 @@ from sim.instruments import TAKER_FEE_BPS
 from sim.servers.faults import Fault, FaultOrder
 from sim.servers.venues import Venues, start_venues
 from tests.e2e.outside_client import Outsider
+from tests.faults.desk import unlimited
 from tests.faults.node.episode import PERPETUALS
 
 SYMBOL = "BTC/USDT"
@@ -87,6 +88,8 @@ class Place:
         clients = [client for client in desk.node._clients()]  # type: ignore[union-attr]
         self.market = {client.exchange.venue: client for client in clients if hasattr(client.link, "status")}
         self.account = {client.exchange.venue: client for client in clients if hasattr(client.link, "prove")}
+        for client in clients:
+            unlimited(client.link)
         url, store = f"http://127.0.0.1:{desk.port}", KeyStore(state)
         self.client, self.operator = (
             Outsider(url, made.key.key_id, made.secret, name)

@@ -21,8 +21,12 @@ from pricing.consolidated import ConsolidatedBook
 from risk.gate import Gate
 from router.children import Children
 from router.orders import ChildState
-from sim.servers.faults import Fault
+from sim.servers.faults import Fault, FaultOrder
 
+NO_WORD = (  # neither the answer to an order nor the stream says what became of it
+    FaultOrder(fault=Fault.HANG_AFTER_ACCEPT, count=3),
+    FaultOrder(fault=Fault.DROP_FRAMES, count=40, scope="private"),
+)
 Bug = Callable[[contextlib.ExitStack], None]
 
 
@@ -75,12 +79,12 @@ def book_not_at_all(stack: contextlib.ExitStack) -> None:
 
 
 # each with the faults that bring it out, and a word of the rule that sees it
-BUGS: dict[str, tuple[Bug, tuple[Fault, ...], str]] = {
-    "price past a clear": (price_past_a_clear, (Fault.DISCONNECT_STORM,), "had given up"),
-    "reject on unknown": (reject_on_unknown, (Fault.HANG_AFTER_ACCEPT,), "was to trade"),
-    "let go of unknown": (let_go_of_unknown, (Fault.HANG_AFTER_ACCEPT,), "is unknown"),
-    "book twice": (book_twice, (Fault.DUPLICATE_FRAMES,), "no venue has it"),
-    "book not at all": (book_not_at_all, (Fault.DUPLICATE_FRAMES,), "not booked"),
+BUGS: dict[str, tuple[Bug, tuple[FaultOrder, ...], str]] = {
+    "price past a clear": (price_past_a_clear, (FaultOrder(fault=Fault.DISCONNECT),), "had given up"),
+    "reject on unknown": (reject_on_unknown, NO_WORD, "was to trade"),
+    "let go of unknown": (let_go_of_unknown, NO_WORD, "is unknown"),
+    "book twice": (book_twice, (), "no venue has it"),
+    "book not at all": (book_not_at_all, (), "not booked"),
 }
 
 

@@ -32,8 +32,9 @@ STRANGER = "stranger"
 
 
 class Outcome(msgspec.Struct, kw_only=True):
-    """What one episode showed. `recoveries_s`: of each lost book from the end of its venue's disturbance; `half_open_s`: from a half-open
-    socket to a live book, detection included; `quotable_s`: of each time that nothing could be priced."""
+    """What one episode showed. `recoveries_s`: of each lost book from the end of its venue's disturbance; `accounts_s`: the same of the
+    connection to an account; `half_open_s`: from a half-open socket to a live book, detection included; `quotable_s`: of each time that
+    nothing could be priced."""
 
     number: int
     told: str
@@ -43,6 +44,7 @@ class Outcome(msgspec.Struct, kw_only=True):
     recoveries_s: list[float]
     half_open_s: list[float]
     quotable_s: list[float]
+    accounts_s: list[float]
     slowest: str = ""
     requests: int = 0
     refused: dict[str, int] = {}
@@ -79,6 +81,7 @@ class Node:
             recoveries_s=[],
             half_open_s=[],
             quotable_s=[],
+            accounts_s=[],
         )
         try:
             async with asyncio.timeout(episode.active_s + settle_s + 60):
@@ -173,6 +176,7 @@ class Node:
         if self.witness.losses:
             worst = max(self.witness.losses, key=lambda loss: loss.recovery_s)
             outcome.slowest = f"{worst.recovery_s:.2f} s {worst.venue}"
+        outcome.accounts_s = [loss.recovery_s for loss in self.witness.accounts]
         outcome.quotable_s = [dark.recovery_s for dark in self.witness.darks]
         outcome.unknown = len(self.witness.unknown)
         outcome.requests = len(self.crowd.asked)

@@ -58,7 +58,7 @@ def summary(outcomes: list[Outcome]) -> dict[str, Any]:
     """The figures of a run."""
     spread = {
         name: [value for outcome in outcomes for value in getattr(outcome, name)]
-        for name in ("recoveries_s", "half_open_s", "quotable_s")
+        for name in ("recoveries_s", "half_open_s", "quotable_s", "accounts_s")
     }
     spread["settle_s"] = [outcome.settle_s for outcome in outcomes]
     slowest = sorted(((max(one.recoveries_s), one) for one in outcomes if one.recoveries_s), key=lambda row: -row[0])

@@ -67,10 +67,12 @@ class Witness:
         self.reasons: list[str] = []
         self.losses: list[Loss] = []
         self.darks: list[Dark] = []
+        self.accounts: list[Loss] = []  # the same as losses, of the connection to an account
         self.wrong: list[str] = []
         self.unknown: set[str] = set()  # child orders that were unknown at some moment
         self._disturbed = dict.fromkeys(place.venues, 0)
         self._lost: dict[str, Loss] = {}
+        self._away: dict[str, Loss] = {}
         self._dark: Dark | None = None
         self._seen: deque[tuple[int, frozenset[str]]] = deque(maxlen=KEPT)
         for venue, client in place.market.items():
@@ -79,7 +81,7 @@ class Witness:
 
     def begin(self) -> None:
         """A new episode: earlier losses are told."""
-        self.losses, self.darks, self.wrong, self.reasons = [], [], [], []
+        self.losses, self.darks, self.accounts, self.wrong, self.reasons = [], [], [], [], []
         self.unknown.clear()
 
     async def stop(self) -> None:
@@ -143,16 +145,17 @@ class Witness:
         used = frozenset(venue for venue in place.venues if place.live(venue))
         self._seen.append((now_ns, used))
         for venue in place.venues:
-            self._count(venue, venue in used, now_ns)
+            self._count(venue, venue in used, now_ns, self._lost, self.losses)
+            self._count(venue, place.connected(venue), now_ns, self._away, self.accounts)
         self._count_dark(any(venue in used for venue in place.spot), now_ns)
         self._reserved()
 
-    def _count(self, venue: str, used: bool, now_ns: int) -> None:
+    def _count(self, venue: str, used: bool, now_ns: int, lost: dict[str, Loss], over: list[Loss]) -> None:
         if not used:
-            self._lost.setdefault(venue, Loss(venue=venue, lost_ns=now_ns))
-        elif (loss := self._lost.pop(venue, None)) is not None:
+            lost.setdefault(venue, Loss(venue=venue, lost_ns=now_ns))
+        elif (loss := lost.pop(venue, None)) is not None:
             loss.live_ns, loss.disturbed_ns = now_ns, min(self._disturbed[venue], now_ns)
-            self.losses.append(loss)
+            over.append(loss)
 
     def _count_dark(self, lit: bool, now_ns: int) -> None:
         if not lit:
