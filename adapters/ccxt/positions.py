@@ -3,7 +3,8 @@
 The venue's word is what is told. From the first query on, executions are counted onto it, so that each later query must say the same. An
 execution may be on its way while the venue answers, so a query during which one came compares nothing, and one that says otherwise is
 doubted until the next ones have said so for `DOUBT_S` without any: then a trade was made by other hands, or missed; that is counted and
-logged, and the venue is right. Funding that was settled is asked for, and each payment told once by the venue's own id.
+logged, and the venue is right. Funding is asked for when the venue announces a settlement and from time to time, and each payment told
+once by the venue's own id.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ DOUBT_S = 3.0
 PAUSE_S = 0.5  # between queries
 EVERY_S = 15.0  # marks, margins and liquidation prices move by themselves
 FUNDING_S = 24 * 3600  # how far back funding is told at the first connection
+FUNDING_EVERY_S = 600.0  # an announcement may be lost, and the payments of one settlement listed one after the other
+FUNDING_OVERLAP_NS = 3600 * 1_000_000_000  # a payment may be listed after one that is younger
 FUNDING_PAUSES_S = (0.2, 1.0, 2.0, 5.0, 10.0)  # a settlement may be in the history only after it was announced
 SEEN_PAYMENTS = 20_000
 
@@ -57,7 +60,7 @@ class Positions:
         self._sink = sink
         self._told: dict[str, PositionEvent] = {}
         self._paid: OrderedDict[tuple[str, str], None] = OrderedDict()
-        self._funded_ns = 0  # nothing before it is asked for again
+        self._funded_ns = 0  # of the youngest payment that was told
         self._due = asyncio.Event()
         self._funding_due = asyncio.Event()
         self._executed = 0
@@ -139,7 +142,7 @@ class Positions:
 
     async def fetch_funding(self, exchange: Any, symbols: tuple[str, ...]) -> int:
         """Ask for payments and tell those that are new; how many."""
-        since = self._funded_ns or time.time_ns() - FUNDING_S * 1_000_000_000
+        since = self._funded_ns - FUNDING_OVERLAP_NS if self._funded_ns else time.time_ns() - FUNDING_S * 1_000_000_000
         new = 0
         for payment in await self._dialect.funding_since(exchange, symbols, since):
             key = (payment.symbol, payment.payment_id)
@@ -172,9 +175,11 @@ class Positions:
 
     async def _keep_funding(self, ask: Callable[[], tuple[Any, tuple[str, ...]] | None]) -> None:
         while True:
-            await self._funding_due.wait()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._funding_due.wait(), FUNDING_EVERY_S)
+            announced = self._funding_due.is_set()
             self._funding_due.clear()
-            for pause_s in FUNDING_PAUSES_S:
+            for pause_s in FUNDING_PAUSES_S if announced else FUNDING_PAUSES_S[:1]:
                 await asyncio.sleep(pause_s)
                 if (place := ask()) is None:
                     continue
