@@ -19,6 +19,7 @@ import msgspec
 
 from adapters.ccxt.account import AccountLink
 from adapters.ccxt.link import MarketLink
+from sim.servers import base
 from sim.servers.faults import Fault, FaultOrder
 from tests.conformance.ccxt_venue import venue
 from tests.faults.day.held import Held, held
@@ -28,7 +29,8 @@ from tests.faults.desk import Desk
 from tests.faults.run import differences, same_book, venue_orders
 from tests.faults.scenario import Disturbance
 
-MARKET_SPEED = 0.1  # of the generated market, which changes ten times a second
+MARKET_SPEED = 0.05  # of the generated market, which changes ten times a second: a change every two seconds
+SERVER_TICK_S = 0.25  # how often the venue looks at its clock for what runs out
 SETTLE_S = 300.0
 TICK_S = 1.0
 SETTINGS: dict[str, Any] = {"depth": 25}  # all else as a desk has it
@@ -88,6 +90,7 @@ class Heard:
 
 async def live(name: str, hours: float, seed: int, every_s: float, say: Callable[[str], None]) -> Lived:
     """Live a day at a venue, measured each `every_s`; never raises for what the day shows."""
+    base.TICK_S = SERVER_TICK_S
     faults = weather(name, seed, hours, every_s)
     lived = Lived(
         venue=name, seed=seed, hours=hours, disturbances=dict(Counter(str(one.order.fault) for one in faults))
