@@ -3,7 +3,7 @@
 Ids prove that no message was lost, checksums cover ten levels; neither finds a level that the venue told wrongly or that we never had.
 
 1. Only levels are compared that did not change from `SETTLE_S` before the request until `SETTLE_S` after its answer, so that neither the
-   answer's way nor the stream's matters; and only as far from the best price as both books reach.
+   answer's way nor the stream's matters; and only as far from the best price as both books reach all that time.
 2. Where the snapshot has an id, it must lie between the book's ids at both ends of that time, or it says nothing.
 3. Such a level must have the same size in both, or be in neither. With an id one difference is enough; without (venues may serve an older
    snapshot) a second audit at once must find the same level wrong again.
@@ -150,7 +150,7 @@ class Audit:
         self._symbol, self._touched, self._disturbed = book.market.symbol, set(), False
         try:
             before, first_id = book.levels.array(), book.sequence
-            reach = {side: book.reach(side) for side in (1, -1)}
+            first_reach = {side: book.reach(side) for side in (1, -1)}
             await asyncio.sleep(self._settle_s)
             depth = await self._ask(book.market.symbol, LEVELS)
             await asyncio.sleep(self._settle_s)
@@ -158,6 +158,7 @@ class Audit:
                 return None, False
             if depth.sequence is not None and not first_id <= depth.sequence <= book.sequence:
                 return None, False
+            reach = {side: _nearer(side, first_reach[side], book.reach(side)) for side in (1, -1)}
             return compare(book.market, before, self._touched, depth, reach), depth.sequence is not None
         finally:
             self._symbol = ""
@@ -188,6 +189,11 @@ def compare(
             if sizes[0] != sizes[1]:
                 wrong[side, price] = sizes
     return Finding(compared=compared, wrong=wrong)
+
+
+def _nearer(side: int, *prices: int | None) -> int | None:
+    """Of reaches the one nearer to the best price: beyond it the venue may have said nothing of a change."""
+    return max((price for price in prices if price is not None), key=lambda price: price * side, default=None)
 
 
 def _reason(market: Market, finding: Finding) -> str:

@@ -2,8 +2,12 @@
 
 import asyncio
 import re
+import time
+
+import numpy as np
 
 from adapters.ccxt.events import BookEventKind, Stream, StreamStatus
+from sim.events import EventKind, VenueEvent
 from tests.conformance.ccxt_venue import SYMBOL, VENUES, eventually, market_data, venue
 from tests.conformance.together import together
 
@@ -62,6 +66,42 @@ async def test_an_audit_without_an_answer_or_over_a_lost_book_decides_nothing(na
         await eventually(lambda: link.status(symbol) is StreamStatus.LIVE, "a live book again")
         assert link._audit.tallies[symbol].undecided == 1
         assert link._audit.tallies[symbol].wrong == 0
+
+
+def test_a_level_that_comes_where_the_book_no_longer_reaches_is_no_wrong_level():
+    """A book that is cut to 25 levels is told nothing of the 26th, though it had reached that far when the audit began."""
+
+    async def main() -> None:
+        async with venue("KRAKEN", audit_s=0, depth=25) as place, market_data(place) as link:
+            for feed in place.running._tasks:
+                feed.cancel()
+            link._audit._settle_s = 0.05
+            book, server, ask = link._books[SYMBOL], place.running.servers["KRAKEN"], link._audit._ask
+            await eventually(lambda: book.levels.best(-1, 25) == server.core.books[SYMBOL].shown.asks.top(25), "quiet")
+            known = dict(book.levels.best(-1, 25))
+            free = [price for price in range(min(known), max(known)) if price not in known]
+            nearer, beyond = free[:3], free[-1]
+            assert beyond > sorted(known)[21]
+
+            def told(prices):
+                at, levels = time.time_ns(), np.array([(-1, price, 777) for price in prices], dtype=np.int64)
+                server.on_market(
+                    VenueEvent(kind=EventKind.UPDATE, symbol=SYMBOL, levels=levels, ts_event_ns=at, ts_init_ns=at)
+                )
+
+            async def meanwhile(symbol, levels):
+                told(nearer)
+                await eventually(lambda: set(nearer) <= dict(book.levels.best(-1, 25)).keys(), "three that are nearer")
+                told([beyond])  # not among the 25: nobody hears of it
+                return await ask(symbol, levels)
+
+            link._audit._ask = meanwhile
+            finding, _ = await link._audit._compared(book)
+            assert finding is not None
+            assert finding.wrong == {}
+            assert finding.compared > 20
+
+    asyncio.run(main())
 
 
 def test_audits_go_on_by_themselves_one_symbol_after_the_other():
