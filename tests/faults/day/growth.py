@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from adapters.ccxt.account import CLOSED_KEPT, SEEN_TRADES
+from adapters.ccxt.positions import SEEN_PAYMENTS
+from adapters.ccxt.reconciliation import OURS_KEPT
+from adapters.ccxt.venues.coinbase.account import SENT_KEPT
+from adapters.ccxt.venues.krakenfutures.account import KEPT
 from tests.faults.day.held import slope_a_day
 from tests.faults.day.life import Lived
 
@@ -13,10 +18,18 @@ LONG_H = 6.0  # what a shorter day's caches do is not known
 MOST_A_DAY = 4.0  # of anything that must not grow: less than one in six hours
 # What grows with the orders of a day up to a bound of its own, by path: entries kept at most.
 BOUNDED = {
-    "account._seen": 200_000,
-    "account._ids": 10_000,
-    "account._ids[]": 20_000,
-    "account.reconciliation._ours": 50_000,
+    "account._seen": SEEN_TRADES,
+    "account._seen[]": 2 * SEEN_TRADES,
+    "account._ids": CLOSED_KEPT,
+    "account._ids[]": 2 * CLOSED_KEPT,
+    "account.reconciliation._ours": OURS_KEPT,
+    "account.positions._paid": SEEN_PAYMENTS,
+    "account._dialect._txids": 10_000,
+    "account._dialect._ids": KEPT,
+    "account._dialect._sent": SENT_KEPT,
+    "account._dialect._symbols": SENT_KEPT,
+    "account._dialect._sent_ms": KEPT,
+    "account._dialect._fees": KEPT,
 }
 STRAY = 8  # sockets that REST keeps open for the next request, and what belongs to an order under way
 CCXT_KEEPS = 1_000  # rows of each of ccxt's caches
