@@ -11,6 +11,7 @@ What it promises, and the engine alone does not:
    `Exec.<VENUE>.resolve` proves outcomes instead.
 5. `stop` ends every task and thread of the node and leaves the loop running. (The engine's `dispose` cancels all tasks
    of the loop and stops it.)
+6. Market data are handled in the call that brings them. (The engine would queue each message; see `direct`.)
 
 One node per process: the engine keeps process-wide state.
 """
@@ -30,6 +31,8 @@ from nautilus_trader.config import LoggingConfig, TradingNodeConfig
 from nautilus_trader.live.config import LiveDataEngineConfig, LiveExecEngineConfig, LiveRiskEngineConfig
 from nautilus_trader.live.node import TradingNode
 from nautilus_trader.system.kernel import NautilusKernel
+
+from adapters.nautilus.direct import Direct
 
 if TYPE_CHECKING:
     from nautilus_trader.cache.base import CacheFacade
@@ -122,6 +125,7 @@ class EmbeddedNode:
         """Build clients, connect, reconcile, start the trader. Raises `NodeFault` when the trader cannot run."""
         self._node.build()
         kernel = self._node.kernel
+        Direct(kernel.data_engine, kernel.msgbus)
         kernel._ts_started = kernel.clock.timestamp_ns()
         kernel._is_running = True
         kernel._register_executor()
