@@ -40,7 +40,8 @@ class VenueBook:
     """What the venues' books have in common: `whole`, the CLEAR on trouble, and the events.
 
     `trouble`: why a new snapshot is needed, when the last message could not go on; "" once somebody has given the book up for it. `late`:
-    the last message said only what the book had already; it is no sign that the book is as the venue has it.
+    the last message said only what the book had already; it is no sign that the book is as the venue has it. `headless`: the last message
+    was a change of a book that has not begun, at a venue whose subscriptions begin with it: when more come, the beginning is lost.
     Rows of levels come decoded, or as the text that a typed frame leaves of them (`msgspec.Raw`), which a kernel reads.
     """
 
@@ -56,6 +57,7 @@ class VenueBook:
         self.sequence = 0
         self.trouble = ""
         self.late = False
+        self.headless = False
 
     def replay(self) -> BookEvent | None:
         """The whole book as a SNAPSHOT, for somebody who came later; None while it is not whole."""
@@ -65,7 +67,7 @@ class VenueBook:
         """The book cannot be trusted: empty it. The CLEAR to send, or None when it was empty already."""
         was_whole = self.whole
         self.whole = False
-        self.trouble, self.late = "", False
+        self.trouble, self.late, self.headless = "", False, False
         self.levels.clear()
         self._forget()
         if not was_whole:
@@ -238,6 +240,7 @@ class KrakenBook(VenueBook):
             self.levels.trim(self.depth)
             changed = None
         elif not self.whole:
+            self.headless = True
             return None
         else:
             changed = self._parse(raw["bids"], raw["asks"])

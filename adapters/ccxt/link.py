@@ -52,6 +52,7 @@ WATCHDOG_S = 0.25
 FIRST_MESSAGE_S = 10.0  # a subscription that brings nothing for so long is made again,
 CLOSE_S = 5.0  # a socket that does not answer its closing is dropped
 AGAIN_MESSAGE_S = 3.0  # and one of a stream that has brought something before
+HEADLESS_S = 0.5  # how long changes of a book may come ahead of its snapshot: stragglers of the subscription before
 CONFIRM_S = 1.0  # how often the best prices of a quiet book are told again, while the venue proves it current
 
 DIALECTS: dict[str, type[MarketDialect]] = {
@@ -106,6 +107,7 @@ class StreamState:
         self.heard_s = monotonic()  # any message of it,
         self.last_s = monotonic()  # one that says how things are now: a book's must not be a repetition
         self.told_s = 0.0  # when the sink heard of a book
+        self.headless_s: float | None = None  # since when changes of a book come that has not begun
         self.began_s = monotonic()
         self.proven = False  # it has been live before
         self.hard = False  # the socket itself is suspect
@@ -264,7 +266,7 @@ class MarketLink:
         attempt = 0
         while True:
             state.wake.clear()
-            state.hard = state.subscribed = False
+            state.hard, state.subscribed, state.headless_s = False, False, None
             state.began_s = state.heard_s = state.last_s = monotonic()
             watch = asyncio.ensure_future(self._subscribe(state))
             wake = asyncio.create_task(state.wake.wait())
@@ -347,7 +349,9 @@ class MarketLink:
             return
         if state.status is not StreamStatus.LIVE:
             wait_s = AGAIN_MESSAGE_S if state.proven else FIRST_MESSAGE_S
-            if now - state.began_s > wait_s:
+            if state.headless_s is not None and now - state.headless_s > HEADLESS_S:
+                self._lose(state, f"changes for {HEADLESS_S:g} s and no snapshot before them")
+            elif now - state.began_s > wait_s:
                 reason = f"nothing within {wait_s:g} s of subscribing"
                 self._lose(state, reason, hard=self._socket_silent(state, now))
         elif now - state.last_s > max_age_s:
@@ -432,6 +436,8 @@ class MarketLink:
             if event is not None or not book.late:
                 state.last_s = state.heard_s
                 self._confirm(state, event)
+            if book.headless and state.headless_s is None:
+                state.headless_s = state.heard_s
             self._emit(state, book, event)
         except Exception as e:
             self._lose(state, f"bad message: {e}"[:200])  # a change is lost: the book is not whole

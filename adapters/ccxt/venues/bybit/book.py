@@ -41,7 +41,8 @@ class BybitBook(VenueBook):
             case "snapshot":
                 return self._begin(data, ts_event_ns)
             case "delta":
-                return self._join(data, ts_event_ns) if self.whole else None
+                self.headless = not self.whole
+                return None if self.headless else self._join(data, ts_event_ns)
         raise BadFrame(f"{self.market.symbol}: unknown type of book message {raw['type']!r}")
 
     def _begin(self, data: dict[str, Any], ts_event_ns: int) -> BookEvent | None:

@@ -65,6 +65,7 @@ class CoinbaseBook(WholeBook):
             case "snapshot":
                 return self._begin(rows, ts_event_ns)
             case "update" if not self.whole:
+                self.headless = True
                 return None
             case "update":
                 return self._change(rows, ts_event_ns)

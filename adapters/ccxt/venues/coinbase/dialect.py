@@ -1,6 +1,6 @@
 """Coinbase Advanced Trade (spot), market data: what its messages mean, and what ccxt must be told.
 
-1. **Sequence.** Messages are numbered over a whole connection (`book.py`). A hole breaks every book of it.
+1. **Sequence.** Messages are numbered over a whole connection (`book.py`), each counted by itself. A hole breaks every book of it.
 2. **Heartbeats** are subscribed on each connection: without them the venue closes channels that are quiet for a minute or so.
 3. **Best prices** come with matches only (`ticker`), so ours are those of the book.
 4. **Trades** name the maker's side: the aggressor's is the other. They come gathered over 250 ms, in an order that is not promised.
@@ -95,6 +95,7 @@ class CoinbaseMarketDialect:
 
     def __init__(self) -> None:
         self._sequence = Sequence()
+        self._connection: Any = None  # the ccxt client whose messages it counts
         self._followed: tuple[int, str | None] | None = (
             None  # the number of the frame that was just read, and what it told
         )
@@ -121,6 +122,9 @@ class CoinbaseMarketDialect:
     def subscribe(self, exchange: Any, symbol: str, stream: Stream, depth: int) -> Any:
         """One product a message; heartbeats with the first of a connection."""
         self._learn(exchange.market(symbol))
+        connection = exchange.client(exchange.urls["api"]["ws"])
+        if connection is not self._connection:  # another one counts from 0, though its first message may be lost
+            self._connection, self._sequence = connection, Sequence()
         subscribe_heartbeats(exchange)
         match stream:
             case Stream.BOOK:

@@ -34,8 +34,8 @@ class KrakenFuturesBook(WholeBook):
             levels = self._parse([row for row in raw["bids"] if row["qty"]], [row for row in raw["asks"] if row["qty"]])
             self.sequence = number
             return self._begin(levels, ts_event_ns)
-        self.late = self.whole and number <= self.sequence
-        if self.late or not self.whole:
+        self.late, self.headless = self.whole and number <= self.sequence, not self.whole
+        if self.late or self.headless:
             return None
         if number != self.sequence + 1:
             return self._broken(f"sequence gap: expected message {self.sequence + 1}, got {number}")

@@ -41,6 +41,7 @@ class OkxBook(VenueBook):
             case "snapshot":
                 return self._begin(raw, sequence, ts_event_ns)
             case "update" if not self.whole:
+                self.headless = True
                 return None
             case "update":
                 return self._update(raw, sequence, before, ts_event_ns)
