@@ -116,6 +116,7 @@ def build_desk(
         market,
         [(symbol, venue.venue) for venue in venues for symbol in config.venue_symbols(venue)],
         reprice=repricer.reprice if headline_prices else None,
+        own_fees=frozenset(venue.venue for venue in venues if venue.taker_fee_bps is None and config.mode == "live"),
     )
     view = StateView(
         config,
@@ -314,7 +315,7 @@ def _terms(config: DeskConfig, item: InstrumentSection | ContractSection, scale:
     return [
         VenueTerms(
             venue=venue.venue,
-            taker_fee_bps=venue.taker_fee_bps,
+            taker_fee_bps=venue.assumed_fee_bps,
             tick=item.price_tick,
             lot=scale.size(1),
             min_quantity=scale.size(1),

@@ -208,9 +208,11 @@ class _Source:
         self._price_unit = 10 ** (FIXED_PRECISION - self._price_precision)
         self._size_unit = 10 ** (FIXED_PRECISION - self._size_precision)
         terms = self.book.terms(self._pair[1])
-        maker = terms.maker_fee_bps
+        taker, maker = terms.taker_fee_bps, terms.maker_fee_bps
+        if self._pair[1] in self._actor.own_fees:
+            taker = instrument.taker_fee * 10_000
         if maker is None:  # a list price: whoever takes for less does not rest for more
-            maker = min(terms.taker_fee_bps, instrument.maker_fee * 10_000)
+            maker = min(taker, instrument.maker_fee * 10_000)
         self.book.set_terms(
             msgspec.structs.replace(
                 terms,
@@ -220,6 +222,7 @@ class _Source:
                 min_notional=instrument.min_notional.as_decimal() if instrument.min_notional else Decimal(0),
                 price_decimals=self._price_precision,
                 size_decimals=self._size_precision,
+                taker_fee_bps=taker,
                 maker_fee_bps=maker,
             )
         )
@@ -318,13 +321,19 @@ class MarketActor(Safe, LoopSafe, Actor):
     """Applies the engine's market data to `Market`.
 
     `reprice` is called after each book change with the symbol; the time from receipt to its return is recorded in `tick_to_price`.
+    `own_fees`: the venues whose instruments say what the account pays.
     """
 
     def __init__(
-        self, market: Market, sources: Iterable[tuple[str, str]], reprice: Callable[[str, int], None] | None = None
+        self,
+        market: Market,
+        sources: Iterable[tuple[str, str]],
+        reprice: Callable[[str, int], None] | None = None,
+        own_fees: frozenset[str] = frozenset(),
     ) -> None:
         super().__init__()
         self.market = market
+        self.own_fees = own_fees
         self.tick_to_price = Histogram()
         self.reprice = reprice
         self._sources = {

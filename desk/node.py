@@ -203,7 +203,7 @@ class LiveDesk:
                 api_key=secret.key,
                 secret=secret.secret,
                 password=secret.passphrase,
-                taker_fee_bps=venue.taker_fee_bps,
+                taker_fee_bps=venue.assumed_fee_bps if self.config.mode == "paper" else venue.taker_fee_bps,
                 depth=venue.depth,
                 max_age_ms=venue.max_age_ms,
                 max_quotes_age_ms=venue.max_quotes_age_ms,

@@ -35,7 +35,7 @@ def paper_clients(
                 paper.exchange,
                 venue=venue.venue,
                 symbols=config.venue_symbols(venue),
-                taker_fee_bps=venue.taker_fee_bps,
+                taker_fee_bps=venue.assumed_fee_bps,
                 maker_fee_bps=venue.maker_fee_bps,
                 max_age_ms=venue.max_age_ms,
                 latency_ms=paper.latency_ms,

@@ -28,7 +28,7 @@ class Tracked:
             TimeInForce.IOC,
             TimeInForce.FOK,
         )
-        self.told = {trade_id.value for trade_id in order.trade_ids}  # executions that the engine had from its own reconciliation
+        self.told = {one.value for one in order.trade_ids}  # executions that the engine's own reconciliation found
         self.venue_order_id = order.venue_order_id
         self.accepted = order.venue_order_id is not None
         self.closed = order.is_closed

@@ -24,7 +24,7 @@ max_quantity = "10"
 [[venues]]
 venue = "BINANCE"
 exchange = "binance"
-taker_fee_bps = "10"
+taker_fee_bps = "10"      # leave it out when live: then what the account pays counts
 
 [[venues]]
 venue = "KRAKEN"

@@ -21,6 +21,8 @@ from risk.limits import RiskLimits
 from router.costs.scorecards import TcaParameters
 from router.parameters import RouterParameters
 
+_ASSUMED_FEE_BPS = Decimal(10)  # of a venue whose fee the configuration leaves out
+
 
 class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Base of every table of the file."""
@@ -102,7 +104,9 @@ class VenueSection(Section):
     rest_url: str = ""  # another host than the venue's own; "" = its own
     ws_url: str = ""  # the same for the WebSocket
     symbols: tuple[str, ...] = ()  # [] = every instrument; of a venue of perpetuals every contract
-    taker_fee_bps: Decimal = Decimal(10)  # what we pay: in every price, plan and paper fill
+    taker_fee_bps: Decimal | None = (
+        None  # what we pay, in every price, plan and paper fill; left out = what the account pays there (10 on paper)
+    )
     maker_fee_bps: Decimal | None = (
         None  # what an order pays that rests; left out = what the venue lists, never above the taker's
     )
@@ -135,6 +139,11 @@ class VenueSection(Section):
                 raise ValueError(f"{name}: {fee} bps is no fee")
         for symbol in self.symbols:
             (_perpetual if self.exchange in MARGIN else _spot)("symbols", symbol)
+
+    @property
+    def assumed_fee_bps(self) -> Decimal:
+        """What we pay as far as the configuration knows: the account itself is asked where it leaves that out."""
+        return _ASSUMED_FEE_BPS if self.taker_fee_bps is None else self.taker_fee_bps
 
 
 class LpSection(Section):

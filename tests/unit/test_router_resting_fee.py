@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from nautilus_trader.model.identifiers import InstrumentId
 
 from adapters.ccxt.symbols import market_of
 from desk.config.model import VenueSection
@@ -50,6 +51,18 @@ def test_the_configuration_comes_before_the_list(configured: Decimal | None, tak
     assert known.books[SYMBOL].best("KRAKEN") == (D("59999.00"), D("60000.00"))
     assert known.books[SYMBOL].terms("KRAKEN").resting_fee_bps == resting
     assert known.books[SYMBOL].terms("KRAKEN").taker_fee_bps == D(taker)
+
+
+def test_what_the_account_pays_replaces_what_was_assumed_where_the_configuration_is_silent() -> None:
+    known = market(None, "10")
+    rig = Rig({"KRAKEN": ([("59999.00", "1")], [("60000.00", "1")])})
+    instrument = rig.engine.cache.instrument(InstrumentId.from_str(f"{SYMBOL}.KRAKEN"))
+    rig.engine.add_actor(MarketActor(known, [(SYMBOL, "KRAKEN")], own_fees=frozenset({"KRAKEN"})))
+    rig.run(1_000)
+    paid = known.books[SYMBOL].terms("KRAKEN").taker_fee_bps
+    assert paid == instrument.taker_fee * 10_000 != 10
+    _, (row, *_) = known.books[SYMBOL].ladder(1, 1_000_000_000)
+    assert row.all_in == row.price * (1 + paid / 10_000)
 
 
 def test_what_rests_is_held_against_the_makers_fee_and_what_takes_against_the_takers() -> None:

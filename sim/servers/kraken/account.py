@@ -251,6 +251,17 @@ class KrakenAccount:
         page = found[int(params.get("ofs", 0)) :][:_PAGE]
         return {"trades": {wire.trade_txid(f.trade_id): self._trade_row(f) for f in page}, "count": len(found)}
 
+    def trade_volume(self, params: dict) -> dict:
+        """TradeVolume: the account's fees on the pairs asked for, in percent."""
+        wanted = [name for name in params.get("pair", "").split(",") if name]
+        found = [self.core.instruments[symbol] for name in wanted if (symbol := self._symbols.get(name))]
+        return {
+            "currency": "ZUSD",
+            "volume": "600000000.0000",
+            "fees": {wire.pair_id(one.symbol): wire.fee(one.taker_fee_bps) for one in found},
+            "fees_maker": {wire.pair_id(one.symbol): wire.fee(one.maker_fee_bps) for one in found},
+        }
+
     def query_trades(self, params: dict) -> dict:
         """QueryTrades."""
         wanted = set(params.get("txid", "").split(","))

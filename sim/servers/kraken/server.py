@@ -404,7 +404,7 @@ class KrakenServer(VenueServer):
             "GetWebSocketsToken": lambda params: self._token(),
             "Balance": lambda params: {wire.asset_id(c): f"{total:.8f}" for c, total in self.core.balances.items()},
             "BalanceEx": lambda params: self.account.balances(),
-            "TradeVolume": lambda params: {"currency": "ZUSD", "volume": "600000000.0000"},
+            "TradeVolume": self.account.trade_volume,
             "AddOrder": self.account.add_order,
             "CancelOrder": self.account.cancel,
             "CancelOrderBatch": self.account.cancel_batch,

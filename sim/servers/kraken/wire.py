@@ -74,6 +74,19 @@ def pair_id(symbol: str) -> str:
     return altname(base) + altname(quote)
 
 
+def fee(bps: Decimal) -> dict:
+    """A row of TradeVolume, in percent; there are no tiers here."""
+    percent = f"{bps / 100:.4f}"
+    return {
+        "fee": percent,
+        "minfee": percent,
+        "maxfee": percent,
+        "nextfee": None,
+        "nextvolume": None,
+        "tiervolume": None,
+    }
+
+
 def pair_names(symbol: str) -> tuple[str, ...]:
     """Every name under which REST accepts a pair."""
     base, _, quote = symbol.partition("/")

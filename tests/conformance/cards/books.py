@@ -39,10 +39,8 @@ async def the_least_order_is_the_venues(s: Stand, link: MarketLink, seen: Record
 async def our_own_fee_is_known(s: Stand, link: MarketLink, seen: Recorder):
     """Our own taker fee is known, not only the list price."""
     known = await link._dialect.taker_fees(link._exchange, (s.symbol,))
-    if s.name in ("KRAKEN", "KRAKENFUTURES"):
-        assert (
-            link.markets[s.symbol].taker_fee > 0
-        )  # the loopback account is told no fee of its own (Kraken Futures' API tells none): the list price stays
+    if s.name == "KRAKENFUTURES":  # whose API tells none: the list price stays
+        assert link.markets[s.symbol].taker_fee > 0
         return NOT_APPLICABLE
     assert known[s.symbol] == s.instrument.taker_fee_bps / 10_000
     return None
