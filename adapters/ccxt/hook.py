@@ -47,9 +47,11 @@ def attach(
     on_down: Callable[[Any, str], None],
     on_frame: Callable[[Any, Any], bool] | None = None,
     rng: random.Random | None = None,
+    on_asked: Callable[[Any], None] | None = None,
 ) -> None:
     """Hook an exchange instance before its first connection. `on_message(client, message)`, `on_down(client, reason)`,
-    `on_frame(client, text)`: whether that is all there is to do with it. Sockets are dialled at our own pace, drawn from `rng`."""
+    `on_frame(client, text)`: whether that is all there is to do with it. `on_asked(client)`: through which client ccxt is going to ask,
+    in the context of whoever subscribes. Sockets are dialled at our own pace, drawn from `rng`."""
     original_message = exchange.handle_message
     original_error, original_close = exchange.on_error, exchange.on_close
     original_client, original_connected = exchange.client, exchange.on_connected
@@ -103,6 +105,8 @@ def attach(
         client = original_client(url)
         if not known:
             _guard(client, counters, complain, on_frame)
+        if on_asked is not None:
+            on_asked(client)
         return client
 
     exchange.handle_message = handle_message

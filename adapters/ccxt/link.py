@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import logging
 import random
+from contextvars import ContextVar
 from decimal import Decimal
 from time import monotonic
 from typing import Any, Protocol, cast
@@ -102,7 +103,7 @@ class StreamState:
         self.status = StreamStatus.CONNECTING
         self.reason = ""
         self.resyncs = 0
-        self.client: Any = None  # the ccxt client its messages come through
+        self.client: Any = None  # the ccxt client that was asked for it, and that its messages come through
         self.subscribed = False  # the venue has answered, if only with what we drop (Kraken's snapshot of old trades)
         self.heard_s = monotonic()  # any message of it,
         self.last_s = monotonic()  # one that says how things are now: a book's must not be a repetition
@@ -114,6 +115,15 @@ class StreamState:
         self.leaving: Any = None  # the ccxt client at which it is being unsubscribed
         self.left = asyncio.Event()  # that client is gone
         self.wake = asyncio.Event()
+
+
+_SUBSCRIBING: ContextVar[StreamState | None] = ContextVar("subscribing", default=None)
+
+
+def _asked(client: Any) -> None:
+    """Remember at which client a stream is subscribed before it brings anything: it may never."""
+    if (state := _SUBSCRIBING.get()) is not None:
+        state.client = client
 
 
 class MarketLink:
@@ -238,7 +248,8 @@ class MarketLink:
             self._exchange = self._dialect.create(self.config)
             self._exchange.on_snapshot = self._on_snapshot
             self._exchange.on_pieces = self._on_pieces
-            attach(self._exchange, self.counters, self._on_message, self._on_down, self._on_frame, self._rng)
+            hooks = (self._on_message, self._on_down, self._on_frame)
+            attach(self._exchange, self.counters, *hooks, self._rng, _asked)
         return self._exchange
 
     def prepare(self, markets: dict[str, Market]) -> None:
@@ -291,6 +302,7 @@ class MarketLink:
 
     async def _subscribe(self, state: StreamState) -> None:
         """Returns with the first message; raises what ccxt raises."""
+        _SUBSCRIBING.set(state)
         await self._dialect.subscribe(self._exchange, state.symbol, state.stream, self.config.depth)
 
     async def _forget(self, state: StreamState) -> None:

@@ -1,7 +1,9 @@
-"""The first messages of a subscription are lost: noticed by what follows them, not by a long wait."""
+"""The first messages of a subscription are lost, or all of them: noticed by what follows, and done about where it was subscribed."""
 
 from __future__ import annotations
 
+import asyncio
+from time import monotonic
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,7 +20,7 @@ from adapters.ccxt.venues.coinbase.dialect import CoinbaseMarketDialect
 from adapters.ccxt.venues.krakenfutures.book import KrakenFuturesBook
 from adapters.ccxt.venues.okx.book import OkxBook
 from tests.unit.test_ccxt_link_late import FUTURES, LEVELS, Coinbase
-from tests.unit.test_ccxt_link_stuck import MARKET, SYMBOL
+from tests.unit.test_ccxt_link_stuck import MARKET, SYMBOL, Dialect, Exchange
 
 ROWS = [{"side": "bid", "price_level": "99.90", "new_quantity": "1"}]
 CHANGE = {"bids": [["99.90", "1"]], "asks": [], "ts": "1", "seqId": 9, "prevSeqId": 8}
@@ -99,3 +101,66 @@ def test_a_connection_whose_first_message_is_lost_is_read_all_the_same() -> None
     dialect.subscribe(exchange, SYMBOL, Stream.BOOK, 50)
     assert dialect.split({**message, "sequence_num": 3})
     assert not dialect.split({**message, "sequence_num": 3})
+
+
+class Mute:
+    """A ccxt client whose socket is open and dead."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.ended = False
+
+    def handle_text_or_binary_message(self, data: Any) -> None: ...
+
+    def closed(self) -> bool:
+        return self.ended
+
+    async def close(self) -> None:
+        self.ended = True
+
+
+class Dialled(Exchange):
+    """Makes one client a URL, as ccxt does."""
+
+    def client(self, url: str) -> Any:
+        return self.clients.setdefault(url, Mute(url))
+
+
+class Unanswered(Dialect):
+    """Subscribing goes out, and nothing ever comes."""
+
+    def create(self, config: ExchangeConfig) -> Exchange:
+        return Dialled()
+
+    async def subscribe(self, exchange: Any, symbol: str, stream: Stream, depth: int) -> None:
+        exchange.client("ws://x")
+        await asyncio.Event().wait()
+
+
+def test_a_socket_that_was_dead_before_a_stream_brought_anything_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody knew where it had been subscribed: it was asked for again and again on the dead socket, which ccxt took for subscribed."""
+    monkeypatch.setitem(under_test.DIALECTS, "binance", Unanswered)
+    monkeypatch.setattr(under_test, "FIRST_MESSAGE_S", 0.01)
+    monkeypatch.setattr(under_test, "WATCHDOG_S", 0.01)
+
+    async def main() -> None:
+        sink = SimpleNamespace(on_book=lambda event: None, on_quote=lambda quote: None)
+        config = ExchangeConfig(venue="BINANCE", exchange="binance", symbols=(SYMBOL,), max_age_ms=10, audit_s=0)
+        link = MarketLink(config, sink)  # type: ignore[arg-type]
+        link.prepare({SYMBOL: MARKET})
+        clients, state = link._exchange.clients, link._states[SYMBOL, Stream.BOOK]
+        drive = asyncio.create_task(link._drive(state))
+        try:
+            async with asyncio.timeout(10):
+                while not clients:
+                    await asyncio.sleep(0)
+                dead = clients["ws://x"]
+                while clients.get("ws://x") in (dead, None):
+                    link._check(state, monotonic())
+                    await asyncio.sleep(0.005)
+                assert dead.ended
+        finally:
+            drive.cancel()
+            await asyncio.gather(drive, return_exceptions=True)
+
+    asyncio.run(main())
