@@ -2,15 +2,16 @@
 
 import asyncio
 from decimal import Decimal
+from time import time_ns
 
 import msgspec
 
-from adapters.ccxt.events import BookEvent, BookEventKind
+from adapters.ccxt.events import BookEvent, BookEventKind, Stream
 from adapters.ccxt.factories import CcxtDataClientConfig, CcxtDataClientFactory
 from adapters.ccxt.link import MarketLink
 from adapters.nautilus.node import EmbeddedNode, NodeConfig
 from desk.market import Market, MarketActor
-from pricing.consolidated import ConsolidatedBook, VenueTerms
+from pricing.consolidated import BookStatus, ConsolidatedBook, VenueTerms
 from pricing.scale import Scale
 from sim.servers.faults import Fault, FaultOrder
 from sim.servers.venues import start_venues
@@ -118,6 +119,12 @@ def test_a_wrong_book_is_out_of_pricing_before_the_next_frame_is_priced():
                 await eventually(lambda: len(priced) > broken[0], "the next pricing")
                 assert "OKX" not in priced[broken[0]]  # the very next one
                 await eventually(both, "prices from both venues again", 20.0)
+                for name in places:  # nothing of what waits in the engine's queue is waited for
+                    link = next(one.link for one in node._clients() if one.id.value == name)
+                    assert book.status(name, time_ns()) is BookStatus.LIVE
+                    link._lose(link._states[symbol, Stream.BOOK], "given up between two turns of the loop")
+                    assert book.status(name, time_ns()) is not BookStatus.LIVE, name
+                await eventually(both, "prices from both venues once more", 20.0)
             finally:
                 await node.stop()
 
