@@ -230,6 +230,7 @@ class Bookkeeper(Safe, Actor):
         self._alerts = alerts
         self._ledger = ledger
         self._market = market
+        self._standings: dict[str, AccountStanding] = {}  # by venue, as last told
 
     def on_start(self) -> None:
         """Continue the counts of earlier runs."""
@@ -245,6 +246,7 @@ class Bookkeeper(Safe, Actor):
         self._bus.subscribe(topics.FILL, self._board.on_fill)
         self._bus.subscribe(topics.FAULT, self.on_fault)
         self._bus.subscribe(topics.EXTERNAL, self.on_external)
+        self._bus.subscribe(topics.STANDING, self.on_standing)
         self._market.on_lost.append(self.on_lost)
 
     def on_stop(self) -> None:
@@ -271,6 +273,15 @@ class Bookkeeper(Safe, Actor):
                 f"{order.venue}: order {order.venue_order_id} is not the desk's: {order.side} {quantity}{order.symbol} {price}",
                 "external",
             )
+
+    def on_standing(self, standing: AccountStanding) -> None:
+        """An account was lost, or takes no orders: said once, when it becomes so."""
+        venue, before = standing.venue, self._standings.get(standing.venue)
+        self._standings[venue] = standing
+        if standing.refusing and (before is None or not before.refusing):
+            self._alerts.raise_("critical", f"{venue} takes no orders of ours: {standing.refusing}", "account")
+        elif before is not None and before.connected and not standing.connected:
+            self._alerts.raise_("warning", f"{venue} account lost: {standing.reason}", "account")
 
     def on_lost(self, change: BookChanged) -> None:
         """A venue book was lost: say so, and why."""

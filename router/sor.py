@@ -119,6 +119,7 @@ class SmartOrderRouter(Waves):
         self._bus.register(topics.ROUTER_COMMAND, self.on_command)
         self._bus.register(topics.ROUTER_HALT, self.on_halt)
         self._bus.subscribe(topics.LP_LADDER, self.on_lp_ladder)
+        self._bus.subscribe(topics.STANDING, self.on_standing)
         self.recover()
 
     def on_stop(self) -> None:

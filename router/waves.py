@@ -14,6 +14,7 @@ from decimal import Decimal
 
 import msgspec
 
+from adapters.nautilus.standing import AccountStanding
 from pricing.consolidated import ConsolidatedBook
 from risk.exact import ZERO
 from risk.gate import Gate
@@ -44,6 +45,7 @@ class Waves(Children):
     ) -> None:
         super().__init__(parameters, gate, journal, epoch, crossing)
         self._books = books
+        self._refusing: set[str] = set()  # venues that take no orders of ours
 
     @abstractmethod
     def _must_stop(self, run: Run, now: int) -> str | None:
@@ -102,9 +104,17 @@ class Waves(Children):
         return Wave(children=tuple(taken))
 
     def _left_out(self, now: int) -> frozenset[str]:
-        """Venues and LPs that failed just now, or that the operator has halted."""
+        """Venues and LPs that failed just now, that take no orders of ours, or that the operator has halted."""
         states = self.gate.state.venues.items()
-        return self._backoff.out(now) | {name for name, trading in states if trading.state is TradingState.HALTED}
+        halted = {name for name, trading in states if trading.state is TradingState.HALTED}
+        return self._backoff.out(now) | self._refusing | halted
+
+    def on_standing(self, standing: AccountStanding) -> None:
+        """Whether a venue takes orders of ours at all."""
+        if standing.refusing:
+            self._refusing.add(standing.venue)
+        else:
+            self._refusing.discard(standing.venue)
 
 
 def _no_worse(child: PlannedChild, all_in: Decimal, fee_bps: Decimal, terms: Terms, side: str) -> PlannedChild:

@@ -38,6 +38,7 @@ from adapters.ccxt.followed import Followed
 from adapters.ccxt.hook import Counters, attach
 from adapters.ccxt.orders import Failure, Verdict, classify
 from adapters.ccxt.pace import backoff_s
+from adapters.ccxt.permission import Permission
 from adapters.ccxt.positions import Positions
 from adapters.ccxt.proofs import Proof
 from adapters.ccxt.reconciliation import Reconciliation
@@ -100,7 +101,7 @@ class AccountLink:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._exchange: Any = None
         self._started_ns = time.time_ns()
-        self._disabled = ""
+        self._permission = Permission(config.symbols)
 
     def start(self) -> None:
         """Connect in the background, for ever."""
@@ -127,7 +128,8 @@ class AccountLink:
         return {
             "venue": self.config.venue,
             "connected": self.connected,
-            "reason": self._disabled or self.reason,
+            "reason": self._permission.refused or self.reason,
+            "refusing": self._permission.refusal_everywhere(),
             "live_orders": len(self._live),
             "orders_by": self._commands.way,
             "dead_man": self.switch.health(),
@@ -148,10 +150,8 @@ class AccountLink:
         """Send an order, once. A `Failure` with verdict UNKNOWN leaves the order live: `prove` it."""
         cid = request.client_order_id
         if not self.markets or self._exchange is None:
-            return Failure(verdict=Verdict.NOT_SENT, reason=f"not connected: {self._disabled or self.reason}")
-        if self._disabled:
-            return Failure(verdict=Verdict.NOT_SENT, reason=self._disabled)
-        if refusal := self._commands.refusal(request):
+            return self._away()
+        if refusal := self._permission.refusal(request.symbol) or self._commands.refusal(request):
             return Failure(verdict=Verdict.NOT_SENT, reason=refusal)
         self.reconciliation.claim(cid)
         self._live[cid] = request.symbol
@@ -162,7 +162,6 @@ class AccountLink:
             self._placing.discard(cid)
 
     async def _place(self, request: OrderRequest) -> OrderEvent | Failure:
-        cid = request.client_order_id
         for attempt in (0, 1):
             try:
                 await self._orders_bucket.take(self.config.order_timeout_ms / 1000)
@@ -177,26 +176,28 @@ class AccountLink:
                     continue
                 if attempt == 1 and "DuplicateOrder" in failure.reason:
                     failure = msgspec.structs.replace(failure, verdict=Verdict.UNKNOWN)
-                return self._failed(cid, failure)
+                return self._failed(request, failure)
         if not order.venue_order_id:
             failure = Failure(verdict=Verdict.UNKNOWN, reason="the venue's answer names no order")
-            return self._failed(cid, failure)
+            return self._failed(request, failure)
         self._learn(order)
         for fill in fills:
             self._fill(fill)
         self._order(order)
         return order
 
-    def _failed(self, cid: str, failure: Failure) -> Failure:
+    def _away(self) -> Failure:
+        return Failure(verdict=Verdict.NOT_SENT, reason=f"not connected: {self._permission.refused or self.reason}")
+
+    def _failed(self, request: OrderRequest, failure: Failure) -> Failure:
         if failure.verdict is Verdict.NOT_FOUND:  # no answer to a submit: treat as what it may be
             failure = msgspec.structs.replace(failure, verdict=Verdict.UNKNOWN)
         if failure.verdict is Verdict.UNKNOWN:
             self.counters.unknown_orders += 1
         else:
             self.counters.orders_refused += 1
-            self._live.pop(cid, None)
-        if failure.disables_venue:
-            self._disabled = f"credentials refused: {failure.reason}"
+            self._live.pop(request.client_order_id, None)
+        self._permission.heard(failure, request.symbol)
         return failure
 
     async def cancel(self, client_order_id: str, symbol: str) -> Failure | None:
@@ -233,7 +234,7 @@ class AccountLink:
         The order with the new terms, or ended meanwhile; a `Failure` when it certainly keeps its old ones. Lasts until that is certain.
         """
         if not self.connected:
-            return Failure(verdict=Verdict.NOT_SENT, reason=f"not connected: {self._disabled or self.reason}")
+            return self._away()
         if refusal := amendments.refusal(self.offers, request, known):
             return Failure(verdict=Verdict.NOT_SENT, reason=refusal)
         self.reconciliation.claim(request.client_order_id)
@@ -488,8 +489,8 @@ class AccountLink:
                 failure = classify(e)
                 self._lose(failure.reason)
                 log.warning("%s account: %s", self.config.venue, failure.reason)
+                self._permission.heard(failure)
                 if failure.disables_venue:
-                    self._disabled = f"credentials refused: {failure.reason}"
                     await asyncio.sleep(REFUSED_PAUSE_S)
             await self._drop_clients()
             await asyncio.sleep(backoff_s(attempt, self._rng))
@@ -512,7 +513,7 @@ class AccountLink:
             self.markets = {symbol: market_of(exchange.markets[symbol]) for symbol in self.config.symbols}
         self._confirmed.clear()
         await asyncio.wait_for(self._subscribed(), SUBSCRIBE_S)
-        self._disabled = ""
+        self._permission.admitted()
         await self.reconciliation.once()
         if self.positions is not None:
             await self.positions.fetch(exchange, tuple(self.markets))

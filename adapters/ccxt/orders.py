@@ -43,6 +43,7 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     retryable: bool = False
     disables_venue: bool = False  # credentials refused: nothing will work until a person acts
+    forbids: bool = False  # the key or the account may not trade this market
 
 
 _STATUS = re.compile(r" (4\d\d|5\d\d) ")
@@ -69,8 +70,8 @@ def classify(error: BaseException) -> Failure:
             return Failure(verdict=Verdict.NOT_SENT, reason=str(error))
         case e.OrderNotFound():
             return Failure(verdict=Verdict.NOT_FOUND, reason=reason)
-        case e.PermissionDenied():
-            return Failure(verdict=Verdict.REFUSED, reason=reason)
+        case e.PermissionDenied() | e.RestrictedLocation():
+            return Failure(verdict=Verdict.REFUSED, reason=reason, forbids=True)
         case e.AuthenticationError():
             return Failure(verdict=Verdict.REFUSED, reason=reason, disables_venue=True)
         case e.CancelPending():

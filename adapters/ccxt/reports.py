@@ -64,6 +64,7 @@ def standing(health: dict[str, Any]) -> AccountStanding:
         used=row["used"] if row else 0.0,
         capacity=row["capacity"] if row else 0.0,
         refused=health["budget"].get("refused", 0),
+        refusing=health["refusing"],
     )
 
 

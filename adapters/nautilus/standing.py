@@ -7,7 +7,8 @@ import msgspec
 
 class AccountStanding(msgspec.Struct, frozen=True, kw_only=True):
     """One account, now. `switch`: "set", or why the venue's dead-man switch is not. `limit`: the rate limit of which the largest part is
-    used ("" when none is counted), with what is used of its `capacity`; `refused`: requests that the venue refused for too many.
+    used ("" when none is counted), with what is used of its `capacity`; `refused`: requests that the venue refused for too many;
+    `refusing`: why no order of ours can go there, "" while one can.
     """
 
     venue: str
@@ -20,3 +21,4 @@ class AccountStanding(msgspec.Struct, frozen=True, kw_only=True):
     used: float = 0.0
     capacity: float = 0.0
     refused: int = 0
+    refusing: str = ""

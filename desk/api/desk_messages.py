@@ -324,7 +324,8 @@ class LadderView(msgspec.Struct, kw_only=True):
 
 class AccountView(msgspec.Struct, kw_only=True):
     """The desk's account at a venue. `orders_by`: the way orders leave now; `switch`: "set", or why the venue's dead-man switch is not;
-    `limit`: the rate limit of which the largest part is used, with what is used of its `capacity`; `refused`: requests too many.
+    `limit`: the rate limit of which the largest part is used, with what is used of its `capacity`; `refused`: requests too many;
+    `refusing`: why no order can go there, "" while one can.
     """
 
     venue: str
@@ -337,6 +338,7 @@ class AccountView(msgspec.Struct, kw_only=True):
     used: float
     capacity: float
     refused: int
+    refusing: str = ""
 
 
 class ScoreView(msgspec.Struct, kw_only=True):

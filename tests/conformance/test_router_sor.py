@@ -10,6 +10,7 @@ from nautilus_trader.model.enums import OrderSide, TimeInForce
 
 from adapters.nautilus import topics
 from adapters.nautilus.outcome import OrderOutcome, OrderState
+from adapters.nautilus.standing import AccountStanding
 from risk.decision import Refused
 from risk.limits import RiskLimits, SymbolLimits
 from risk.state import TradingState
@@ -288,6 +289,25 @@ def test_a_halted_venue_and_a_halted_lp_are_left_out() -> None:
     assert rig.lps["LPX"].asked == []
     assert {child.venue for child in rig.journal.children.values()} == {"KRAKEN"}
     assert rig.parent().filled == D("0.5")
+
+
+def test_a_venue_that_takes_no_orders_of_ours_is_left_out_until_it_does() -> None:
+    rig = Rig(BOTH)
+
+    def tell(refusing: str) -> None:
+        standing = AccountStanding(
+            venue="BINANCE", connected=True, reason="", live_orders=0, orders_by="rest", switch="", refusing=refusing
+        )
+        rig.driver.bus.publish(topics.STANDING, standing)
+
+    rig.at(100, lambda: tell("credentials refused: no trade permission"))
+    rig.ask("0.5")
+    rig.at(3_000, lambda: tell(""))
+    rig.ask("1.5", at_ms=3_500, parent_id="p-2")
+    rig.run(10_000)
+    venues = [(child.parent_id, child.venue) for child in rig.journal.children.values()]
+    assert {venue for parent, venue in venues if parent == "p-1"} == {"KRAKEN"}
+    assert "BINANCE" in {venue for parent, venue in venues if parent == "p-2"}
 
 
 def test_the_deadline_gives_the_rest_back() -> None:

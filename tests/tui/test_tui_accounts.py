@@ -31,6 +31,19 @@ DOWN = AccountView(
     capacity=0.0,
     refused=0,
 )
+SHUT = AccountView(
+    venue="BYBIT",
+    connected=True,
+    reason="",
+    live_orders=0,
+    orders_by="rest",
+    switch="set",
+    limit="",
+    used=0.0,
+    capacity=0.0,
+    refused=0,
+    refusing="no trade permission",
+)
 
 
 def test_an_account_says_how_it_stands_in_the_table_of_venues() -> None:
@@ -48,5 +61,7 @@ def test_an_account_says_how_it_stands_in_the_table_of_venues() -> None:
         assert "dead-man switch set" in kraken
         okx = next(line for line in lines if "OKX" in line and "account" in line)
         assert "down" in okx and "credentials refused" in okx
+        bybit = next(line for line in lines if "BYBIT" in line and "account" in line)
+        assert "live" in bybit and "no trade permission" in bybit
 
-    play(scene, FakeSession(FakeDesk().state(accounts=[UP, DOWN])), size=(180, 60))
+    play(scene, FakeSession(FakeDesk().state(accounts=[UP, DOWN, SHUT])), size=(180, 60))

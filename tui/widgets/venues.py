@@ -81,7 +81,7 @@ class Venues(LiveTable[Health]):
                 counts=(f"{account.live_orders} orders", f"by {account.orders_by}"),
                 work=f"dead-man switch {account.switch}"
                 + (f" · {account.limit}: {account.used:g} of {account.capacity:g}" if account.limit else ""),
-                reason="" if account.connected else account.reason,
+                reason=account.refusing or ("" if account.connected else account.reason),
             )
             for account in state.accounts
         ]

@@ -72,6 +72,7 @@ def _create(config: ExchangeConfig, *, throttle: bool, timeout_ms: int) -> Any:
     exchange.exceptions["broad"] = {
         **dict.fromkeys(_UNPROVEN, ccxt.pro.ExchangeNotAvailable),
         "EAPI:Invalid signature": ccxt.pro.AuthenticationError,
+        "EAccount:Invalid permissions": ccxt.pro.PermissionDenied,
         "EService:Throttled": ccxt.pro.RateLimitExceeded,
         **exchange.exceptions["broad"],
     }

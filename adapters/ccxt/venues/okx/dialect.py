@@ -78,6 +78,7 @@ def _create(config: ExchangeConfig, *, throttle: bool, timeout_ms: int) -> Any:
     exchange.has["fetchCurrencies"] = False  # a private request before the clock difference is known
     exchange.exceptions["exact"] |= {
         "51016": ccxt.pro.DuplicateOrderId,  # "client order ID already exists"
+        "50120": ccxt.pro.PermissionDenied,  # "this API key doesn't have permission to use this function"
         **dict.fromkeys(_UNPROVEN, ccxt.pro.ExchangeNotAvailable),
     }
     exchange.seconds = lambda: int(
