@@ -19,6 +19,8 @@ from adapters.ccxt.pace import DialPace
 
 log = logging.getLogger(__name__)
 
+ROWS_KEPT = 100  # of orders, executions and public trades, by ccxt's caches, which nobody here reads: its thousand of each are 10 MB
+
 
 class Counters(msgspec.Struct, kw_only=True):
     """What a link has lived through since it was made."""
@@ -57,6 +59,7 @@ def attach(
     original_client, original_connected = exchange.client, exchange.on_connected
     pace = DialPace(rng or random.Random())
     complaints = 0
+    exchange.options.update(ordersLimit=ROWS_KEPT, tradesLimit=ROWS_KEPT)
 
     def complain(what: str, error: Exception) -> None:
         nonlocal complaints

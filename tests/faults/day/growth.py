@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from adapters.ccxt.account import CLOSED_KEPT, SEEN_TRADES
+from adapters.ccxt.hook import ROWS_KEPT
 from adapters.ccxt.positions import SEEN_PAYMENTS
 from adapters.ccxt.reconciliation import OURS_KEPT
 from adapters.ccxt.venues.coinbase.account import SENT_KEPT
@@ -32,13 +33,12 @@ BOUNDED = {
     "account._dialect._fees": KEPT,
 }
 STRAY = 8  # sockets that REST keeps open for the next request, and what belongs to an order under way
-CCXT_KEEPS = 1_000  # rows of each of ccxt's caches
 
 
 def bound(path: str) -> int:
     """How much a container is meant to keep at most; 0 where nothing is meant to stay."""
-    if "._exchange." in path and any(f".{cache}" in path for cache in ("trades", "myTrades", "orders", "ohlcvs")):
-        return CCXT_KEEPS
+    if "._exchange." in path and any(f".{cache}" in path for cache in ("trades", "myTrades", "orders")):
+        return ROWS_KEPT
     return BOUNDED.get(path, 0)
 
 
