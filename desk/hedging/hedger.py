@@ -6,7 +6,9 @@ legs that carry one `route_id`. Where there is another way to the same exposure,
 is sent when the first has filled, for exactly what the first one moved.
 
 One hedge a currency at a time; what it leaves is looked at again when it is done. Exposure counts what parents at work are still
-going to trade, in both of their currencies, so that a burst of trades or a leg under way is never hedged twice.
+going to trade, in both of their currencies, so that a burst of trades or a leg under way is never hedged twice. A parent that is only
+waited for (past its deadline, with an order whose outcome nobody can tell yet) stands in nobody's way: what its orders may still fill
+counts as traded, and the rest is hedged without it.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from desk.config.model import Band, HedgingSection, InstrumentSection
 from desk.ids import IdSource
 from pricing.triangle import Form, form_of
 from router.messages import ParentRequest
-from router.orders import ParentOrder, ParentState
+from router.orders import ChildOrder, ParentOrder, ParentState
 from router.routes.choice import RouteChoice, second_side
 
 _STEP = Decimal("0.00000001")
@@ -46,6 +48,8 @@ class _Work(msgspec.Struct, kw_only=True):
     request: ParentRequest
     filled: Decimal = _ZERO
     notional: Decimal = _ZERO  # of what is filled
+    open: dict[str, Decimal] = msgspec.field(default_factory=dict)  # child id -> what it may still fill
+    waiting: bool = False  # nothing new is sent for it
     following: _Next | None = None
 
 
@@ -124,7 +128,8 @@ class Hedger:
             request = work.request
             base, quote = request.symbol.split("/")
             sign = 1 if request.side == "buy" else -1
-            signed = sign * (request.quantity - work.filled)
+            left = sum(work.open.values(), _ZERO) if work.waiting else request.quantity - work.filled
+            signed = sign * left
             if currency == base:
                 total += signed
             elif currency == quote and work.following is not None:
@@ -208,6 +213,14 @@ class Hedger:
             route_reason=reason,
         )
 
+    def on_child(self, child: ChildOrder) -> None:
+        """An order of a hedge changed: remember what it may still fill."""
+        for work in self._working.values():
+            if work.request.parent_id == child.parent_id:
+                work.open.pop(child.child_id, None)
+                if child.leaves > 0:
+                    work.open[child.child_id] = child.leaves
+
     def on_parent(self, parent: ParentOrder) -> None:
         """A parent changed: when the one at work is done, send the leg after it or look again, with patience after a failure."""
         found = next(
@@ -217,6 +230,8 @@ class Hedger:
             return
         key, work = found
         work.filled, work.notional = parent.filled, parent.notional
+        if parent.state is ParentState.CANCELLING and not work.waiting:
+            self._step_aside(key, work)
         if parent.state is not ParentState.DONE:
             return
         del self._working[key]
@@ -232,6 +247,13 @@ class Hedger:
         if failures in (3, 10, 30):
             self._alert("critical", f"hedge of {home} has failed {failures} times: {parent.reason}")
         self._later(self._section.retry_ms * min(failures, 20), home)
+
+    def _step_aside(self, key: str, work: _Work) -> None:
+        """A parent for which nothing new is sent leaves its currency to the next one."""
+        work.waiting = True
+        if key in self._home:
+            self._working[work.request.parent_id] = self._working.pop(key)
+            self._later(0, self._home[key])
 
     def _follow(self, key: str, leg: _Next, first: ParentOrder) -> bool:
         """Send leg 2 for what leg 1 moved of the currency between them (fees stay inventory). False: it has no price now,

@@ -49,7 +49,7 @@ from risk.decision import Intent, Refused, Stage
 from risk.gate import Gate
 from risk.state import TradingState
 from router.messages import ParentRequest
-from router.orders import ParentOrder
+from router.orders import ChildOrder, ParentOrder
 
 RfqReply = Callable[[RfqRecord | ApiFault], None]
 TradeReply = Callable[[TradeRecord | ApiFault], None]
@@ -116,6 +116,7 @@ class Desk(Safe, LoopSafe, Lookups, Actor):
         self.bind_loop()
         self._bus = Bus(self)
         self._bus.subscribe(topics.PARENT, self.on_parent)
+        self._bus.subscribe(topics.CHILD, self.on_child)
         now = self.clock.timestamp_ns()
         snapshot = self.ledger.load(now)
         for trade in snapshot.trades_by_order.values():
@@ -496,6 +497,10 @@ class Desk(Safe, LoopSafe, Lookups, Actor):
     def on_parent(self, parent: ParentOrder) -> None:
         """A hedge moved on."""
         self.hedger.on_parent(parent)
+
+    def on_child(self, child: ChildOrder) -> None:
+        """An order of a hedge moved on."""
+        self.hedger.on_child(child)
 
     def _send_parent(self, request: ParentRequest) -> None:
         self._bus.send(topics.ROUTER_PARENT, request)

@@ -12,7 +12,7 @@ from desk.config.model import Band, HedgingSection, InstrumentSection
 from desk.hedging.hedger import Hedger, hedge_quantity, internalisation_band, whole_lot
 from desk.ids import IdSource
 from router.messages import ParentRequest
-from router.orders import ParentOrder, ParentState
+from router.orders import ChildOrder, ChildState, ParentOrder, ParentState
 
 BAND = Band(soft=Decimal(1), hard=Decimal(10))
 
@@ -40,6 +40,9 @@ class Bench:
         )
 
     def done(self, request: ParentRequest, filled: Decimal) -> None:
+        self.at(request, filled, ParentState.DONE)
+
+    def at(self, request: ParentRequest, filled: Decimal, state: ParentState) -> None:
         self.hedger.on_parent(
             ParentOrder(
                 parent_id=request.parent_id,
@@ -49,8 +52,22 @@ class Bench:
                 limit_price=request.limit_price,
                 deadline_ns=request.deadline_ns,
                 reason="hedge",
-                state=ParentState.DONE,
+                state=state,
                 filled=filled,
+            )
+        )
+
+    def child(self, request: ParentRequest, quantity: str, state: ChildState) -> None:
+        self.hedger.on_child(
+            ChildOrder(
+                child_id="K1",
+                parent_id=request.parent_id,
+                venue="BINANCE",
+                symbol=request.symbol,
+                side=request.side,
+                quantity=Decimal(quantity),
+                limit_price=Decimal(60_000),
+                state=state,
             )
         )
 
@@ -125,6 +142,34 @@ def test_a_full_fill_is_looked_at_again_at_once() -> None:
     bench.done(bench.sent[0], bench.sent[0].quantity)
     assert bench.later == [(0, "BTC/USDT")]
     assert not bench.hedger.working("BTC/USDT")
+
+
+def test_inventory_is_hedged_while_an_order_of_the_hedge_before_is_unknown() -> None:
+    """One order at a venue that answers nothing kept the whole currency unhedged until the venue was back."""
+    bench = Bench()
+    bench.position = Decimal(-2)
+    bench.hedger.check("BTC/USDT")
+    (first,) = bench.sent
+    assert first.quantity == Decimal("1.5")
+    bench.child(first, "0.4", ChildState.UNKNOWN)
+    bench.position = Decimal(-8)  # clients go on
+    bench.hedger.check("BTC/USDT")
+    assert len(bench.sent) == 1  # while it is worked it is the one
+    bench.at(first, Decimal(0), ParentState.CANCELLING)
+    assert bench.later == [(0, "BTC/USDT")]
+    assert bench.hedger.pending("BTC") == Decimal("0.4")  # of 1.5, what may still fill
+    bench.hedger.check("BTC/USDT")
+    second = bench.sent[1]
+    assert second.quantity == Decimal("7.1")  # 8 less half a soft band, less what may still fill
+    bench.hedger.check("BTC/USDT")
+    assert len(bench.sent) == 2
+    bench.position = Decimal("-0.9")
+    bench.done(second, Decimal("7.1"))
+    bench.child(first, "0.4", ChildState.REJECTED)  # proven never to have been
+    bench.done(first, Decimal(0))
+    assert bench.hedger.pending("BTC") == 0
+    bench.hedger.check("BTC/USDT")
+    assert len(bench.sent) == 2
 
 
 def test_paused_sends_nothing() -> None:
