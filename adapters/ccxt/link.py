@@ -34,6 +34,7 @@ from adapters.ccxt.events import (
     TradeEvent,
 )
 from adapters.ccxt.hook import Counters, attach
+from adapters.ccxt.lag import Lag
 from adapters.ccxt.pace import PATIENT_ATTEMPTS, backoff_s
 from adapters.ccxt.symbols import Market, market_of
 from adapters.ccxt.tariffs import purse_of
@@ -54,6 +55,7 @@ FIRST_MESSAGE_S = 10.0  # a subscription that brings nothing for so long is made
 CLOSE_S = 5.0  # a socket that does not answer its closing is dropped
 AGAIN_MESSAGE_S = 3.0  # and one of a stream that has brought something before
 HEADLESS_S = 0.5  # how long changes of a book may come ahead of its snapshot: stragglers of the subscription before
+LATE_S = 5.0  # behind its quickest message by more than this (or the age it may have), a book is one of another time
 CONFIRM_S = 1.0  # how often the best prices of a quiet book are told again, while the venue proves it current
 
 DIALECTS: dict[str, type[MarketDialect]] = {
@@ -108,6 +110,7 @@ class StreamState:
         self.heard_s = monotonic()  # any message of it,
         self.last_s = monotonic()  # one that says how things are now: a book's must not be a repetition
         self.told_s = 0.0  # when the sink heard of a book
+        self.lag = Lag()
         self.headless_s: float | None = None  # since when changes of a book come that has not begun
         self.began_s = monotonic()
         self.proven = False  # it has been live before
@@ -279,6 +282,7 @@ class MarketLink:
             state.wake.clear()
             state.hard, state.subscribed, state.headless_s = False, False, None
             state.began_s = state.heard_s = state.last_s = monotonic()
+            state.lag = Lag()
             watch = asyncio.ensure_future(self._subscribe(state))
             wake = asyncio.create_task(state.wake.wait())
             try:
@@ -369,6 +373,9 @@ class MarketLink:
         elif now - state.last_s > max_age_s:
             reason = f"stale: silent for {(now - state.last_s) * 1000:.0f} ms"
             self._lose(state, reason, hard=self._socket_silent(state, now))
+        elif (behind_s := state.lag.behind_s()) > max(LATE_S, max_age_s):
+            reason = f"late: what comes is {behind_s * 1000:.0f} ms behind the quickest that came"
+            self._lose(state, reason, hard=True)  # the queue is left behind with the socket
         elif state.stream is Stream.BOOK and (reason := self._witnesses[state.symbol].verdict(now)):
             self._lose(state, reason)
 
@@ -488,6 +495,8 @@ class MarketLink:
         top = self._tops.get(state.symbol)
         if event is not None:
             state.told_s = state.heard_s
+            if event.kind is BookEventKind.UPDATE:
+                state.lag.heard(event.ts_event_ns, state.heard_s)
         elif top is not None and state.heard_s - state.told_s >= CONFIRM_S:
             state.told_s = state.heard_s
             self._sink.on_quote(top)

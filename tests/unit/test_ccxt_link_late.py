@@ -55,10 +55,26 @@ def test_a_book_whose_venue_began_its_ids_again_is_given_up_however_much_comes(
     assert feed.told[-1].reason.startswith("stale")
 
 
+def test_a_book_that_goes_on_changing_from_a_queue_of_old_messages_is_given_up_with_its_socket(
+    feed: Feed, clock: SimpleNamespace
+) -> None:
+    """Ids in order, no age: only the venue's own times tell that what comes is of half a minute ago."""
+    state = feed.link._states[SYMBOL, Stream.BOOK]
+    feed.now = 0.0
+    for number in range(100):
+        clock.now += 0.1
+        feed.now += 0.1 if number < 20 else 0.02  # worked off at a fifth of the pace it grows by
+        feed.depth(bids=[["99.80", str(number + 1)]])
+        feed.link._check(state, clock.now)
+    assert feed.link.status(SYMBOL) is StreamStatus.DOWN
+    assert feed.told[-1].reason.startswith("late: what comes is 5")
+    assert state.hard
+
+
 def test_repetitions_between_changes_are_no_harm(feed: Feed, clock: SimpleNamespace) -> None:
     state = feed.link._states[SYMBOL, Stream.BOOK]
     for _ in range(60):
-        clock.now += 0.1
+        feed.now = clock.now = clock.now + 0.1
         feed.depth(bids=[["99.80", "1"]])
         feed.link._on_message(None, (Stream.BOOK, {"U": 100, "u": 100, "E": 1, "b": [], "a": []}))
         feed.link._check(state, clock.now)

@@ -35,6 +35,7 @@ class Exchange:
 
     def __init__(self) -> None:
         self.clients = {}
+        self.options: dict[str, Any] = {}
 
     def handle_message(self, client: Any, message: Any) -> None: ...
 
@@ -86,7 +87,7 @@ class Feed:
 
     def depth(self, bids: list[list[str]] = (), asks: list[list[str]] = ()) -> None:  # type: ignore[assignment]
         self._update_id += 1
-        raw = {"U": self._update_id, "u": self._update_id, "E": 1, "b": bids, "a": asks}
+        raw = {"U": self._update_id, "u": self._update_id, "E": int(self.now * 1000), "b": bids, "a": asks}
         self.link._on_message(None, (Stream.BOOK, raw))
 
     def passes(self, seconds: float) -> None:
