@@ -27,8 +27,14 @@ SUITES: dict[str, str] = {
 @click.option(
     "--json", "json_file", type=click.File("w"), help="Write machine, versions and rows to FILE (- for stdout)."
 )
+@click.option("--venues", help="Of the suite load: venues at once, separated by commas (default: all six).")
 @click.option("--page", type=click.File("w"), help="Write machine, targets and rows to FILE as Markdown.")
-def bench(names: tuple[str, ...], json_file: click.utils.LazyFile | None, page: click.utils.LazyFile | None) -> None:
+def bench(
+    names: tuple[str, ...],
+    json_file: click.utils.LazyFile | None,
+    venues: str | None,
+    page: click.utils.LazyFile | None,
+) -> None:
     """Measure kernels, quotes, API and replay beside peers in the same run; all suites unless some are named.
 
     Exit code 0 whatever is measured: `target` says of each row what is promised and whether it was met here.
@@ -41,6 +47,7 @@ def bench(names: tuple[str, ...], json_file: click.utils.LazyFile | None, page: 
     unknown = sorted(set(names) - set(SUITES))
     if unknown:
         raise click.UsageError(f"no suite {', '.join(unknown)}; there are {', '.join(SUITES)}")
+    options: dict[str, dict[str, object]] = {"load": {"venues": _venues(venues)}} if venues else {}
     where = machine()
     click.echo("  ".join(f"{key} {value}" for key, value in where.items()), err=True)
     wanted = names or tuple(SUITES)
@@ -51,7 +58,7 @@ def bench(names: tuple[str, ...], json_file: click.utils.LazyFile | None, page: 
     rows = []
     for name in wanted:
         click.echo(f"measuring {name}", err=True)
-        rows += judged(run(SUITES[name]))
+        rows += judged(run(SUITES[name], **options.get(name, {})))
     if page is not None:
         page.write("\n".join(markdown(where, wanted, rows)) + "\n")
     if json_file is not None:
@@ -61,3 +68,12 @@ def bench(names: tuple[str, ...], json_file: click.utils.LazyFile | None, page: 
     else:
         for line in table(rows):
             click.echo(line)
+
+
+def _venues(text: str) -> list[str]:
+    from benchmarks.load import VENUES
+
+    names = text.upper().split(",")
+    if unknown := sorted(set(names) - set(VENUES)):
+        raise click.BadParameter(f"{', '.join(unknown)}: there are {', '.join(VENUES)}", param_hint="--venues")
+    return names

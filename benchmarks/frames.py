@@ -52,7 +52,7 @@ SERVERS: dict[str, type[VenueServer]] = {
     OKX: OkxServer,
 }
 
-_TOLD: dict[str, tuple[float, Callable[[Any], None]]] = {  # what a server tells from time to time
+TOLD: dict[str, tuple[float, Callable[[Any], None]]] = {  # what a server tells from time to time
     COINBASE: (GATHER_S, CoinbaseServer.tell_trades),
     KRAKENFUTURES: (0.1, KrakenFuturesServer.second),  # ten times as often as it does, to have enough of them
 }
@@ -173,7 +173,7 @@ def recorded(server: Any, symbol: str, stream: Iterator[VenueEvent]) -> Iterator
     state: dict[str, Any] = {}
     named = [(topic, Recorder({topic}, state)) for topic in topics_of(server.venue, symbol).values()]
     server.peers.update(wire for _, wire in named)
-    every_s, tell = _TOLD.get(server.venue, (0.0, None))
+    every_s, tell = TOLD.get(server.venue, (0.0, None))
     due_ns = 0
     for event in stream:
         server.on_market(event)

@@ -1,8 +1,8 @@
 """`python -m benchmarks.load_client desk|ccxt`: one end of the load: a node that keeps the desk's books, or raw ccxt.pro loops.
 
-Both follow the same streams of as many venues as are asked for, count frames at the same place, and know when each was due. The desk's end
-also says, of every book, best price and trade, when the desk's market had it; and what waited: bytes in sockets, frames in ccxt's buffers,
-messages in the engine's queue.
+Both follow the same streams of the same venues, count frames at the same place, and know when each was due. The desk's end also says, of
+every book, best price and trade, when the desk's market had it; and what waited: bytes in sockets, frames in ccxt's buffers, messages in
+the engine's queue. What the process holds when it is connected is left to the collector of garbage no more, as `kerb run` does.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import argparse
 import asyncio
 import contextlib
 import fcntl
-import json
+import gc
 import struct
 import sys
 import termios
@@ -26,115 +26,50 @@ import msgspec
 
 from adapters.ccxt.config import ExchangeConfig
 from adapters.ccxt.data import CcxtDataClient
+from adapters.ccxt.events import SPOT_STREAMS, Stream
 from adapters.ccxt.factories import CcxtDataClientConfig, CcxtDataClientFactory, load_ccxt
-from adapters.ccxt.venues.binance.dialect import _create
+from adapters.ccxt.link import market_dialect
 from adapters.nautilus.node import EmbeddedNode, NodeConfig
 from adapters.process import die_with_parent
-from benchmarks.frames import Frame
-from benchmarks.load_server import SYMBOLS
-from benchmarks.row import at
+from benchmarks.load_ear import Backlog, Ear, Heard, Told, with_latencies
+from benchmarks.load_server import About, VenueFrame
 from desk.market import Market, MarketActor
 from pricing.consolidated import ConsolidatedBook, VenueTerms
 from pricing.scale import Scale
+from sim.instruments import COINBASE
 
 SAMPLE_S = 0.01
-PRICE_DECIMALS = 2  # of both markets
+DEPTH = 500
+PRICE_DECIMALS, SIZE_DECIMALS = 2, 8  # no market of the load has finer ones
 
 
-class Backlog(msgspec.Struct, kw_only=True):
-    """What waited somewhere, sampled every 10 ms: the most, and what was left at the end."""
-
-    samples: int = 0
-    socket_bytes: int = 0
-    frames: int = 0
-    messages: int = 0
-    left: int = 0  # frames and messages
-
-
-class Heard(msgspec.Struct, kw_only=True):
-    """What one end says at the end. Times in ns; latencies of what was due after the lead."""
-
-    frames: int  # of all streams, after the lead
-    missed: int
-    cpu_ns: int
-    told: int = 0  # how many of them the desk's market heard of
-    receive_p50: int = 0
-    receive_p99: int = 0
-    due_p50: int = 0
-    due_p99: int = 0
-    due_most: int = 0
-    to_book: list[int] = []  # p50 by third of the run: a queue that grows would show
-    resyncs: int = 0
-    backlog: Backlog = msgspec.field(default_factory=Backlog)
-
-
-class Ear:
-    """Counts frames as they come, knows when they were due, and what the process had used at the first and the last of them."""
-
-    def __init__(self, frames: list[Frame], lead_ns: int, venues: int) -> None:
-        self.due: dict[str, int] = {}
-        for frame in frames:
-            self.due[frame.text] = -1 if frame.text in self.due else frame.due_ns  # told twice: which one is not known
-        self.lead_ns = lead_ns
-        self.awaited = venues * sum(due >= lead_ns for due in self.due.values())
-        self.count = 0
-        self.began_cpu_ns = self.ended_cpu_ns = 0
-        self.all = asyncio.Event()
-        self.current = (0, 0)  # due, received
-
-    def listens(self, exchange: Any) -> None:
-        """Hear every frame of an instance's clients, before anything else does."""
-        inner = exchange.client
-
-        def client(url: str) -> Any:
-            known = url in (exchange.clients or {})
-            made = inner(url)
-            if not known:
-                made.handle_text_or_binary_message = self._heard(made.handle_text_or_binary_message)
-            return made
-
-        exchange.client = client
-
-    def _heard(self, handle: Callable[[Any], None]) -> Callable[[Any], None]:
-        def heard(text: Any) -> None:
-            received = time.time_ns()
-            due = self.due.get(text, -1)
-            self.current = (due, received)
-            if due >= self.lead_ns:
-                if not self.count:
-                    self.began_cpu_ns = time.process_time_ns()
-                self.count += 1
-            handle(text)
-            if self.count == self.awaited and not self.ended_cpu_ns:
-                self.ended_cpu_ns = time.process_time_ns()
-                self.all.set()
-
-        return heard
-
-    def heard_all(self) -> Heard:
-        """The figures that both ends have."""
-        ended = self.ended_cpu_ns or time.process_time_ns()
-        return Heard(frames=self.count, missed=self.awaited - self.count, cpu_ns=ended - self.began_cpu_ns)
-
-
-def venue_of(number: int) -> str:
-    """Venues are one server under several names."""
-    return f"LOAD{number}"
-
-
-def config_of(number: int, rest: str, ws: str) -> ExchangeConfig:
-    """One of them."""
+def config_of(venue: str, about: About) -> ExchangeConfig:
+    """One of the venues."""
+    offered = about.venues[venue]
     return ExchangeConfig(
-        venue=venue_of(number), exchange="binance", symbols=SYMBOLS, rest_url=rest, ws_url=ws, max_age_ms=30_000
-    )
+        venue=venue, exchange=venue.lower(), symbols=(offered.symbol,), rest_url=offered.rest, ws_url=offered.ws,
+        depth=DEPTH, max_age_ms=30_000, audit_s=0.0,
+    )  # fmt: skip
 
 
-async def desk(
-    ear: Ear, configs: list[ExchangeConfig], ended: asyncio.Event
-) -> tuple[Heard, list[tuple[int, int, int]]]:
+class Pauses:
+    """How long the collector of garbage takes."""
+
+    def __init__(self) -> None:
+        self.most_ns = self._began_ns = 0
+        gc.callbacks.append(self._called)
+
+    def _called(self, phase: str, _: dict[str, int]) -> None:
+        if phase == "start":
+            self._began_ns = time.perf_counter_ns()
+        else:
+            self.most_ns = max(self.most_ns, time.perf_counter_ns() - self._began_ns)
+
+
+async def desk(ear: Ear, configs: list[ExchangeConfig], ended: asyncio.Event) -> tuple[Heard, list[Told]]:
     """The engine's node with the desk's market: what it heard, and (due, received, in the book) of every message."""
-    origin: dict[int, tuple[int, int]] = {}
-    told: list[tuple[int, int, int]] = []
+    origin: dict[int, tuple[str, int, int]] = {}
+    told: list[Told] = []
     last = 0
 
     def now() -> int:
@@ -147,30 +82,26 @@ async def desk(
         @staticmethod
         def create(**parts: Any) -> CcxtDataClient:  # type: ignore[override]
             client = CcxtDataClientFactory.create(**parts)
-            ear.listens(client.link._made())
+            ear.listens(client.link._made(), client.exchange.venue)
             client._now = now
             links.append(client.link)
             return client
 
     def arrived(ts_init: int) -> None:
-        due, received = origin.pop(ts_init, (-1, 0))
+        venue, due, received = origin.pop(ts_init, ("", -1, 0))
         if due >= ear.lead_ns:
-            told.append((due, received, time.time_ns()))
+            told.append(Told(venue, due, received, time.time_ns()))
 
     links: list[Any] = []
-    books = []
-    for symbol in SYMBOLS:
-        terms = [_terms(config.venue) for config in configs]
-        books.append(ConsolidatedBook(symbol, Scale(symbol, PRICE_DECIMALS, 8), terms))
-    market = Market(books)
+    market = Market(_books(configs))
     market.on_book.append(lambda change: arrived(change.ts_init_ns))
     market.on_quote.append(lambda tick: arrived(tick.ts_init))
     market.on_trade.append(lambda tick: arrived(tick.ts_init))
     clients = {f"CCXT-{config.venue}": CcxtDataClientConfig(exchange=config) for config in configs}
-    actor = MarketActor(market, [(symbol, config.venue) for symbol in SYMBOLS for config in configs])
+    actor = MarketActor(market, [(symbol, config.venue) for config in configs for symbol in config.symbols])
     node = EmbeddedNode(NodeConfig(data_clients=clients), actors=[actor], data_factories={"CCXT": Factory})
-    await node.start(30.0)
-    backlog = Backlog()
+    await node.start(60.0)
+    pauses, backlog = _settled(), Backlog()
     watch = asyncio.create_task(_watch(backlog, links, node))
     try:
         await _until(ear, ended)
@@ -180,16 +111,39 @@ async def desk(
     finally:
         watch.cancel()
         await node.stop()
-    heard.backlog = backlog
+    heard.backlog, heard.pause_most = backlog, pauses.most_ns
     heard.resyncs = sum(link.counters.resyncs for link in links)
-    return heard, told
+    return heard, _one_a_frame(told)
+
+
+def _one_a_frame(told: list[Told]) -> list[Told]:
+    """Of frames that say several things (a book and its best prices, many trades) the last."""
+    return list({(one.venue, one.due_ns, one.received_ns): one for one in told}.values())
+
+
+def _books(configs: list[ExchangeConfig]) -> list[ConsolidatedBook]:
+    by_symbol: dict[str, list[VenueTerms]] = {}
+    for config in configs:
+        for symbol in config.symbols:
+            by_symbol.setdefault(symbol, []).append(_terms(config.venue))
+    return [
+        ConsolidatedBook(symbol, Scale(symbol, PRICE_DECIMALS, SIZE_DECIMALS), terms)
+        for symbol, terms in by_symbol.items()
+    ]
 
 
 def _terms(venue: str) -> VenueTerms:
     return VenueTerms(
-        venue=venue, taker_fee_bps=Decimal(10), tick=Decimal(1).scaleb(-PRICE_DECIMALS), lot=Decimal("0.00000001"),
-        price_decimals=PRICE_DECIMALS, size_decimals=8, max_age_ns=30_000_000_000,
+        venue=venue, taker_fee_bps=Decimal(10), tick=Decimal(1).scaleb(-PRICE_DECIMALS), lot=Decimal(1).scaleb(-SIZE_DECIMALS),
+        price_decimals=PRICE_DECIMALS, size_decimals=SIZE_DECIMALS, max_age_ns=30_000_000_000,
     )  # fmt: skip
+
+
+def _settled() -> Pauses:
+    """Nothing of what stands is looked at again by the collector."""
+    gc.collect()
+    gc.freeze()
+    return Pauses()
 
 
 async def _watch(backlog: Backlog, links: list[Any], node: Any) -> None:
@@ -216,20 +170,22 @@ def _waiting(backlog: Backlog, links: list[Any], node: Any) -> int:
 
 async def ccxt(ear: Ear, configs: list[ExchangeConfig], ended: asyncio.Event) -> Heard:
     """ccxt.pro as it comes, its URLs rewritten, and a loop for each stream that does nothing with what it is given."""
-    exchanges = [_create(config, throttle=True, timeout_ms=10_000) for config in configs]
-    loops = []
-    for exchange in exchanges:
-        ear.listens(exchange)
+    exchanges, loops = [], []
+    for config in configs:
+        dialect = market_dialect(config.exchange)
+        exchange = dialect.create(config)
+        exchange.on_snapshot = exchange.on_pieces = lambda *_: None
+        exchanges.append(exchange)
+        ear.listens(exchange, config.venue)
         await exchange.load_markets()
-        for symbol in SYMBOLS:
-            watches = (
-                partial(exchange.watch_order_book, symbol, 500),
-                partial(exchange.watch_trades, symbol),
-                partial(exchange.watch_bids_asks, [symbol]),
-            )
+        streams = SPOT_STREAMS if config.venue != COINBASE else (Stream.BOOK, Stream.TRADES)
+        for symbol in config.symbols:
+            watches = (partial(dialect.subscribe, exchange, symbol, stream, DEPTH) for stream in streams)
             loops += [asyncio.create_task(_for_ever(watch)) for watch in watches]
+    pauses = _settled()
     await _until(ear, ended)
     heard = ear.heard_all()
+    heard.pause_most = pauses.most_ns
     for loop in loops:
         loop.cancel()
     await asyncio.gather(*loops, return_exceptions=True)
@@ -253,23 +209,12 @@ async def _until(ear: Ear, ended: asyncio.Event) -> None:
             await asyncio.wait_for(ear.all.wait(), 3.0)
 
 
-def _latencies(heard: Heard, told: list[tuple[int, int, int]], start_ns: int) -> Heard:
-    receive = [booked - received for _, received, booked in told]
-    late = [booked - start_ns - due for due, _, booked in told]
-    third = max(1, len(told) // 3)
-    heard.receive_p50, heard.receive_p99 = at(receive, 0.5), at(receive, 0.99)
-    heard.due_p50, heard.due_p99, heard.due_most = at(late, 0.5), at(late, 0.99), max(late)
-    heard.told = len(told)
-    heard.to_book = [at(late[i : i + third], 0.5) for i in range(0, 3 * third, third)]
-    return heard
-
-
 async def _run(options: argparse.Namespace) -> None:
     load_ccxt()
-    where = json.loads(await _stdin())
-    frames = msgspec.json.decode(options.frames.read_bytes(), type=list[Frame])
-    ear = Ear(frames, int(options.lead * 1e9), options.venues)
-    configs = [config_of(number, where["rest"], where["ws"]) for number in range(1, options.venues + 1)]
+    about = msgspec.json.decode(await _stdin(), type=About)
+    frames = msgspec.json.decode(options.frames.read_bytes(), type=list[VenueFrame])
+    ear = Ear(frames, int(options.lead * 1e9))
+    configs = [config_of(venue, about) for venue in about.venues]
     ended, start_ns = asyncio.Event(), 0
 
     async def listen() -> None:
@@ -284,7 +229,7 @@ async def _run(options: argparse.Namespace) -> None:
     else:
         heard, told = await desk(ear, configs, ended)
         await listening
-        heard = _latencies(heard, told, start_ns)
+        heard = with_latencies(heard, told, start_ns)
     print(msgspec.json.encode(heard).decode(), flush=True)
 
 
@@ -293,11 +238,10 @@ async def _stdin() -> str:
 
 
 def main() -> None:
-    """Follow the streams. Stdin brings two lines: where the server is, and, when all was sent, when the first frame was due."""
+    """Follow the streams. Stdin brings two lines: where the servers are, and, when all was sent, when the first frame was due."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.load_client", description="One end of the load.")
     parser.add_argument("end", choices=("desk", "ccxt"))
     parser.add_argument("--frames", type=Path, required=True)
-    parser.add_argument("--venues", type=int, required=True)
     parser.add_argument("--lead", type=float, required=True)
     die_with_parent()
     import uvloop

@@ -34,10 +34,10 @@ def machine() -> dict[str, str]:
     return found
 
 
-def run(target: str) -> list[Row]:
+def run(target: str, **options: object) -> list[Row]:
     """Load "module:function" and call it."""
     module, function = target.split(":")
-    return list(getattr(importlib.import_module(module), function)())
+    return list(getattr(importlib.import_module(module), function)(**options))
 
 
 def present(target: str) -> bool:

@@ -46,6 +46,10 @@ TARGETS = {
     "signals.batch": Promise(20),
     "load.cpu": Promise(faster={CCXT: 1 / 1.5}),
     **{
+        f"load.cpu {venue}": Promise(faster={CCXT: 1 / 1.5})
+        for venue in ("BINANCE", "BINANCEUSDM", "OKX", "BYBIT", "KRAKEN", "COINBASE")
+    },
+    **{
         f"decode.{kind} {venue}": Promise(faster={CCXT: 2.0})
         for kind in ("depth", "top", "trade")
         for venue in ("BINANCE", "OKX", "BYBIT", "COINBASE", "KRAKEN")
