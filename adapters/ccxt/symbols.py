@@ -97,7 +97,12 @@ class Market(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def market_of(row: dict[str, Any], *, taker: Decimal | None = None, maker: Decimal | None = None) -> Market:
-    """A ccxt market (tick-size precision mode) as a `Market`; account fees replace list prices where given."""
+    """A ccxt market (tick-size precision mode) as a `Market`; account fees replace list prices where given.
+
+    Raises ValueError on a market that is listed without a tick or a lot, and on a contract that expires.
+    """
+    if not row["precision"]["price"] or not row["precision"]["amount"]:
+        raise ValueError(f"{row['symbol']} is listed without a tick or a lot")
     tick, lot = dec(row["precision"]["price"]), dec(row["precision"]["amount"])
     amount, cost = row["limits"]["amount"], row["limits"]["cost"]
 

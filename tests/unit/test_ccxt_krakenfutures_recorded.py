@@ -13,7 +13,7 @@ from adapters.ccxt.config import ExchangeConfig
 from adapters.ccxt.events import BookEventKind, OrderEvent, Stream, VenueOrderState
 from adapters.ccxt.hook import BadFrame
 from adapters.ccxt.symbols import Market, market_of
-from adapters.ccxt.venues.krakenfutures.account import KrakenFuturesAccountDialect
+from adapters.ccxt.venues.krakenfutures.account import KrakenFuturesAccountDialect, symbol_of
 from adapters.ccxt.venues.krakenfutures.book import KrakenFuturesBook
 from adapters.ccxt.venues.krakenfutures.dialect import KrakenFuturesMarketDialect, instance
 
@@ -107,6 +107,15 @@ def test_recorded_instruments_are_contracts_with_their_terms():
     assert (inverse.contract.settle, inverse.contract.inverse) == ("BTC", True)
     assert (linear.contract.settle, linear.contract.inverse) == ("USD", False)
     assert inverse.contract.value(Decimal(50_000), Decimal(10_000)) == Decimal("0.2")
+
+
+@recorded
+def test_a_product_is_found_in_whichever_case_it_is_written():
+    known = listed(load("http_futures_instruments")["instruments"])
+    for product, symbol in (("AAPLxUSD", "AAPLX/USD:USD"), ("ETHUSD", LINEAR)):
+        names = {product, product.upper(), product.lower()}
+        assert {symbol_of(known, f"{kind}{name}") for kind in ("PF_", "pf_") for name in names} == {symbol}
+    assert symbol_of(known, "PF_NEWUSD") is None
 
 
 @recorded

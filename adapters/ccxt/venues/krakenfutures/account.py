@@ -513,8 +513,11 @@ class KrakenFuturesAccountDialect(KrakenFuturesOrdering):
 
 
 def symbol_of(exchange: Any, product: str) -> str | None:
-    """The symbol of a product, whose name the venue writes in either case; None of one that was listed after we loaded them."""
-    known = exchange.markets_by_id.get(product.upper())
+    """The symbol of a product, whose name the venue writes in either case (PF_AAPLxUSD has both); None of one that was listed after we
+    loaded them."""
+    listed = exchange.markets_by_id
+    if (known := listed.get(product) or listed.get(product.upper())) is None:
+        known = next((found for name, found in listed.items() if name.lower() == product.lower()), None)
     return str(known[0]["symbol"]) if known else None
 
 
