@@ -14,7 +14,7 @@ import msgspec
 
 from sim.instruments import BINANCE, BINANCEUSDM, BYBIT, COINBASE, KRAKEN, KRAKENFUTURES, OKX
 from sim.servers.faults import Fault, FaultOrder
-from tests.faults.scenario import FAMILIES, FRAME_FAULTS, Disturbance, disturbance
+from tests.faults.scenario import FAMILIES, Disturbance, disturbance
 
 CASTS = (
     (BINANCE, KRAKEN, BINANCEUSDM),
@@ -129,7 +129,7 @@ def _disturbances(
     if kind is Struck.ALL and not faults:
         away = FaultOrder(fault=rng.choice(AWAY), ms=rng.randint(*AWAY_MS))
         return (Disturbance(at_s=rng.uniform(0.1, 0.3), order=away),)
-    families = (*FAMILIES, (*FRAME_FAULTS, Fault.RESTART_IDS)) if venue == OKX else FAMILIES
+    families = (*FAMILIES, (Fault.RESTART_IDS,)) if venue == OKX else FAMILIES
     chosen = faults or tuple(rng.choice(rng.choice(families)) for _ in range(rng.randint(1, 3)))
     return tuple(sorted((disturbance(rng, fault, active_s) for fault in chosen), key=lambda one: one.at_s))
 
