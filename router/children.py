@@ -417,6 +417,8 @@ def _other(side: str) -> str:
 
 
 def _execution(event: Any) -> VenueFill:
+    """The engine's money is rounded to the decimals it gives a currency; a venue's own fee stands beside it where it was told."""
+    told = event.info or {}
     return VenueFill(
         venue=event.instrument_id.venue.value,
         symbol=event.instrument_id.symbol.value,
@@ -425,7 +427,7 @@ def _execution(event: Any) -> VenueFill:
         side="buy" if event.order_side == OrderSide.BUY else "sell",
         price=event.last_px.as_decimal(),
         quantity=event.last_qty.as_decimal(),
-        fee=event.commission.as_decimal(),
+        fee=Decimal(told["fee"]) if "fee" in told else event.commission.as_decimal(),
         fee_currency=event.commission.currency.code,
         ts_ns=event.ts_event,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any
 
 from nautilus_trader.core.nautilus_pyo3 import FIXED_PRECISION
@@ -107,4 +107,5 @@ def _whole(value: Decimal, decimals: int) -> int:
 def money(amount: Decimal, code: str) -> Money:
     """An amount in the engine's currency; rounded to its precision (an execution carries its exact fee in `info`)."""
     unit = currency(code)
-    return Money.from_str(f"{amount:.{unit.precision}f} {unit.code}")
+    rounded = amount.quantize(Decimal(1).scaleb(-unit.precision), ROUND_HALF_EVEN)
+    return Money.from_str(f"{rounded:f} {unit.code}")

@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from typing import Any
 
+import msgspec
+import pytest
 from nautilus_trader.cache.cache import Cache
 from nautilus_trader.common.component import LiveClock, MessageBus
 from nautilus_trader.common.factories import OrderFactory
@@ -23,6 +25,7 @@ from adapters.ccxt.events import FillEvent, OrderEvent, VenueOrderState
 from adapters.ccxt.execution import CcxtExecutionClient
 from adapters.ccxt.instruments import instrument_id, instrument_of
 from adapters.ccxt.symbols import Market
+from router.children import _execution
 
 SYMBOL = "BTC/USDT"
 D = Decimal
@@ -211,6 +214,21 @@ def test_an_order_that_filled_with_a_smaller_quantity_than_we_knew_ends_all_the_
         coat.client.on_order(coat.said(VenueOrderState.FILLED, "0.2"))  # of Kraken Futures: without its terms
         assert (order.status, order.filled_qty.as_decimal()) == (OrderStatus.CANCELED, D("0.2"))
         assert coat.kinds().count(OrderCanceled) == 1
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("fee", "currency"), [("0.000000123456789", "BTC"), ("-0.00000000004", "USDT"), ("0.0000001", "BNB"), ("0", "USDT")]
+)
+def test_a_fee_reaches_the_books_to_its_last_digit_whatever_its_currency(fee, currency):
+    async def main() -> None:
+        coat = Coat()
+        await coat.placed()
+        coat.client.on_fill(msgspec.structs.replace(coat.fill("0.1"), fee=D(fee), fee_currency=currency))
+        (filled,) = [event for event in coat.events if isinstance(event, OrderFilled)]
+        booked = _execution(filled)
+        assert (booked.fee, booked.fee_currency) == (D(fee), currency)
 
     asyncio.run(main())
 
