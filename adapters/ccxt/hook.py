@@ -4,20 +4,27 @@ What `watch_*` returns conflates (partial fills vanish, quiet symbols starve), a
 ccxt's receive loop without a word. So each client is wrapped as it is made: the decoded message goes to `on_message` first, then to
 ccxt's own handler, each guarded by itself; a closed or failed client is told to `on_down` at once. Before any of that the text itself
 goes to `on_frame`: what it takes is neither decoded nor handled by ccxt.
+
+ccxt makes a task for every frame, and hands out all that have come before anything else has its turn. Here a socket is read by one task,
+which lets the others have theirs after `TURN_FRAMES`: an answer to an order does not wait for a burst of market data.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import random
 from collections.abc import Callable
 from typing import Any
 
 import msgspec
+from aiohttp import WSMsgType
 
 from adapters.ccxt.pace import DialPace
 
 log = logging.getLogger(__name__)
+
+TURN_FRAMES = 50  # of one socket before the loop's other work has its turn: a millisecond or two
 
 ROWS_KEPT = 100  # of orders, executions and public trades, by ccxt's caches, which nobody here reads: its thousand of each are 10 MB
 
@@ -146,4 +153,27 @@ def _guard(
             counters.frames_bad += 1
             complain("frame that is no message", e)
 
+    def receive_loop() -> None:
+        client.receiving = asyncio.ensure_future(_receive(client))
+
     client.handle_text_or_binary_message = handle_text_or_binary_message
+    client.receive_loop = receive_loop  # begun by ccxt when the socket is open
+
+
+async def _receive(client: Any) -> None:
+    """Give ccxt's client every frame until its socket is closed; what cannot be received is told as ccxt tells it."""
+    left = TURN_FRAMES
+    try:
+        while not client.closed():
+            message = await client.receive()
+            client.handle_message(message)
+            left -= 1
+            # a socket that is being closed says so again and again without a wait
+            if not left or message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
+                left = TURN_FRAMES
+                await asyncio.sleep(0)
+        client.on_close(1006)  # as ccxt has it: gone without a code
+    except Exception as e:
+        import ccxt
+
+        client.reject(ccxt.NetworkError(str(e)))
