@@ -93,6 +93,11 @@ def _bybit_category(category: str) -> Parse:
     return parse
 
 
+async def _as_documented(venue: Venue, text: str) -> list[str]:
+    """Its rows are the documented ones; its topic (trade.linear.BTCUSDT) is not."""
+    return venue.frame(text.replace('"trade.linear.BTCUSDT"', '"publicTrade.BTCUSDT"'), None)
+
+
 BYBIT = Venue(
     "bybit", "bybit",
     [row(_PAIR, "BTCUSDT", 2, 3), row(_LINEAR, "BTCUSDT", 2, 3), row(_ETH, "ETHUSDT", 2, 3), row("ICP/USDT:USDT", "ICPUSDT", 3, 1),
@@ -114,6 +119,7 @@ BYBIT = Venue(
         "http_get_orders_realtime": open_orders(_LINEAR, _ETH, then=BYBIT_NONE),
         "http_get_orders_realtime_tp_sl": open_orders(_LINEAR, _ETH, then=BYBIT_NONE),
         "http_get_wallet_balance": balances(),
+        "ws_public_trade": _as_documented,
         "http_get_wallet_balance_spot_short": balances(),
         "http_get_wallet_balance_with_spot_borrow": balances(),
     },
