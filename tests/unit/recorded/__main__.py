@@ -1,5 +1,7 @@
-"""`python -m tests.unit.recorded`: write the tables anew; the reasons in them stay. A new file that says nothing gets "- ?", which fails the
-census until somebody has written why. Look at what git shows of it: each line is a promise of the adapter.
+"""`python -m tests.unit.recorded`: write the tables anew; the reasons in them stay.
+
+A new file that says nothing gets "- ?", which fails the census until somebody has written why. Look at what git shows of it: each line is a
+promise of the adapter.
 """
 
 from __future__ import annotations
