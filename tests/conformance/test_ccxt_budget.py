@@ -5,14 +5,18 @@ import time
 
 import pytest
 
-from adapters.ccxt.events import OrderEvent
+from adapters.ccxt.events import OrderEvent, StreamStatus
 from adapters.ccxt.orders import Failure, Verdict
 from adapters.ccxt.tariffs import TARIFFS
+from sim.servers.faults import Fault, FaultOrder
 from tests.conformance.ccxt_venue import OVER_SOCKET, VENUES, account, eventually, market_data, venue
+from tests.faults.day.life import Heard
+from tests.faults.soak import fast
 
 LIMITED = [(name, "rest") for name in VENUES if name.lower() in TARIFFS] + [(name, "ws") for name in OVER_SOCKET]
 ORDERS = {"KRAKEN": 15}  # a cancel of a young order costs eight points of 180 there
 SNAPSHOTS = 150
+DEPTH = {"BINANCE": "GET /api/v3/depth", "BINANCEUSDM": "GET /fapi/v1/depth"}
 
 
 @pytest.mark.parametrize(("name", "way"), LIMITED)
@@ -53,3 +57,32 @@ def test_a_burst_is_never_one_too_many_and_cancels_pass_the_data(name, way):
                 await asyncio.gather(*waiting, return_exceptions=True)
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("name", ["BINANCE", "BINANCEUSDM"])
+def test_sockets_lost_again_and_again_while_the_budget_is_spent_leave_one_snapshot_waiting(name):
+    async def main() -> None:
+        async with venue(name, audit_s=0) as place, market_data(place) as link:
+            server, seen = place.running.servers[name], set()
+            heard = Heard(server).requests
+            link._purse.budget.close(2.0)
+
+            def waiting() -> set[asyncio.Task]:
+                return {task for task in tasks_of("fetch_order_book_snapshot") if not task.done()}
+
+            for _ in range(5):
+                server.disturb(FaultOrder(fault=Fault.DISCONNECT))
+                await eventually(lambda seen=seen: waiting() - seen, "a snapshot that is asked for anew")
+                seen = seen | waiting()
+            assert len(waiting()) <= 2  # the request, and ccxt's within it
+            assert len(seen) >= 5
+            await eventually(lambda: link.status(place.symbol) is StreamStatus.LIVE, "a live book")
+            assert heard[DEPTH[name]] <= 2
+
+    with fast():
+        asyncio.run(main())
+
+
+def tasks_of(name: str) -> list[asyncio.Task]:
+    """Tasks of this loop whose coroutine has that name."""
+    return [task for task in asyncio.all_tasks() if task.get_coro().__name__ == name]

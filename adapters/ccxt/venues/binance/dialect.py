@@ -6,6 +6,7 @@ WebSocket market streams `<symbol>@depth@100ms`, `@trade`, `@bookTicker`, one so
 
 from __future__ import annotations
 
+import asyncio
 from decimal import Decimal
 from typing import Any, ClassVar
 
@@ -87,6 +88,8 @@ class BinanceMarketDialect:
         return self._hooked(_create(config, throttle=True, timeout_ms=10_000))
 
     def _hooked(self, exchange: Any) -> Any:
+        """The hook, and one request for a snapshot of a symbol at a time: the one before was for a subscription that is lost, and would
+        be waited for, and paid, first."""
         parse = exchange.parse_order_book
 
         def parse_order_book(raw: Any, symbol: str, *args: Any, **kwargs: Any) -> Any:
@@ -94,7 +97,20 @@ class BinanceMarketDialect:
                 exchange.on_snapshot(symbol, raw)
             return parse(raw, symbol, *args, **kwargs)
 
-        exchange.parse_order_book = parse_order_book
+        fetch, asked = exchange.fetch_order_book_snapshot, dict[str, asyncio.Task[Any]]()
+
+        async def fetch_order_book_snapshot(client: Any, message: Any, subscription: Any) -> None:
+            symbol = subscription["symbol"]
+            if (before := asked.get(symbol)) is not None:
+                before.cancel()
+            asked[symbol] = mine = asyncio.ensure_future(fetch(client, message, subscription))
+            try:
+                await mine
+            finally:
+                if asked.get(symbol) is mine:
+                    del asked[symbol]
+
+        exchange.parse_order_book, exchange.fetch_order_book_snapshot = parse_order_book, fetch_order_book_snapshot
         return exchange
 
     async def taker_fees(self, exchange: Any, symbols: tuple[str, ...]) -> dict[str, Decimal]:
