@@ -17,7 +17,7 @@ from sim.instruments import BINANCE, KRAKEN
 from sim.servers.faults import Fault, FaultOrder
 from tests.conformance.ccxt_venue import VENUES
 from tests.faults.node.episode import CASTS, PERPETUALS, Ask, Episode, cast_of, episode
-from tests.faults.node.planted import BUGS, NO_WORD, planted
+from tests.faults.node.planted import BUGS, NO_WORD, TOGETHER, planted
 from tests.faults.node.run import Outcome, node
 from tests.faults.node.spread import nodes
 from tests.faults.scenario import Disturbance
@@ -59,15 +59,17 @@ def struck(number: int, *orders: FaultOrder) -> Episode:
 
 
 async def a_slice(state: Path) -> tuple[list[Outcome], dict[str, Outcome]]:
-    """Two sound episodes, then one with each bug, on one node."""
+    """Two sound episodes, then some with bugs, on one node."""
     seen = {}
     async with node(SPOT, SEED, state) as running:
         away = struck(1, FaultOrder(fault=Fault.MAINTENANCE, ms=400))
         hang = struck(2, *NO_WORD)
         sound = [await running.play(one) for one in (away, hang)]
-        for number, (name, (bug, orders, _)) in enumerate(BUGS.items()):
-            with planted(bug):
-                seen[name] = await running.play(struck(number, *orders), SEEN_WITHIN_S)
+        for number, names in enumerate(TOGETHER):
+            orders = [order for name in names for order in BUGS[name][1]]
+            with planted(names):
+                outcome = await running.play(struck(number, *orders), SEEN_WITHIN_S)
+            seen |= dict.fromkeys(names, outcome)
     return sound, seen
 
 
@@ -80,6 +82,10 @@ def test_a_desk_that_is_disturbed_loses_and_doubles_nothing_and_every_planted_bu
     assert sum(outcome.refused.get("no_live_venue", 0) for outcome in sound) > 0
     blind = {name: seen[name].wrong for name, (_, _, word) in BUGS.items() if word not in " ".join(seen[name].wrong)}
     assert blind == {}
+
+
+def test_every_bug_is_put_in_once() -> None:
+    assert sorted(name for names in TOGETHER for name in names) == sorted(BUGS)
 
 
 @pytest.mark.parametrize("name", BUGS)

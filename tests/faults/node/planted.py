@@ -6,6 +6,7 @@ reject on unknown         an order that brought no answer is taken for never hav
 let go of unknown         an order that is unknown keeps no exposure reserved
 book twice                an execution is booked under two ids, as by a stream and a query that name it differently
 book not at all           an execution is taken for booked, and is not
+leave the fee out         what a venue charges is not in the price of a sweep
 """
 
 from __future__ import annotations
@@ -78,6 +79,11 @@ def book_not_at_all(stack: contextlib.ExitStack) -> None:
     _put(stack, RouterJournal, "fill", lambda self, execution, parent_id: True)
 
 
+def leave_the_fee_out(stack: contextlib.ExitStack) -> None:
+    """Seam: `ConsolidatedBook.fees`."""
+    _put(stack, ConsolidatedBook, "fees", lambda self: [0] * len(self.venues))
+
+
 # each with the faults that bring it out, and a word of the rule that sees it
 BUGS: dict[str, tuple[Bug, tuple[FaultOrder, ...], str]] = {
     "price past a clear": (price_past_a_clear, (FaultOrder(fault=Fault.DISCONNECT),), "had given up"),
@@ -85,12 +91,21 @@ BUGS: dict[str, tuple[Bug, tuple[FaultOrder, ...], str]] = {
     "let go of unknown": (let_go_of_unknown, NO_WORD, "is unknown"),
     "book twice": (book_twice, (), "no venue has it"),
     "book not at all": (book_not_at_all, (), "not booked"),
+    "leave the fee out": (leave_the_fee_out, (), "the venues show"),
 }
+# what is put in together: one episode each
+TOGETHER = (
+    ("price past a clear",),
+    ("reject on unknown",),
+    ("let go of unknown", "book twice", "leave the fee out"),
+    ("book not at all",),
+)
 
 
 @contextlib.contextmanager
-def planted(bug: Bug) -> Iterator[None]:
-    """The bug is in the desk while this is open."""
+def planted(names: tuple[str, ...]) -> Iterator[None]:
+    """These bugs are in the desk while this is open."""
     with contextlib.ExitStack() as stack:
-        bug(stack)
+        for name in names:
+            BUGS[name][0](stack)
         yield
