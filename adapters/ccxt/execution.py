@@ -492,8 +492,8 @@ class CcxtExecutionClient(LiveExecutionClient):
         return None if proof is None or proof.order is None else self._status_report(proof.order)
 
     async def generate_order_status_reports(self, command: Any) -> list[OrderStatusReport]:
-        """Open orders at the venue on our instruments."""
-        orders = await self.link.open_orders()
+        """Open orders at the venue on our instruments; not those of others whose price is no price, such as trailing stops."""
+        orders = [order for order in await self.link.open_orders() if order.kind == "market" or order.price]
         return [self._status_report(order) for order in orders if _wanted(command, order.symbol)]
 
     async def generate_fill_reports(self, command: Any) -> list[FillReport]:

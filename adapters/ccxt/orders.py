@@ -47,6 +47,7 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _STATUS = re.compile(r" (4\d\d|5\d\d) ")
+_EMPTY = re.compile(r"\w+ \{\s*\}")
 _REFUSING_STATUS = {"400", "401", "403", "404", "405", "407", "410", "418", "422", "429", "451"}
 
 
@@ -91,15 +92,16 @@ def classify(error: BaseException) -> Failure:
         case e.BadResponse():
             return Failure(verdict=Verdict.UNKNOWN, reason=reason)
         case e.ExchangeError():
-            broken_off = _is_client_error(error.__cause__)  # an answer that broke off halfway, not an answer
-            return Failure(verdict=Verdict.UNKNOWN if broken_off else Verdict.REFUSED, reason=reason)
+            # an answer that broke off halfway, or says nothing at all, is no answer
+            said = not _is_client_error(error.__cause__) and _EMPTY.fullmatch(str(error)) is None
+            return Failure(verdict=Verdict.REFUSED if said else Verdict.UNKNOWN, reason=reason)
         case _:
             return Failure(verdict=Verdict.UNKNOWN, reason=reason)
 
 
 def _network(error: BaseException, reason: str) -> Failure:
     """Network trouble: before anything was sent, a refusal by HTTP status, or (default) unknown."""
-    if _never_connected(error.__cause__):
+    if _never_connected(error):
         return Failure(verdict=Verdict.NOT_SENT, reason=reason)
     status = _STATUS.search(str(error))
     if status and status[1] in _REFUSING_STATUS and error.__cause__ is None:
@@ -107,11 +109,15 @@ def _network(error: BaseException, reason: str) -> Failure:
     return Failure(verdict=Verdict.UNKNOWN, reason=reason)
 
 
-def _never_connected(cause: BaseException | None) -> bool:
+def _never_connected(error: BaseException) -> bool:
+    """Whether there was no connection to the host that was asked; one that was only led on to another host has been asked."""
     import socket
 
     import aiohttp
 
+    cause = error.__cause__
+    if isinstance(cause, aiohttp.ClientConnectorError) and cause.host not in str(error):
+        return False
     return isinstance(cause, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError | socket.gaierror)
 
 

@@ -145,6 +145,26 @@ def test_kraken_closed_but_not_filled_is_cancelled():
     assert order.ts_event_ns == 1688583840864800000
 
 
+def test_kraken_lists_somebody_elses_trailing_stop_without_a_price():
+    def row(kind: str, price: str, pair: str = "XBTUSDT") -> dict:
+        return {
+            "cl_ord_id": "", "status": "open", "opentm": 1688583840.8648, "vol": "0.5", "vol_exec": "0",
+            "descr": {"pair": pair, "type": "buy", "ordertype": kind, "price": price, "price2": "0"},
+        }  # fmt: skip
+
+    async def openorders(_: dict) -> dict:
+        rows = {
+            "O1": row("trailing-stop", "+15.0000%"),
+            "O2": row("limit", "29500.0"),
+            "O3": row("limit", "1", "ETHUSDT"),
+        }
+        return {"error": [], "result": {"open": rows}}
+
+    exchange = SimpleNamespace(**vars(EXCHANGE), private_post_openorders=openorders)
+    orders = asyncio.run(KrakenAccountDialect().open_orders(exchange, ("BTC/USDT",)))
+    assert [(order.venue_order_id, order.price) for order in orders] == [("O1", None), ("O2", Decimal("29500.0"))]
+
+
 def test_kraken_trades_of_before_we_came_are_not_events():
     row = {"symbol": "BTC/USDT"}
     assert KrakenMarketDialect().split({"channel": "trade", "type": "snapshot", "data": [row]}) == []

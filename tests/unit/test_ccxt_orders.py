@@ -16,8 +16,8 @@ def caused(error: Exception, cause: BaseException) -> Exception:
     return error
 
 
-def connector_error() -> aiohttp.ClientConnectorError:
-    key = aiohttp.client_reqrep.ConnectionKey("h", 1, False, None, None, None, None)
+def connector_error(host: str = "venue.example") -> aiohttp.ClientConnectorError:
+    key = aiohttp.client_reqrep.ConnectionKey(host, 1, False, None, None, None, None)
     return aiohttp.ClientConnectorError(key, OSError(111, "refused"))
 
 
@@ -41,7 +41,8 @@ TABLE = [
     (ccxt.OnMaintenance("maintenance"), REFUSED),
     (ccxt.ExchangeNotAvailable("binance POST https://h/order 403 Forbidden WAF"), REFUSED),
     (ccxt.ExchangeNotAvailable("binance POST https://h/order 404 Not Found"), REFUSED),
-    (caused(ccxt.ExchangeNotAvailable("binance POST https://h/order"), connector_error()), NOT_SENT),
+    (caused(ccxt.ExchangeNotAvailable("binance POST https://venue.example/order"), connector_error()), NOT_SENT),
+    (caused(ccxt.ExchangeNotAvailable("binance POST https://venue.example/order"), connector_error("other")), UNKNOWN),
     (caused(ccxt.RequestTimeout("binance POST https://h/order"), aiohttp.ConnectionTimeoutError()), NOT_SENT),
     (RateLimited("own limit"), NOT_SENT),
     (ClientIdError("too long"), NOT_SENT),
@@ -56,6 +57,7 @@ TABLE = [
     (ccxt.ExchangeNotAvailable('kraken {"error":["EService:Unavailable"]}'), UNKNOWN),
     (caused(ccxt.ExchangeNotAvailable("binance POST"), aiohttp.ServerDisconnectedError()), UNKNOWN),
     (caused(ccxt.ExchangeError("binance POST"), aiohttp.ClientPayloadError("broken off")), UNKNOWN),
+    (ccxt.ExchangeError("okx {}"), UNKNOWN),
     (ccxt.BadResponse("not json"), UNKNOWN),
     (ccxt.NullResponse("empty"), UNKNOWN),
     (ccxt.CancelPending("pending"), UNKNOWN),

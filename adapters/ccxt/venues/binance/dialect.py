@@ -362,7 +362,7 @@ class BinanceAccountDialect(BinanceOrdering):
         return OrderEvent(
             symbol=symbol,
             client_order_id=self.decode_id(raw.get("origClientOrderId") or raw["clientOrderId"]),
-            venue_order_id=str(raw["orderId"]),
+            venue_order_id=str(raw["orderId"] or ""),
             state=_STATES[raw["status"]],
             side=raw["side"].lower(),
             kind="market" if raw["type"] == "MARKET" else "limit",

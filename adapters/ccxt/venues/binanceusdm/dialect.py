@@ -379,7 +379,7 @@ class BinanceUsdmAccountDialect(BinanceUsdmOrdering, BinanceAccountDialect):
         return OrderEvent(
             symbol=symbol,
             client_order_id=self.decode_id(raw["clientOrderId"]),
-            venue_order_id=str(raw["orderId"]),
+            venue_order_id=str(raw["orderId"] or ""),
             state=_STATES[raw["status"]],
             side=raw["side"].lower(),
             kind="limit" if raw["type"] == "LIMIT" else "market",

@@ -451,6 +451,8 @@ def _meant() -> Iterator[None]:
         match found and found[1]:
             case code if code in _UNKNOWN:
                 raise ccxt.OperationFailed(str(error)) from error
+            case None if type(error) is ccxt.ExchangeError:  # an answer without any code is no refusal
+                raise ccxt.BadResponse(str(error)) from (error.__cause__ or error)
             case code if code in _GONE:
                 raise ccxt.OrderNotFound(str(error)) from error
         raise

@@ -8,6 +8,7 @@ by REST with `cl_ord_id`. WebSocket numbers are JSON numbers, REST numbers strin
 from __future__ import annotations
 
 import contextlib
+import re
 import time
 from collections import OrderedDict
 from datetime import datetime
@@ -49,6 +50,7 @@ _REST_STATES = {
 }
 # errors that say nothing of the order, with whatever code behind them; ccxt takes those it does not know for refusals
 _UNPROVEN = ("EService:Deadline elapsed", "EService:Timeout", "EGeneral:Internal error", "EDatabase:")
+_PRICE = re.compile(r"[0-9.]+")
 _PAGE = 50  # rows of TradesHistory at a time
 
 _TXIDS_KEPT = 10_000
@@ -391,8 +393,12 @@ class KrakenAccountDialect(KrakenOrdering):
     async def open_orders(self, exchange: Any, symbols: tuple[str, ...]) -> list[OrderEvent]:
         """All open orders of the account, ours by symbol."""
         answer = await exchange.private_post_openorders({})
-        orders = [self._order(exchange, key, raw) for key, raw in (answer["result"].get("open") or {}).items()]
-        return [order for order in orders if order.symbol in symbols]
+        rows = (answer["result"].get("open") or {}).items()
+        return [
+            self._order(exchange, key, raw)
+            for key, raw in rows
+            if exchange.safe_symbol(raw["descr"]["pair"]) in symbols
+        ]
 
     async def fills_since(self, exchange: Any, symbols: tuple[str, ...], since_ns: int) -> list[FillEvent]:
         """Every page of `TradesHistory` since then."""
@@ -428,7 +434,7 @@ class KrakenAccountDialect(KrakenOrdering):
             side=descr["type"],
             kind=descr["ordertype"],
             time_in_force=str(raw.get("timeinforce") or "GTC").upper(),
-            price=dec(descr["price"]),
+            price=dec(descr["price"]) if _PRICE.fullmatch(descr["price"]) else None,  # of a trailing stop: "+15.0000%"
             quantity=quantity,
             filled=filled,
             reason=str(raw.get("reason") or ""),
