@@ -42,6 +42,9 @@ if TYPE_CHECKING:
     from nautilus_trader.trading.strategy import Strategy
 
 POLL_S = 0.01
+FORGET_EVERY_MIN = 15  # the engine keeps every order and every state of an account for ever unless it is told not to:
+ORDERS_KEPT_MIN = 1_440  # closed orders and positions (the ledger knows them all),
+STATES_KEPT_MIN = 60  # and states of accounts, one or more with each execution
 
 
 class NodeConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -258,6 +261,12 @@ def _engine_config(config: NodeConfig) -> TradingNodeConfig:
             reconciliation=config.reconciliation,
             inflight_check_interval_ms=0,
             allow_overfills=True,  # what a venue has executed is so: the router counts it and alerts
+            purge_closed_orders_interval_mins=FORGET_EVERY_MIN,
+            purge_closed_orders_buffer_mins=ORDERS_KEPT_MIN,
+            purge_closed_positions_interval_mins=FORGET_EVERY_MIN,
+            purge_closed_positions_buffer_mins=ORDERS_KEPT_MIN,
+            purge_account_events_interval_mins=FORGET_EVERY_MIN,
+            purge_account_events_lookback_mins=STATES_KEPT_MIN,
         ),
         data_clients=dict(config.data_clients),
         exec_clients=dict(config.exec_clients),

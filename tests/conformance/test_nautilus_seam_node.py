@@ -176,6 +176,36 @@ def test_an_order_of_unknown_fate_is_not_declared_rejected(monkeypatch: pytest.M
     assert asyncio.run(scene(remedy=False)) == ["OrderRejected", "OrderFilled"]
 
 
+def test_a_node_that_runs_for_days_forgets_old_states_of_accounts_and_keeps_the_days_orders() -> None:
+    async def scene() -> None:
+        buyer = Buyer()
+        node = node_with(buyer)
+        await node.start(deadline_s=2)
+        engine = node._node.kernel.exec_engine
+        timers = {
+            "ExecEngine_PURGE_ACCOUNT_EVENTS",
+            "ExecEngine_PURGE_CLOSED_ORDERS",
+            "ExecEngine_PURGE_CLOSED_POSITIONS",
+        }
+        assert timers <= set(node.clock.timer_names)
+        order = buyer.buy()
+        await eventually(lambda: bool(HandExec.made["X"].orders))
+        HandExec.made["X"].fill(order, "100.00")
+        await eventually(lambda: order.status == OrderStatus.FILLED)
+        account = buyer.cache.account_for_venue(btc_usdt("X").id.venue)
+        young, hours_ago = account.event_count, node.clock.timestamp_ns() - 3 * 3_600_000_000_000
+        for _ in range(50):
+            HandExec.made["X"].generate_account_state(account.last_event.balances, [], True, hours_ago)
+        await eventually(lambda: account.event_count == young + 50)
+        engine._purge_account_events(None)
+        engine._purge_closed_orders(None)
+        assert account.event_count == young
+        assert buyer.cache.order(order.client_order_id) is order
+        await node.stop()
+
+    asyncio.run(scene())
+
+
 def test_signals_and_the_loop_stay_the_callers() -> None:
     heard: list[str] = []
 
