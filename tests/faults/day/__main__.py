@@ -45,6 +45,7 @@ def main() -> None:
                     options.hours,
                     options.seed,
                     options.every,
+                    clock,
                     lambda line, name=name: print(f"{name} {line}", file=sys.stderr, flush=True),
                 )
             )

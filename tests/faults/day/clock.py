@@ -13,11 +13,12 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures.thread  # noqa: F401  (threads must wait by the real clock, and keep it by its name)
+import contextlib
 import queue  # noqa: F401
 import selectors
 import threading  # noqa: F401
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 REAL_MONOTONIC_NS, REAL_TIME_NS = time.monotonic_ns, time.time_ns
@@ -35,6 +36,15 @@ class Clock:
         """Let so much time pass at once."""
         self.skipped_ns += int(seconds * 1e9) + 1
         self.jumps += 1
+
+    @contextlib.contextmanager
+    def still(self) -> Iterator[None]:
+        """What is done within takes no time."""
+        began_ns = REAL_MONOTONIC_NS()
+        try:
+            yield
+        finally:
+            self.skipped_ns -= REAL_MONOTONIC_NS() - began_ns
 
     def monotonic_ns(self) -> int:
         """As `time.monotonic_ns`."""

@@ -24,6 +24,8 @@ BOUNDED = {
     "account._ids": CLOSED_KEPT,
     "account._ids[]": 2 * CLOSED_KEPT,
     "account.reconciliation._ours": OURS_KEPT,
+    "account._exchange.paid_from.budget._limits[]._taken": 200_000,  # Binance's orders of a day
+    "market._exchange.paid_from.budget._limits[]._taken": 200_000,  # the same: links of an account share them
     "account.positions._paid": SEEN_PAYMENTS,
     "account._dialect._txids": 10_000,
     "account._dialect._ids": KEPT,

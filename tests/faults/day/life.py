@@ -22,6 +22,7 @@ from adapters.ccxt.link import MarketLink
 from sim.servers import base
 from sim.servers.faults import Fault, FaultOrder
 from tests.conformance.ccxt_venue import venue
+from tests.faults.day.clock import Clock
 from tests.faults.day.held import Held, held
 from tests.faults.day.trader import Trader
 from tests.faults.day.weather import HOUR_S, QUIET_S, calm, weather
@@ -88,8 +89,8 @@ class Heard:
         server._disturbed_rest = counted
 
 
-async def live(name: str, hours: float, seed: int, every_s: float, say: Callable[[str], None]) -> Lived:
-    """Live a day at a venue, measured each `every_s`; never raises for what the day shows."""
+async def live(name: str, hours: float, seed: int, every_s: float, clock: Clock, say: Callable[[str], None]) -> Lived:
+    """Live a day at a venue, measured each `every_s`, which takes none of its time; never raises for what the day shows."""
     base.TICK_S = SERVER_TICK_S
     faults = weather(name, seed, hours, every_s)
     lived = Lived(
@@ -100,7 +101,7 @@ async def live(name: str, hours: float, seed: int, every_s: float, say: Callable
         desk = Desk()
         rng = random.Random(seed)
         desk.market, desk.account = MarketLink(place.config, desk, rng), AccountLink(place.config, desk, rng)
-        day = _Day(lived, server, desk, place, say)
+        day = _Day(lived, server, desk, place, clock, say)
         desk.market.start()
         desk.account.start()
         try:
@@ -115,8 +116,11 @@ async def live(name: str, hours: float, seed: int, every_s: float, say: Callable
 class _Day:
     """The day while it goes on."""
 
-    def __init__(self, lived: Lived, server: Any, desk: Desk, place: Any, say: Callable[[str], None]) -> None:
-        self.lived, self.server, self.desk, self.place, self.say = lived, server, desk, place, say
+    def __init__(
+        self, lived: Lived, server: Any, desk: Desk, place: Any, clock: Clock, say: Callable[[str], None]
+    ) -> None:
+        self.lived, self.server, self.desk, self.place = lived, server, desk, place
+        self.clock, self.say = clock, say
         self.heard = Heard(server)
         self.began_s = monotonic()
         self.links = {"market": desk.market, "account": desk.account}
@@ -169,7 +173,9 @@ class _Day:
             "fills": sum(self.desk.fills.values()),
             "books_lost": len(self.desk.recoveries),
         }
-        row = Hour(held=held(self.now_s, self.links), counters=counters, requests=dict(self.heard.requests))
+        with self.clock.still():
+            now = held(self.now_s, self.links)
+        row = Hour(held=now, counters=counters, requests=dict(self.heard.requests))
         self._renewed(row)
         self.lived.rows.append(row)
         said = row.held

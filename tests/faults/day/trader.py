@@ -37,7 +37,12 @@ class Trader:
                 task.add_done_callback(self._ended)
 
     async def _work(self, trade: Trade) -> None:
+        account = self._desk.account
+        assert account is not None
         await self._desk.trade(trade, self._symbol)
+        while trade.cancel_s is not None and trade.client_order_id in account.live_orders():  # the venue was in trouble
+            await asyncio.sleep(EVERY_S)
+            await account.cancel(trade.client_order_id, self._symbol)
         filled = self._desk.filled[trade.client_order_id]
         self._net += filled if trade.side == "buy" else -filled
 
