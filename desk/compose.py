@@ -275,9 +275,14 @@ class Bookkeeper(Safe, Actor):
             )
 
     def on_standing(self, standing: AccountStanding) -> None:
-        """An account was lost, or takes no orders: said once, when it becomes so."""
+        """An account was lost, takes no orders, or somebody else traded on it: said once, when it becomes so."""
         venue, before = standing.venue, self._standings.get(standing.venue)
         self._standings[venue] = standing
+        if (more := standing.external_fills - (0 if before is None else before.external_fills)) > 0:
+            what = "an execution" if more == 1 else f"{more} executions"
+            self._alerts.raise_(
+                "warning", f"{venue}: {what} on its account of orders that are not the desk's", "external"
+            )
         if standing.refusing and (before is None or not before.refusing):
             self._alerts.raise_("critical", f"{venue} takes no orders of ours: {standing.refusing}", "account")
         elif before is not None and before.connected and not standing.connected:

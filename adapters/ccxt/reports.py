@@ -65,6 +65,7 @@ def standing(health: dict[str, Any]) -> AccountStanding:
         capacity=row["capacity"] if row else 0.0,
         refused=health["budget"].get("refused", 0),
         refusing=health["refusing"],
+        external_fills=health["reconciliation"]["external_fills"],
     )
 
 

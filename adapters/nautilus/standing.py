@@ -8,7 +8,7 @@ import msgspec
 class AccountStanding(msgspec.Struct, frozen=True, kw_only=True):
     """One account, now. `switch`: "set", or why the venue's dead-man switch is not. `limit`: the rate limit of which the largest part is
     used ("" when none is counted), with what is used of its `capacity`; `refused`: requests that the venue refused for too many;
-    `refusing`: why no order of ours can go there, "" while one can.
+    `refusing`: why no order of ours can go there, "" while one can; `external_fills`: executions on it of orders that are not ours, so far.
     """
 
     venue: str
@@ -22,3 +22,4 @@ class AccountStanding(msgspec.Struct, frozen=True, kw_only=True):
     capacity: float = 0.0
     refused: int = 0
     refusing: str = ""
+    external_fills: int = 0

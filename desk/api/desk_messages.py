@@ -325,7 +325,7 @@ class LadderView(msgspec.Struct, kw_only=True):
 class AccountView(msgspec.Struct, kw_only=True):
     """The desk's account at a venue. `orders_by`: the way orders leave now; `switch`: "set", or why the venue's dead-man switch is not;
     `limit`: the rate limit of which the largest part is used, with what is used of its `capacity`; `refused`: requests too many;
-    `refusing`: why no order can go there, "" while one can.
+    `refusing`: why no order can go there, "" while one can; `external_fills`: executions of orders that are not the desk's, so far.
     """
 
     venue: str
@@ -339,6 +339,7 @@ class AccountView(msgspec.Struct, kw_only=True):
     capacity: float
     refused: int
     refusing: str = ""
+    external_fills: int = 0
 
 
 class ScoreView(msgspec.Struct, kw_only=True):
