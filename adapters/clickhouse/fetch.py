@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 MOST_ROWS = 10_000  # in memory before they are stored
 MOST_S = 5.0  # what a death can lose
 SAY_S = 1.0
+END_MS = round(datetime(2262, 1, 1, tzinfo=UTC).timestamp() * 1_000)  # nanoseconds since 1970 fit 63 bits until then
 
 
 class Fetched(msgspec.Struct, kw_only=True):
@@ -114,14 +115,20 @@ class _Moment(click.ParamType[int]):
     name = "moment"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Milliseconds since the epoch."""
+        """Milliseconds since the epoch, of the years that the archive's times can hold."""
         if isinstance(value, int) or (isinstance(value, str) and value.isdigit() and len(value) > 8):
-            return int(value)
-        try:
-            moment = datetime.fromisoformat(value)
-        except ValueError:
-            self.fail(f"{value!r} is no moment: 2024-08-08, 2024-08-08T23:54 (UTC) or milliseconds", param, ctx)
-        return round(moment.replace(tzinfo=moment.tzinfo or UTC).timestamp() * 1_000)
+            ms = int(value)
+        else:
+            try:
+                moment = datetime.fromisoformat(value)
+            except ValueError:
+                self.fail(f"{value!r} is no moment: 2024-08-08, 2024-08-08T23:54 (UTC) or milliseconds", param, ctx)
+            ms = round(moment.replace(tzinfo=moment.tzinfo or UTC).timestamp() * 1_000)
+        if not 0 <= ms < END_MS:
+            self.fail(
+                f"{value!r} is not between 1970 and {datetime.fromtimestamp(END_MS / 1_000, UTC).year}", param, ctx
+            )
+        return ms
 
 
 def _moment(ms: int) -> str:
@@ -186,7 +193,7 @@ def fetch_command(
     except (ArchiveError, HistoryFault, BadFrame, HistoryRefused) as error:
         click.echo(f"kerb: archive: {error}", err=True)
         context.exit(3 if getattr(error, "retryable", False) else 1)
-    _tell(series, Span(asked.start_ms, out.until_ms), out, as_json)
+    _tell(series, Span(asked.start_ms, max(asked.start_ms, out.until_ms)), out, as_json)
     context.exit(1 if out.missing else 0)
 
 
@@ -230,7 +237,11 @@ def _tell(series: Series, span: Span, out: Fetched, as_json: bool) -> None:
         click.echo(json.dumps({**named, **spans, "rows": out.rows, "requests": out.requests, "missing": lost}))
         return
     what = " ".join(part for part in (series.venue, series.symbol, series.timeframe, series.kind) if part)
-    click.echo(f"{what}: {out.rows} rows in {out.requests} requests", nl=False)
-    click.echo(f"; {_moment(span.start_ms)} to {_moment(span.end_ms)} is there" if not lost else "")
+    told = (
+        f"{_moment(span.start_ms)} to {_moment(span.end_ms)} is there"
+        if span.end_ms > span.start_ms
+        else "nothing of it has ended yet"
+    )
+    click.echo(f"{what}: {out.rows} rows in {out.requests} requests" + ("" if lost else f"; {told}"))
     for part in lost:
         click.echo(f"kerb: archive: not to be had: {part['from']} to {part['to']}: {part['reason']}", err=True)

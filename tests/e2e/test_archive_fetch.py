@@ -105,6 +105,7 @@ def test_refusals_are_one_line_and_an_exit_code(state: Path) -> None:
         (fetch(state, "trades", EARLY, EARLY + HOUR_MS), 1, "latest trades"),
         (fetch(state, "candles", EARLY, EARLY + HOUR_MS, "--timeframe", "7m"), 1, "no candles of 7m"),
         (fetch(state, "candles", EARLY, EARLY), 2, "--from is not before --to"),
+        (fetch(state, "candles", EARLY, 10**13), 2, "is not between 1970 and 2262"),
     ):
         assert result.exit_code == code
         assert result.stdout == ""
@@ -113,3 +114,9 @@ def test_refusals_are_one_line_and_an_exit_code(state: Path) -> None:
         archive, ["fetch", "candles", "MTGOX", "BTC/USDT", "--from", "2014-01-01"], obj=section
     )
     assert unknown.exit_code == 2
+
+
+def test_a_span_that_has_not_begun_is_nothing_rather_than_there(state: Path) -> None:
+    future = time.time_ns() // 1_000_000 + 10 * HOUR_MS
+    done = told(fetch(state, "candles", future, future + HOUR_MS))
+    assert (done["rows"], done["to"], done["missing"]) == (0, done["from"], [])
