@@ -47,7 +47,7 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _STATUS = re.compile(r" (4\d\d|5\d\d) ")
-_EMPTY = re.compile(r"\w+ \{\s*\}")
+_EMPTY = re.compile(r"\w+ (\{\s*\}|\[\s*\])")
 _REFUSING_STATUS = {"400", "401", "403", "404", "405", "407", "410", "418", "422", "429", "451"}
 
 
