@@ -24,8 +24,9 @@ from tests.faults.scenario import Disturbance
 
 SEED = 7
 SPOT = (BINANCE, KRAKEN)
-ACTIVE_S = 0.9
+ACTIVE_S = 0.7
 SEEN_WITHIN_S = 0.6
+TURNS = 3
 
 
 @pytest.fixture
@@ -58,9 +59,10 @@ def struck(number: int, *orders: FaultOrder) -> Episode:
     return msgspec.structs.replace(made, asks=tuple(asks), disturbances=dict.fromkeys(SPOT, once))
 
 
-async def a_slice(state: Path) -> tuple[list[Outcome], dict[str, Outcome]]:
-    """Two sound episodes, then some with bugs, on one node."""
-    seen = {}
+async def a_slice(state: Path) -> tuple[list[Outcome], dict[str, str]]:
+    """Two sound episodes, then some with bugs, on one node; of each bug what was wrong with it in. An episode in which a bug did not
+    come out (no order of ours was on its way when its answer was withheld) is played again."""
+    seen: dict[str, str] = {}
     async with node(SPOT, SEED, state) as running:
         away = struck(1, FaultOrder(fault=Fault.MAINTENANCE, ms=400))
         hang = struck(2, *NO_WORD)
@@ -68,8 +70,12 @@ async def a_slice(state: Path) -> tuple[list[Outcome], dict[str, Outcome]]:
         for number, names in enumerate(TOGETHER):
             orders = [order for name in names for order in BUGS[name][1]]
             with planted(names):
-                outcome = await running.play(struck(number, *orders), SEEN_WITHIN_S)
-            seen |= dict.fromkeys(names, outcome)
+                for turn in range(TURNS):
+                    outcome = await running.play(struck(number + turn * len(TOGETHER), *orders), SEEN_WITHIN_S)
+                    for name in names:
+                        seen[name] = seen.get(name, "") + " ".join(outcome.wrong)
+                    if all(BUGS[name][2] in seen[name] for name in names):
+                        break
     return sound, seen
 
 
@@ -80,7 +86,7 @@ def test_a_desk_that_is_disturbed_loses_and_doubles_nothing_and_every_planted_bu
     assert [(outcome.told, outcome.wrong) for outcome in sound if outcome.wrong] == []
     assert sum(outcome.trades for outcome in sound) > 0 and sum(outcome.executions for outcome in sound) > 0
     assert sum(outcome.refused.get("no_live_venue", 0) for outcome in sound) > 0
-    blind = {name: seen[name].wrong for name, (_, _, word) in BUGS.items() if word not in " ".join(seen[name].wrong)}
+    blind = {name: seen[name] for name, (_, _, word) in BUGS.items() if word not in seen[name]}
     assert blind == {}
 
 
