@@ -35,7 +35,7 @@ from adapters.ccxt.events import (
 )
 from adapters.ccxt.hook import Counters, attach
 from adapters.ccxt.lag import Lag
-from adapters.ccxt.pace import PATIENT_ATTEMPTS, backoff_s
+from adapters.ccxt.pace import PATIENT_ATTEMPTS, YOUNG_S, backoff_s
 from adapters.ccxt.symbols import Market, market_of
 from adapters.ccxt.tariffs import purse_of
 from adapters.ccxt.venues.binance.dialect import BinanceMarketDialect
@@ -115,6 +115,7 @@ class StreamState:
         self.began_s = monotonic()
         self.proven = False  # it has been live before
         self.hard = False  # the socket itself is suspect
+        self.dropped = False  # it went with its socket
         self.leaving: Any = None  # the ccxt client at which it is being unsubscribed
         self.left = asyncio.Event()  # that client is gone
         self.wake = asyncio.Event()
@@ -280,7 +281,7 @@ class MarketLink:
         attempt = 0
         while True:
             state.wake.clear()
-            state.hard, state.subscribed, state.headless_s = False, False, None
+            state.hard, state.subscribed, state.dropped, state.headless_s = False, False, False, None
             state.began_s = state.heard_s = state.last_s = monotonic()
             state.lag = Lag()
             watch = asyncio.ensure_future(self._subscribe(state))
@@ -288,8 +289,10 @@ class MarketLink:
             try:
                 await asyncio.wait((watch, wake), return_when=asyncio.FIRST_COMPLETED)
                 if watch.done() and not watch.cancelled() and watch.exception() is None:
-                    attempt, state.subscribed = 0, True
+                    state.subscribed = True
                     await wake
+                    if state.dropped or monotonic() - state.began_s > YOUNG_S:
+                        attempt = 0  # sockets have a pace of their own; what was soon wrong again may stay so
                 elif watch.done():
                     error = asyncio.CancelledError() if watch.cancelled() else watch.exception()
                     self._lose(state, f"{type(error).__name__}: {error}"[:200])
@@ -564,6 +567,7 @@ class MarketLink:
         if lost:
             self.counters.reconnects += 1
         for state in lost:
+            state.dropped = True
             self._lose(state, f"disconnected: {reason}")
 
 

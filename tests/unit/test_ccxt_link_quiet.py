@@ -51,3 +51,30 @@ def test_trades_that_were_silent_before_a_disconnect_are_subscribed_again(monkey
         driver.cancel()
 
     asyncio.run(asyncio.wait_for(main(), 10))
+
+
+@pytest.mark.parametrize("by_socket", [False, True], ids=["its data", "its socket"])
+def test_a_stream_that_is_wrong_again_at_once_is_tried_ever_less_often_unless_its_socket_was_to_blame(
+    monkeypatch: pytest.MonkeyPatch, by_socket: bool
+) -> None:
+    """A tick that became finer, a checksum of another book: without this a venue is asked for a new book five times a second."""
+    monkeypatch.setitem(under_test.DIALECTS, "kraken", Answering)
+    waits: list[int] = []
+    monkeypatch.setattr(under_test, "backoff_s", lambda attempt, rng: waits.append(attempt) or 0.0)  # type: ignore[func-returns-value]
+
+    async def main() -> None:
+        link = MarketLink(ExchangeConfig(venue="KRAKEN", exchange="kraken", symbols=(SYMBOL,)), Sink())
+        link.prepare({SYMBOL: MARKET})
+        state = link._states[SYMBOL, Stream.BOOK]
+        driver = asyncio.create_task(link._drive(state))
+        while len(waits) < 4:
+            if state.subscribed and not state.wake.is_set():
+                if by_socket:
+                    link._on_down(object(), "closed by the venue, code 1006")
+                else:
+                    link._lose(state, "checksum: the venue says 1, our book gives 2")
+            await asyncio.sleep(0)
+        driver.cancel()
+
+    asyncio.run(asyncio.wait_for(main(), 10))
+    assert waits[:4] == ([0, 0, 0, 0] if by_socket else [0, 1, 2, 3])
