@@ -244,7 +244,7 @@ class CcxtExecutionClient(LiveExecutionClient):
         tracked = self._find(event.client_order_id)
         if tracked is None or tracked.closed:
             return
-        if event.state is VenueOrderState.REJECTED:
+        if event.state is VenueOrderState.REJECTED and not (tracked.filled or event.filled):
             self._reject(tracked, event.reason or "rejected by the venue")
             return
         self._accept(tracked, event.venue_order_id, event.ts_event_ns)
@@ -401,6 +401,14 @@ class CcxtExecutionClient(LiveExecutionClient):
             tracked.closed = True
             self.generate_order_rejected(*tracked.keys, reason, self._clock.timestamp_ns())
 
+    def _gone(self, tracked: Tracked, reason: str) -> None:
+        """The venue does not know it: it never had it, or (OKX, after two hours) has forgotten one that ended without a fill."""
+        if not tracked.accepted:
+            self._reject(tracked, reason)
+        elif not tracked.closed:
+            tracked.closed = True
+            self._canceled(tracked, 0)
+
     def _settle(self, tracked: Tracked) -> None:
         """Tell an order's end once all executions the venue counts were told."""
         ending = tracked.ending
@@ -441,8 +449,8 @@ class CcxtExecutionClient(LiveExecutionClient):
 
     async def _prove(self, tracked: Tracked, reason: str) -> None:
         proof = await self.link.prove(tracked.cid, tracked.symbol)
-        if proof.order is None and not tracked.accepted:
-            self._reject(tracked, f"the venue never had it; sending ended with: {reason}")
+        if proof.order is None:
+            self._gone(tracked, f"the venue never had it; sending ended with: {reason}")
         elif tracked.immediate and not tracked.closed:
             self._chase(tracked)
 
@@ -467,8 +475,8 @@ class CcxtExecutionClient(LiveExecutionClient):
 
     async def _resolve(self, request: ResolveOrder) -> None:
         proof = await self.link.prove(request.client_order_id, request.symbol, cancel=request.cancel)
-        if proof.order is None and (tracked := self._find(request.client_order_id)) and not tracked.accepted:
-            self._reject(tracked, "the venue never had it")
+        if proof.order is None and (tracked := self._find(request.client_order_id)):
+            self._gone(tracked, "the venue never had it")
         request.reply(self._outcome(request.client_order_id, proof))
 
     def _outcome(self, client_order_id: str, proof: Proof) -> OrderOutcome:

@@ -24,7 +24,9 @@ from adapters.ccxt.dialect import AmendRequest, OrderRequest
 from adapters.ccxt.events import FillEvent, OrderEvent, VenueOrderState
 from adapters.ccxt.execution import CcxtExecutionClient
 from adapters.ccxt.instruments import instrument_id, instrument_of
+from adapters.ccxt.proofs import Proof
 from adapters.ccxt.symbols import Market
+from adapters.nautilus.outcome import OrderOutcome, OrderState, ResolveOrder
 from router.children import _execution
 
 SYMBOL = "BTC/USDT"
@@ -184,6 +186,34 @@ def test_more_than_was_ordered_is_told_as_well():
         coat.client.on_fill(coat.fill("0.1"))
         told = [event.last_qty.as_decimal() for event in coat.events if isinstance(event, OrderFilled)]
         assert (order.status, told) == (OrderStatus.FILLED, [D("0.4"), D("0.1")])
+
+    asyncio.run(main())
+
+
+def test_an_order_that_the_venue_has_forgotten_ends_when_that_is_proven():
+    async def main() -> None:
+        coat = Coat()
+        order = await coat.placed()
+
+        async def prove(client_order_id: str, symbol: str, *, cancel: bool = False) -> Proof:
+            return Proof(order=None)
+
+        coat.client.link.prove = prove  # type: ignore[method-assign]
+        answers: list[OrderOutcome] = []
+        await coat.client._resolve(ResolveOrder(client_order_id="c-1", symbol=SYMBOL, reply=answers.append))
+        assert [answer.state for answer in answers] == [OrderState.NOT_FOUND]
+        assert order.status == OrderStatus.CANCELED
+
+    asyncio.run(main())
+
+
+def test_an_order_that_is_called_rejected_after_a_fill_is_cancelled():
+    async def main() -> None:
+        coat = Coat()
+        order = await coat.placed()
+        coat.client.on_order(coat.said(VenueOrderState.REJECTED, "0.1"))
+        coat.client.on_fill(coat.fill("0.1"))
+        assert (order.status, order.filled_qty.as_decimal()) == (OrderStatus.CANCELED, D("0.1"))
 
     asyncio.run(main())
 
