@@ -218,6 +218,7 @@ def test_what_is_sent_for_an_order(exchange):
     limit = sent_by(exchange, True)
     assert limit == {
         "symbol": "BTCUSDT", "side": "Buy", "orderType": "Limit", "timeInForce": "IOC", "orderLinkId": "c-1", "price": "99.9",
+        "smpType": "CancelMaker",
         "category": "spot", "qty": "0.1",
     }  # fmt: skip
     assert sent_by(exchange, True, post_only=True, time_in_force="GTC")["timeInForce"] == "PostOnly"

@@ -7,7 +7,9 @@
 3. **Disconnect protection** (`order/disconnected-cancel-all`, 3 to 300 s): the venue acts so long after the last private socket that
    subscribed `dcp.spot` was lost. The account must be enabled for it by the venue; a refusal is a reason in the health, not a failure.
    It is taken off by leaving the topic: there is no request for it.
-4. **Cancel all** (`order/cancel-all`) by symbol or category; `order/cancel-batch` takes ten orders and answers each in its place.
+4. **Own orders meeting**: unlike the other venues this one lets them trade with each other, unless the order that takes says otherwise.
+   Both sides of such a trade may have one execution id, and would count once: the one that rests is cancelled (`smpType`).
+5. **Cancel all** (`order/cancel-all`) by symbol or category; `order/cancel-batch` takes ten orders and answers each in its place.
 
 Sources: Bybit's v5 documentation, a recorded answer of the trade socket, ccxt 4.5.90.
 """
@@ -42,7 +44,7 @@ class BybitOrdering:
 
     def order_params(self, request: OrderRequest) -> dict[str, Any]:
         """What ccxt is told of an order, by REST and by socket."""
-        params: dict[str, Any] = {"clientOrderId": self.encode_id(request.client_order_id)}
+        params: dict[str, Any] = {"clientOrderId": self.encode_id(request.client_order_id), "smpType": "CancelMaker"}
         if request.kind == "limit":
             params |= {"postOnly": True} if request.post_only else {"timeInForce": request.time_in_force}
         return params
