@@ -582,6 +582,8 @@ class AccountLink:
             except Exception as e:
                 log.warning("%s: balances: %s", self.config.venue, e)
                 await self.learn_clock(e)
+                await asyncio.sleep(3 * BALANCE_PAUSE_S)
+                self._balances_due.set()  # what changed is not known yet
 
     async def fetch_balances(self) -> None:
         """All balances. What the venue no longer names is zero: the engine keeps what it is not told about."""

@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 
 DOUBT_S = 3.0
 PAUSE_S = 0.5  # between queries
+RETRY_S = 1.5  # after a query that failed: what it was asked for has changed
 EVERY_S = 15.0  # marks, margins and liquidation prices move by themselves
 FUNDING_S = 24 * 3600  # how far back funding is told at the first connection
 FUNDING_EVERY_S = 600.0  # an announcement may be lost, and the payments of one settlement listed one after the other
@@ -172,6 +173,8 @@ class Positions:
                 await self.fetch(*place)
             except Exception as e:
                 log.warning("%s: positions: %s", self._venue, e)
+                await asyncio.sleep(RETRY_S)
+                self._due.set()
 
     async def _keep_funding(self, ask: Callable[[], tuple[Any, tuple[str, ...]] | None]) -> None:
         while True:

@@ -24,11 +24,15 @@ class Venue:
     def __init__(self) -> None:
         self.listed: list[FundingPayment] = []
         self.told: list[str] = []
+        self.asked = self.fails = 0
 
     async def funding_since(self, exchange: Any, symbols: tuple[str, ...], since_ns: int) -> list[FundingPayment]:
         return [one for one in self.listed if one.ts_event_ns >= since_ns]
 
     async def positions(self, exchange: Any, symbols: tuple[str, ...]) -> list[PositionEvent]:
+        self.asked += 1
+        if self.asked <= self.fails:
+            raise ConnectionError("502")
         return []
 
     def on_positions(self, positions: list[PositionEvent], agreed: bool) -> None: ...
@@ -37,6 +41,23 @@ class Venue:
 
     def on_funding_payment(self, payment: FundingPayment) -> None:
         self.told.append(payment.payment_id)
+
+
+def test_positions_whose_query_failed_are_asked_for_again_soon(monkeypatch):
+    """The next look was a quarter of a minute away: so long the desk held what was no more."""
+    monkeypatch.setattr(module, "PAUSE_S", 0.0)
+    monkeypatch.setattr(module, "RETRY_S", 0.01)
+
+    async def main() -> None:
+        venue = Venue()
+        venue.fails = 2
+        held = Positions("V", venue, venue)  # type: ignore[arg-type]
+        keeping = asyncio.create_task(held.run(lambda: (None, (BTC,))))
+        held.stale()  # somebody traded
+        await until(lambda: venue.asked == 3)
+        keeping.cancel()
+
+    asyncio.run(main())
 
 
 async def until(true: Callable[[], object]) -> None:

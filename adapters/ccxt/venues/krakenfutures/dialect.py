@@ -11,6 +11,7 @@ All streams are feeds of one socket, subscribed by product; numbers are JSON num
 4. **Best prices** are those of the book: the venue's own come once a second. Where they are the book's own, a quiet book is not stale.
 5. **Quantities** of PF_ contracts are coins, of PI_ contracts dollars (`contracts.py` makes worth of them).
 6. **Fees**: the API's fee schedules no longer say what is charged (since June 2026), so the list price stays.
+7. **Messages**: a hundred a second of a connection are taken (the venue's guide to its limits); ccxt would leave 600 ms between two.
 
 Sources: the venue's documentation, ccxt 4.5.90, recorded frames; for "partialLiquidation" among trades, readers of the live feed.
 """
@@ -30,6 +31,7 @@ from adapters.ccxt.symbols import Market, dec, exact, rewrite_hosts
 from adapters.ccxt.venues.krakenfutures.book import MS, KrakenFuturesBook
 from adapters.ccxt.venues.krakenfutures.frames import Book, Ticker, Trade, read
 
+MESSAGE_COST = 0.02  # of ccxt's throttle, 600 ms each: the venue takes a hundred messages a second of a connection
 FORCED = ("liquidation", "partialLiquidation")
 _OF_THE_BOOK = ("fill", *FORCED)
 _HASHES = {Stream.BOOK: "orderbook:{}", Stream.TRADES: "trade:{}", Stream.FUNDING: "ticker:{}"}
@@ -40,9 +42,9 @@ def instance(config: ExchangeConfig, *, throttle: bool, timeout_ms: int) -> Any:
     """ccxt's own Kraken Futures, its hosts rewritten; what REST answers keeps its digits."""
     import ccxt.pro
 
-    exchange = ccxt.pro.krakenfutures(
-        {"apiKey": config.api_key, "secret": config.secret, "enableRateLimit": throttle, "timeout": timeout_ms}
-    )
+    keys = {"apiKey": config.api_key, "secret": config.secret}
+    options = {"ws": {"cost": MESSAGE_COST}}
+    exchange = ccxt.pro.krakenfutures({**keys, "enableRateLimit": throttle, "timeout": timeout_ms, "options": options})
     exchange.urls["api"] = rewrite_hosts(exchange.urls["api"], config.rest_url, config.ws_url)
     exchange.streaming = {**exchange.streaming, "keepAlive": int(config.keepalive_s * 1000)}
     exchange.on_json_response = _digits
