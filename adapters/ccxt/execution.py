@@ -3,7 +3,8 @@
     submit    limit (GTC, IOC, FOK, post-only; GTD, reduce-only where offered) and market; refused or never sent → OrderRejected;
               unknown → stays SUBMITTED until proven
     modify    price and quantity where the venue changes them in place; OrderUpdated once the venue says so, else OrderModifyRejected
-    events    accepted once; a fill for each execution (venue's trade id); the end only after every execution the venue counts
+    events    accepted once; a fill for each execution (venue's trade id); the end only after every execution the venue counts, and an
+              execution that comes after it all the same is told too
     sweep     endpoint `Exec.<VENUE>.sweep`: every order of ours at the venue is cancelled
     resolve   endpoint `Exec.<VENUE>.resolve`: what became of an order, also of one the engine has never heard of
 
