@@ -143,6 +143,29 @@ class Desk:
         )
 
 
+@given(st.integers(0, 10**6))
+@settings(deadline=None)
+def test_a_quote_names_the_books_it_counts_on_and_how_they_stood(seed: int) -> None:
+    desk = Desk(Random(seed))
+    later = NOW + 3_000_000_000
+    desk.market.books[ITEM.symbol].touch("BINANCE", later - 7_000_000)  # the others are three seconds old
+    for size in (D("0.1"), D(4)):
+        priced = desk.asked("buy", size, "BTC", None)
+        if isinstance(priced, NoPrice):
+            continue
+        quote = desk.pricer.record(
+            priced, instrument=ITEM, rfq_id="r", client_id="c", ttl_ms=TTL_MS, now_ns=later, tier=desk.tier
+        )
+        assert tuple(source.name for source in quote.sources) == priced.sources
+        for source in quote.sources:
+            of_lp = source.name in "XY"
+            assert source.status == ("streamed" if of_lp else "live")
+            assert source.age_ns == (7_000_000 if source.name == "BINANCE" else 3_000_000_000)
+    desk.market.books[ITEM.symbol].clear("BINANCE", "gap", later)
+    priced = desk.asked("sell", D("0.1"), "BTC", None)
+    assert isinstance(priced, NoPrice) or "BINANCE" not in priced.sources
+
+
 def test_the_steps_are_kept_and_shown_wherever_a_quote_goes(tmp_path: Path) -> None:
     """Ledger, archive and the operator's view: all eight, in the contract's order, to the last digit, with their inputs."""
     contract = Path(__file__).parents[2] / "docs" / "contract.md"
@@ -160,6 +183,8 @@ def test_the_steps_are_kept_and_shown_wherever_a_quote_goes(tmp_path: Path) -> N
     assert kept is not None and ledger.close()
     build = build_of(kept)
     for quote, again, told in zip(quotes, kept.quotes, build.quotes, strict=True):
+        assert again.sources == quote.sources != ()
+        assert [(seen.name, seen.status) for seen in told.sources] == [(one.name, one.status) for one in quote.sources]
         assert again.waterfall == quote.waterfall and [step.step for step in again.waterfall] == list(STEPS)
         assert [(step.step, D(step.amount), step.inputs) for step in told.steps] == [
             (step.step, step.amount, step.inputs) for step in quote.waterfall
