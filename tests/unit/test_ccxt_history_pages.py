@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import os
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,7 +23,6 @@ NOW_MS = 1_700_000_000_000 // 86_400_000 * 86_400_000 + 13 * 3_600_000 + 12_345
 MARKETS = ("BINANCE", "KRAKEN", "KRAKENFUTURES", "OKX", "BYBIT", "COINBASE")
 WITH_TRADES = ("BINANCE", "KRAKEN", "KRAKENFUTURES", "OKX", "COINBASE")
 MARKET = {"id": "X", "spot": True, "linear": False}
-RECORDED = Path(os.environ.get("KERB_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data")) / "venues"
 
 
 def instrument(venue: str) -> VenueInstrument:
@@ -409,100 +405,3 @@ def test_the_seeded_past_is_the_same_in_whatever_pieces() -> None:
         parts = zip(past.prints(first, first + cut), again.prints(first + cut, first + 300), strict=True)
         assert all(np.array_equal(np.concatenate(pair), column) for pair, column in zip(parts, whole, strict=True))
     assert np.all(np.diff(whole.ts_ns) > 0)
-
-
-# ---- recorded answers --------------------------------------------------------------------------------------------------------------------
-
-
-def recorded(name: str) -> Any:
-    path = RECORDED / name
-    if not path.exists():
-        pytest.skip("the recorded data is not here")
-    return json.loads(path.read_text(), parse_float=str)
-
-
-class Recorded:
-    """Answers each request with the same recorded body, then with nothing."""
-
-    def __init__(self, body: Any, empty: Any) -> None:
-        self._bodies = [body, empty]
-
-    async def __call__(self, method: str, query: dict[str, Any]) -> Any:
-        return self._bodies.pop(0) if len(self._bodies) > 1 else self._bodies[0]
-
-
-def read_recorded(venue: str, kind: str, timeframe: str, span: Span, body: Any, empty: Any) -> list[Any]:
-    async def read() -> list[Any]:
-        pages, ask = PAGES[venue](), Recorded(body, empty)
-        market = MARKET | {"created": 1 << 50}  # nothing before what was recorded
-        found = pages.trades(ask, market, span) if kind == "trades" else pages.candles(ask, market, timeframe, span)
-        return [row async for page in found for row in page.rows]
-
-    return asyncio.run(read())
-
-
-def test_recorded_candles_decode_exactly() -> None:
-    empty = {"data": []}
-    rows = read_recorded(
-        "okx",
-        "candles",
-        "1m",
-        Span(1747093980000, 1747094100000),
-        recorded("okx/http_get_candlesticks_full.json"),
-        empty,
-    )
-    assert {(row.start_ms, str(row.close), str(row.volume)) for row in rows} == {
-        (1747094040000, "102820.4", "1040.37"),
-        (1747093980000, "102806.1", "7164.04"),
-    }
-    body = recorded("kraken/http_ohlc.json")
-    rows = read_recorded("kraken", "candles", "1m", Span(1762777020000, 1 << 42), body, None)
-    assert len(rows) == len(next(iter(body["result"].values())))
-    assert (rows[0].start_ms, str(rows[0].open), rows[0].volume) == (1762777020000, "106038.2", 0)
-    body = recorded("bybit/http_get_klines_linear.json")
-    rows = read_recorded("bybit", "candles", "1m", Span(1709891679000, 1709891739000), body, {"result": {"list": []}})
-    assert [(str(row.open), str(row.volume)) for row in rows] == [("27450", "123.45")]
-    body = recorded("coinbase/http_candles.json")
-    rows = read_recorded("coinbase", "candles", "1h", Span(1712188800000, 1712196000000), body, {"candles": []})
-    assert {(row.start_ms, str(row.low), str(row.volume)) for row in rows} == {
-        (1712192400000, "66055.14", "355.82896243"),
-        (1712188800000, "65857.35", "358.74851052"),
-    }
-
-    body = recorded("kraken/http_futures_candles_trade.json")
-    rows = read_recorded("krakenfutures", "candles", "1h", Span(1731715200000, 1731726000000), body, None)
-    assert [(row.start_ms, *map(str, (row.open, row.high, row.low, row.close, row.volume))) for row in rows] == [
-        (1731715200000, "91069", "91373.5", "90956", "91045.5", "319499"),
-        (1731718800000, "91045.5", "91488.5", "91045.5", "91415", "2407"),
-        (1731722400000, "91415", "91490.5", "91415", "91490.5", "4995"),
-    ]
-
-
-def test_recorded_trades_decode_exactly() -> None:
-    body = recorded("kraken/http_futures_public_executions.json")
-    rows = read_recorded("krakenfutures", "trades", "", Span(1764206268000, 1764206268219), body, body)
-    told = [(row.trade_id[:8], row.side, str(row.price), str(row.quantity), row.ts_ns) for row in rows]
-    assert told == [  # the latest first, as they were recorded
-        ("419060e5", "sell", "90771", "0.0113", 1764206270368000000),
-        ("553b3f49", "buy", "90766", "0.0006", 1764206268219000000),
-        ("4e9cc105", "buy", "90766", "0.0006", 1764206268219000000),
-    ]
-    rows = read_recorded(
-        "okx", "trades", "", Span(1747087160000, 1747087170000), recorded("okx/http_get_trades.json"), {"data": []}
-    )
-    assert [(row.trade_id, row.side, str(row.price), str(row.quantity), row.ts_ns) for row in rows] == [
-        ("734864333", "sell", "102537.9", "0.00013669", 1747087163557000000),
-        ("734864332", "buy", "102537.9", "0.0000125", 1747087161666000000),
-    ]
-    body = recorded("kraken/http_trades.json")
-    rows = read_recorded("kraken", "trades", "", Span(1762795430000, 1762795440000), body, None)
-    assert (rows[0].trade_id, rows[0].side, rows[0].ts_ns) == ("10218208", "buy", 1762795433971744000)
-    rows = read_recorded(
-        "coinbase",
-        "trades",
-        "",
-        Span(1775521730000, 1775521740000),
-        recorded("coinbase/http_ticker.json"),
-        {"trades": []},
-    )
-    assert (rows[0].trade_id, rows[0].side, rows[0].ts_ns) == ("995098663", "buy", 1775521738544778000)
