@@ -499,7 +499,7 @@ class AccountLink:
     async def _connect(self) -> None:
         if self._exchange is None:
             exchange = self._dialect.create(self.config)
-            attach(exchange, self.counters, self._on_message, self._on_down, rng=self._rng)
+            attach(exchange, self.counters, self._on_message, self._on_down, rng=self._rng, dials=self.config.dials)
             if self._purse is not None:
                 self._purse.attach(exchange)
             self._exchange = exchange

@@ -11,6 +11,7 @@ from adapters.ccxt.catalogue import EXCHANGES as EXCHANGES
 from adapters.ccxt.catalogue import GENERIC, known, unknown
 from adapters.ccxt.catalogue import MARGIN as MARGIN
 from adapters.ccxt.events import QUIET_STREAMS, Stream
+from adapters.ccxt.pace import DIALS
 
 DEPTHS = (10, 25, 100, 500, 1000)
 
@@ -75,6 +76,11 @@ class ExchangeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     def margin(self) -> bool:
         """Whether the account holds margin and positions in perpetuals."""
         return self.exchange in MARGIN
+
+    @property
+    def dials(self) -> tuple[int, float] | None:
+        """How often the venue lets an address dial (`pace.DIALS`); other hosts than its own have no such rule."""
+        return DIALS.get(self.exchange) if self.ws_url is None else None
 
     def max_age_s(self, stream: Stream) -> float:
         """How long a stream may be silent before it is stale; 0: for ever."""

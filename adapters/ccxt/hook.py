@@ -57,14 +57,16 @@ def attach(
     on_frame: Callable[[Any, Any], bool] | None = None,
     rng: random.Random | None = None,
     on_asked: Callable[[Any], None] | None = None,
+    dials: tuple[int, float] | None = None,
 ) -> None:
     """Hook an exchange instance before its first connection. `on_message(client, message)`, `on_down(client, reason)`,
     `on_frame(client, text)`: whether that is all there is to do with it. `on_asked(client)`: through which client ccxt is going to ask,
-    in the context of whoever subscribes. Sockets are dialled at our own pace, drawn from `rng`."""
+    in the context of whoever subscribes. Sockets are dialled at our own pace, drawn from `rng`, and no more often than `dials`
+    (`pace.DIALS`)."""
     original_message = exchange.handle_message
     original_error, original_close = exchange.on_error, exchange.on_close
     original_client, original_connected = exchange.client, exchange.on_connected
-    pace = DialPace(rng or random.Random())
+    pace = DialPace(rng or random.Random(), dials)
     complaints = 0
     exchange.options.update(ordersLimit=ROWS_KEPT, tradesLimit=ROWS_KEPT)
 

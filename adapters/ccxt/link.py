@@ -253,7 +253,7 @@ class MarketLink:
             self._exchange.on_snapshot = self._on_snapshot
             self._exchange.on_pieces = self._on_pieces
             hooks = (self._on_message, self._on_down, self._on_frame)
-            attach(self._exchange, self.counters, *hooks, self._rng, _asked)
+            attach(self._exchange, self.counters, *hooks, self._rng, _asked, self.config.dials)
         return self._exchange
 
     def prepare(self, markets: dict[str, Market]) -> None:

@@ -13,6 +13,7 @@ class Exchange:
     def __init__(self) -> None:
         self.clients: dict[str, SimpleNamespace] = {}
         self.handled: list = []
+        self.options: dict = {}
 
     def handle_message(self, client, message) -> None:
         if message == "ccxt cannot":

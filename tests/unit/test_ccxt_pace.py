@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from adapters.ccxt import pace as under_test
+from adapters.ccxt.config import ExchangeConfig
 from adapters.ccxt.pace import MOST_S, PATIENT_ATTEMPTS, PATIENT_S, YOUNG_S, DialPace, backoff_s
 
 
@@ -55,3 +56,26 @@ def test_a_connection_that_ends_twice_counts_once_and_the_venue_may_ask_for_time
     pace.down(one)
     assert pace.delay_s("a") == pytest.approx(30.0)
     assert pace._next["a"][0] == 1
+
+
+def test_a_venue_that_counts_dials_of_an_address_is_never_dialled_more_often(clock):
+    """Each stream of Binance has its socket: all of them die again and again, and are dialled as soon as they may be."""
+    count, span_s = 20, 300.0
+    pace = DialPace(random.Random(7), (count, span_s))
+    urls, dialled = [f"wss://one/{number}" for number in range(6)], []
+    while clock.now < 1_000.0 + 2 * span_s:
+        for url in urls:
+            pace.down(client(url, None, clock))
+        waits = sorted((pace.delay_s(url), url) for url in urls)
+        dialled += [clock.now + wait for wait, _ in waits]
+        clock.now += waits[-1][0]
+    dialled.sort()
+    assert len(dialled) > count
+    assert all(later - first >= span_s - 1e-6 for first, later in zip(dialled, dialled[count:], strict=False))
+
+
+def test_dials_are_counted_at_the_venues_own_hosts_alone():
+    own = ExchangeConfig(venue="BINANCE", exchange="binance", symbols=("BTC/USDT",))
+    assert own.dials == (240, 300.0)
+    elsewhere = ExchangeConfig(venue="BINANCE", exchange="binance", symbols=("BTC/USDT",), ws_url="ws://127.0.0.1:1")
+    assert elsewhere.dials is None
