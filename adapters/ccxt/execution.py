@@ -140,8 +140,8 @@ class CcxtExecutionClient(LiveExecutionClient):
             side="buy" if order.side == OrderSide.BUY else "sell",
             kind=kind,
             time_in_force=tif,
-            quantity=str(order.quantity.as_decimal()),
-            price=str(order.price.as_decimal()) if kind == "limit" else None,
+            quantity=f"{order.quantity.as_decimal():f}",
+            price=f"{order.price.as_decimal():f}" if kind == "limit" else None,
             post_only=bool(getattr(order, "is_post_only", False)),
             reduce_only=order.is_reduce_only,
             expires_ns=order.expire_time_ns if tif == "GTD" else 0,
@@ -178,8 +178,8 @@ class CcxtExecutionClient(LiveExecutionClient):
             venue_order_id=tracked.venue_order_id.value,
             symbol=tracked.symbol,
             side="buy" if tracked.order.side == OrderSide.BUY else "sell",
-            quantity=str(quantity),
-            price=str(price),
+            quantity=f"{quantity:f}",
+            price=f"{price:f}",
         )
         try:
             result = await self.link.amend(tracked.wanted, tracked.known())

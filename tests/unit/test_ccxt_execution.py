@@ -52,14 +52,14 @@ CONFIG = ExchangeConfig(venue="BINANCE", exchange="binance", symbols=(SYMBOL,))
 class Coat:
     """A client whose account says what the test says; the engine is the order itself, which takes every event."""
 
-    def __init__(self) -> None:
+    def __init__(self, market: Market = MARKET) -> None:
         trader, clock = TraderId("KERB-001"), LiveClock()
         self.bus, self.cache = MessageBus(trader_id=trader, clock=clock), Cache()
-        self.cache.add_instrument(instrument_of(MARKET, "BINANCE", 0))
+        self.cache.add_instrument(instrument_of(market, "BINANCE", 0))
         self.bus.register(endpoint="ExecEngine.process", handler=self._take)
         self.bus.register(endpoint="Portfolio.update_account", handler=lambda _: None)
         self.client = CcxtExecutionClient(asyncio.get_running_loop(), CONFIG, self.bus, self.cache, clock)
-        self.client.link.markets = {SYMBOL: MARKET}
+        self.client.link.markets = {SYMBOL: market}
         self.orders = OrderFactory(trader, StrategyId("S-001"), clock)
         self.instrument = self.cache.instrument(instrument_id(SYMBOL, "BINANCE"))
         self.events: list[Any] = []
@@ -73,20 +73,21 @@ class Coat:
     def kinds(self) -> list[type]:
         return [type(event) for event in self.events]
 
-    async def placed(self, quantity: str = "0.4", **more: Any) -> Order:
+    async def placed(self, quantity: str = "0.4", price: str = "100", **more: Any) -> Order:
         """A limit order that the venue has taken."""
         instrument = self.instrument
         order = self.orders.limit(
             instrument.id,
             OrderSide.BUY,
             instrument.make_qty(D(quantity)),
-            instrument.make_price(D(100)),
+            instrument.make_price(D(price)),
             client_order_id=ClientOrderId("c-1"),
             **more,
         )
         self.cache.add_order(order, None)
 
         async def place(request: OrderRequest) -> OrderEvent:
+            self.sent = request
             told = self.said(VenueOrderState.OPEN, "0", quantity)
             self.client.on_order(told)
             return told
@@ -174,6 +175,16 @@ def test_executions_that_the_engine_found_by_itself_are_not_counted_again():
         assert not order.is_closed  # one execution is still to come
         coat.client.on_fill(coat.fill("0.1"))
         assert (order.status, order.filled_qty.as_decimal()) == (OrderStatus.CANCELED, D("0.2"))
+
+    asyncio.run(main())
+
+
+def test_numbers_leave_as_plain_digits_however_small_they_are():
+    async def main() -> None:
+        fine = msgspec.structs.replace(MARKET, tick=D("1e-8"), lot=D("1e-8"), price_decimals=8, size_decimals=8)
+        coat = Coat(fine)
+        await coat.placed("0.0000001", price="0.00000052")
+        assert (coat.sent.quantity, coat.sent.price) == ("0.0000001", "0.00000052")
 
     asyncio.run(main())
 
