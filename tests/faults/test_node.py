@@ -6,6 +6,7 @@ All of it: `just faults --node 150` (`python -m tests.faults --node 150`).
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +20,7 @@ from tests.conformance.ccxt_venue import VENUES
 from tests.faults.node.episode import CASTS, PERPETUALS, Ask, Episode, cast_of, episode
 from tests.faults.node.planted import BUGS, NO_WORD, TOGETHER, planted
 from tests.faults.node.run import Outcome, node
-from tests.faults.node.spread import nodes
+from tests.faults.node.spread import nodes, play, summary
 from tests.faults.scenario import Disturbance
 
 SEED = 7
@@ -27,6 +28,7 @@ SPOT = (BINANCE, KRAKEN)
 ACTIVE_S = 0.7
 SEEN_WITHIN_S = 0.6
 TURNS = 3
+LONG = 30  # episodes
 
 
 @pytest.fixture
@@ -88,6 +90,15 @@ def test_a_desk_that_is_disturbed_loses_and_doubles_nothing_and_every_planted_bu
     assert sum(outcome.refused.get("no_live_venue", 0) for outcome in sound) > 0
     blind = {name: seen[name] for name, (_, _, word) in BUGS.items() if word not in seen[name]}
     assert blind == {}
+
+
+@pytest.mark.skipif(not os.environ.get("KERB_LONG_TESTS"), reason="a minute for each node")
+@pytest.mark.timeout(900)
+def test_desks_on_every_exchange_come_through(tmp_path: Path) -> None:
+    outcomes = asyncio.run(play(list(range(LONG)), SEED, 1, lambda outcome: None, tmp_path / "nodes.log"))
+    assert [(outcome.told, outcome.wrong) for outcome in outcomes if outcome.wrong] == []
+    assert len(outcomes) == LONG
+    assert summary(outcomes)["executions"] > 0
 
 
 def test_every_bug_is_put_in_once() -> None:
