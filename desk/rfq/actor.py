@@ -35,7 +35,7 @@ from desk.ledger.records import GLOBAL, DuplicateTrade
 from desk.market import Market
 from desk.rfq.answers import Answers, bound
 from desk.rfq.booking import STREAM_TTL_MS, accepted_quantity, expired, filled, streamed_rfq, trade_of, why_not_tradable
-from desk.rfq.checks import instrument_for, require_scope, require_size, size_of
+from desk.rfq.checks import instrument_for, refusal_code, require_scope, require_size, size_of
 from desk.rfq.listing import listed
 from desk.rfq.lookups import Lookups
 from desk.rfq.machine import advance
@@ -566,7 +566,7 @@ class Desk(Safe, LoopSafe, Lookups, Actor):
         self._bus.publish(topics.RISK, decision)
         if isinstance(decision, Refused):
             return Rejected(
-                "halted" if decision.check == "kill_switch" else "limit_exceeded",
+                refusal_code(decision),
                 decision.message,
                 details={"limit": decision.check, "value": decision.value, "max": decision.limit},
             )

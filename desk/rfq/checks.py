@@ -1,4 +1,5 @@
-"""What makes a request invalid before any price is thought of: unknown instrument, entitlement, currency, steps, sizes."""
+"""What makes a request invalid before any price is thought of: unknown instrument, entitlement, currency, steps, sizes; and what the
+gate's refusals are called."""
 
 from __future__ import annotations
 
@@ -8,6 +9,8 @@ from desk.api.messages import RfqRequest
 from desk.config.model import DeskConfig, InstrumentSection
 from desk.errors import Invalid, Rejected
 from desk.service import Caller
+from risk.checks.collar import NO_FAIR_VALUE
+from risk.decision import Refused
 
 
 def instrument_for(config: DeskConfig, caller: Caller, symbol: str) -> InstrumentSection:
@@ -22,6 +25,20 @@ def instrument_for(config: DeskConfig, caller: Caller, symbol: str) -> Instrumen
     if caller.instruments is not None and symbol not in caller.instruments:
         raise Invalid("not_entitled", f"this key may not trade {symbol}", status=403, details={"instrument": symbol})
     return instrument
+
+
+def refusal_code(refused: Refused) -> str:
+    """What a program is told when the gate says no: that the desk is halted, that there is no market to hold the price against, or a
+    limit."""
+    match refused.check:
+        case "kill_switch":
+            return "halted"
+        case "staleness":
+            return "no_live_venue"
+        case "collar" if refused.value == NO_FAIR_VALUE:
+            return "no_live_venue"
+        case _:
+            return "limit_exceeded"
 
 
 def require_scope(caller: Caller, scope: str) -> None:

@@ -11,6 +11,8 @@ from risk.checks.base import ALL_STAGES, Breach, Check, Look
 from risk.decision import Stage
 from risk.exact import BPS, EXACT, add, plain, times
 
+NO_FAIR_VALUE = "no fair value"
+
 
 def run(look: Look) -> str | Breach:
     """Refuses a price beyond the collar, or any price when there is no fair value."""
@@ -18,9 +20,7 @@ def run(look: Look) -> str | Breach:
     child = intent.stage is Stage.CHILD
     bps = look.symbol_limits.child_collar_bps if child else look.symbol_limits.quote_collar_bps
     if fair is None:
-        return Breach(
-            "no fair value", f"{plain(bps)} bps", f"no fair value of {intent.symbol} to hold the price against"
-        )
+        return Breach(NO_FAIR_VALUE, f"{plain(bps)} bps", f"no fair value of {intent.symbol} to hold the price against")
     room = times(fair, times(bps, BPS))
     away = add(intent.price, -fair)  # > 0: above fair
     # our buy harms above fair, a client's buy (we sell) below it

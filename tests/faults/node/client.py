@@ -13,7 +13,10 @@ from tests.e2e.outside_client import Answer, Outsider
 from tests.faults.node.episode import Ask, Rest
 from tests.faults.node.place import SYMBOL
 
-QUESTIONS_S = 5.0
+HONEST = (
+    "quote_expired",
+    "no_live_venue",
+)  # why a firm quote may not be taken: too late, or nothing to hold it against
 
 
 class Asked(msgspec.Struct, kw_only=True):
@@ -87,6 +90,8 @@ class Crowd:
         elif answer.status != 200:
             code = answer.body["error"]["code"]
             self.refused[code] = self.refused.get(code, 0) + 1
+            if code not in HONEST:
+                self.wrong.append(f"an accept was refused: {answer.status} {answer.body}")
         return answer
 
     async def find_lost(self) -> None:

@@ -11,7 +11,8 @@ its ledger as it lies on disk.
  7. Inventory is inside its soft band, unless a hedge is at work.
  8. An order that was unknown kept its exposure reserved until it was proven (`witness.py`).
  9. No quote counts on a book that was not live: by the quote's own record, and by what the links had said before.
-10. While no book was whole a request was refused as `no_live_venue`; while one was used all the time it was not.
+10. While no book was whole a request was refused as `no_live_venue`; while one was used all the time it was not. A quote that was to be
+    taken was refused as too late or as `no_live_venue` alone.
 11. No handler of the desk failed, and the position at each venue of perpetuals is the venue's, whoever traded.
 12. When it is calm every book is live, and a price lies within what the venues really show, fees included.
 """
@@ -189,7 +190,7 @@ def _refusals(crowd: Crowd, witness: Witness) -> list[str]:
         if witness.dark(asked.sent_ns, asked.answered_ns):
             if (asked.code, asked.kind) != ("no_live_venue", "rejected"):
                 wrong.append(f"asked while no book was whole: {asked.status} {asked.kind} {asked.code}")
-        elif not asked.quoted and witness.lit(asked.sent_ns, asked.answered_ns) and asked.code != "limit_exceeded":
+        elif not asked.quoted and witness.lit(asked.sent_ns, asked.answered_ns):
             wrong.append(f"asked while a book was live: {asked.status} {asked.kind} {asked.code}")
     return wrong
 
