@@ -54,6 +54,9 @@ WATCHDOG_S = 0.25
 FIRST_MESSAGE_S = 10.0  # a subscription that brings nothing for so long is made again,
 CLOSE_S = 5.0  # a socket that does not answer its closing is dropped
 AGAIN_MESSAGE_S = 3.0  # and one of a stream that has brought something before
+SNAPSHOT_S = (
+    60.0  # how long a book whose changes come may wait for its REST snapshot, which may have to wait for the rate limit
+)
 HEADLESS_S = 0.5  # how long changes of a book may come ahead of its snapshot: stragglers of the subscription before
 LATE_S = 5.0  # behind its quickest message by more than this (or the age it may have), a book is one of another time
 CONFIRM_S = 1.0  # how often the best prices of a quiet book are told again, while the venue proves it current
@@ -235,7 +238,7 @@ class MarketLink:
         """The instance, its hook, the markets of our symbols with our own fees."""
         exchange = self._made()
         if self._purse is not None:
-            self._purse.attach(exchange)
+            self._purse.attach(exchange, throttled=False)
         await exchange.load_markets()
         missing = [symbol for symbol in self.config.symbols if symbol not in exchange.markets]
         if missing:
@@ -370,7 +373,7 @@ class MarketLink:
             wait_s = AGAIN_MESSAGE_S if state.proven else FIRST_MESSAGE_S
             if state.headless_s is not None and now - state.headless_s > HEADLESS_S:
                 self._lose(state, f"changes for {HEADLESS_S:g} s and no snapshot before them")
-            elif now - state.began_s > wait_s:
+            elif now - state.began_s > (SNAPSHOT_S if self._awaits_snapshot(state, now - wait_s) else wait_s):
                 reason = f"nothing within {wait_s:g} s of subscribing"
                 self._lose(state, reason, hard=self._socket_silent(state, now))
         elif now - state.last_s > max_age_s:
@@ -381,6 +384,12 @@ class MarketLink:
             self._lose(state, reason, hard=True)  # the queue is left behind with the socket
         elif state.stream is Stream.BOOK and (reason := self._witnesses[state.symbol].verdict(now)):
             self._lose(state, reason)
+
+    def _awaits_snapshot(self, state: StreamState, since_s: float) -> bool:
+        """Whether a book gathers its changes, one at least since a moment, until its REST snapshot is there. To ask for another one would
+        only put it at the end of the queue."""
+        gathers = state.stream is Stream.BOOK and isinstance(self._books[state.symbol], BinanceBook)
+        return gathers and state.heard_s > max(since_s, state.began_s)
 
     def _socket_silent(self, state: StreamState, now: float) -> bool:
         """Whether no other stream of this socket had a message lately: then the socket is suspect, not only the stream.
@@ -564,7 +573,8 @@ class MarketLink:
                 state.left.set()
         states = () if self._stopping else self._states.values()
         lost = [state for state in states if state.client is client or (state.client is None and state.subscribed)]
-        if lost:
+        if lost and getattr(client, "isConnected", True):  # a dial that failed loses no socket,
+            client.isConnected = False  # and one that is lost is told of more than once
             self.counters.reconnects += 1
         for state in lost:
             state.dropped = True

@@ -3,7 +3,9 @@
 import asyncio
 
 from adapters.ccxt.events import BookEventKind, StreamStatus
+from sim.servers.faults import Fault, FaultOrder
 from tests.conformance.ccxt_venue import eventually, every_venue, market_data, venue
+from tests.faults.soak import fast
 
 CLEAR, SNAPSHOT = BookEventKind.CLEAR, BookEventKind.SNAPSHOT
 
@@ -69,3 +71,29 @@ def test_a_venue_that_is_not_there_is_waited_for(name):
             await link.stop()
 
     asyncio.run(main())
+
+
+def test_dials_that_a_closed_venue_refuses_are_no_lost_sockets():
+    async def main() -> None:
+        async with venue("BINANCE", audit_s=0) as place, market_data(place) as link:
+            await eventually(
+                lambda: all(link.status(place.symbol, one) is StreamStatus.LIVE for one in link._streams), "all"
+            )
+            server = place.running.servers["BINANCE"]
+            refused = 0
+            closed = server.closed
+
+            def counted():
+                nonlocal refused
+                refused += 1
+                return closed()
+
+            server.closed = counted
+            server.disturb(FaultOrder(fault=Fault.MAINTENANCE, ms=400))
+            await eventually(lambda: link.status(place.symbol) is not StreamStatus.LIVE, "a lost book")
+            await eventually(lambda: refused > 5, "dials")
+            await eventually(lambda: link.status(place.symbol) is StreamStatus.LIVE, "a live book")
+            assert link.counters.reconnects == len(link._streams)  # a socket each
+
+    with fast():
+        asyncio.run(main())

@@ -8,7 +8,9 @@ from adapters.ccxt.account import CLOSED_KEPT, SEEN_TRADES
 from adapters.ccxt.hook import ROWS_KEPT
 from adapters.ccxt.positions import SEEN_PAYMENTS
 from adapters.ccxt.reconciliation import OURS_KEPT
+from adapters.ccxt.tariffs import _PLACED_KEPT as PLACED_KEPT
 from adapters.ccxt.venues.coinbase.account import SENT_KEPT
+from adapters.ccxt.venues.kraken.dialect import _TXIDS_KEPT as TXIDS_KEPT
 from adapters.ccxt.venues.krakenfutures.account import KEPT
 from tests.faults.day.held import slope_a_day
 from tests.faults.day.life import Lived
@@ -17,22 +19,22 @@ HELD = ("files", "sockets", "tasks", "clients", "futures")
 MEMORY = ("objects", "blocks", "resident_kb", "trimmed_kb", "malloc_kb")
 LONG_H = 6.0  # what a shorter day's caches do is not known
 MOST_A_DAY = 4.0  # of anything that must not grow: less than one in six hours
-# What grows with the orders of a day up to a bound of its own, by path: entries kept at most.
+# What grows with the orders of a day up to a bound of its own, by the end of its path: entries kept at most.
 BOUNDED = {
     "account._seen": SEEN_TRADES,
     "account._seen[]": 2 * SEEN_TRADES,
     "account._ids": CLOSED_KEPT,
     "account._ids[]": 2 * CLOSED_KEPT,
-    "account.reconciliation._ours": OURS_KEPT,
-    "account._exchange.paid_from.budget._limits[]._taken": 200_000,  # Binance's orders of a day
-    "market._exchange.paid_from.budget._limits[]._taken": 200_000,  # the same: links of an account share them
-    "account.positions._paid": SEEN_PAYMENTS,
-    "account._dialect._txids": 10_000,
-    "account._dialect._ids": KEPT,
-    "account._dialect._sent": SENT_KEPT,
-    "account._dialect._symbols": SENT_KEPT,
-    "account._dialect._sent_ms": KEPT,
-    "account._dialect._fees": KEPT,
+    ".reconciliation._ours": OURS_KEPT,
+    ".positions._paid": SEEN_PAYMENTS,
+    ".budget._limits[]._taken": 200_000,  # Binance's orders of a day
+    ".budget._make._placed": PLACED_KEPT,
+    "._dialect._txids": TXIDS_KEPT,
+    "._dialect._ids": KEPT,
+    "._dialect._sent": SENT_KEPT,
+    "._dialect._symbols": SENT_KEPT,
+    "._dialect._sent_ms": KEPT,
+    "._dialect._fees": KEPT,
 }
 STRAY = 8  # sockets that REST keeps open for the next request, and what belongs to an order under way
 
@@ -41,7 +43,7 @@ def bound(path: str) -> int:
     """How much a container is meant to keep at most; 0 where nothing is meant to stay."""
     if "._exchange." in path and any(f".{cache}" in path for cache in ("trades", "myTrades", "orders")):
         return ROWS_KEPT
-    return BOUNDED.get(path, 0)
+    return next((most for end, most in BOUNDED.items() if path.endswith(end)), 0)
 
 
 def summary(lived: Lived) -> dict[str, Any]:

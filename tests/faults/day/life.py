@@ -40,13 +40,13 @@ AN_HOUR: dict[str, dict[str, tuple[int, int]]] = {  # requests in a calm hour, l
     "BINANCEUSDM": {
         "PUT /fapi/v1/listenKey": (5, 7),
         "POST /fapi/v1/listenKey": (0, 0),
-        "POST /fapi/v1/countdownCancelAll": (230, 245),
+        "POST /fapi/v1/countdownCancelAll": (230, 250),
     },
     "BYBIT": {"GET /v5/market/time": (5, 7)},
     "COINBASE": {"GET /api/v3/brokerage/time": (5, 7)},
-    "KRAKEN": {"POST /0/private/GetWebSocketsToken": (0, 0), "POST /0/private/CancelAllOrdersAfter": (230, 245)},
-    "KRAKENFUTURES": {"POST /derivatives/api/v3/cancelallordersafter": (230, 245)},
-    "OKX": {"POST /api/v5/trade/cancel-all-after": (230, 245), "GET /api/v5/public/time": (5, 7)},
+    "KRAKEN": {"POST /0/private/GetWebSocketsToken": (0, 0), "POST /0/private/CancelAllOrdersAfter": (230, 250)},
+    "KRAKENFUTURES": {"POST /derivatives/api/v3/cancelallordersafter": (230, 250)},
+    "OKX": {"POST /api/v5/trade/cancel-all-after": (230, 250), "GET /api/v5/public/time": (5, 7)},
 }
 
 
