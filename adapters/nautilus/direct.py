@@ -34,22 +34,20 @@ class Direct:
 
     def take(self, message: Any) -> None:
         """One message of a client."""
-        if get_ident() != self._thread or not self._engine.is_running:
-            self._engine.process(message)
+        engine = self._engine
+        if get_ident() != self._thread or not engine.is_running:
+            engine.process(message)
             return
         if self._handling:
             self._waiting.append(message)
             return
         self._handling = True
         try:
-            self._handle(message)
+            engine._handle_data(message)
             while self._waiting:
-                self._handle(self._waiting.popleft())
+                engine._handle_data(self._waiting.popleft())
+        except Exception as error:
+            self._waiting.clear()  # the engine stops
+            engine._handle_queue_exception(error, "Data")
         finally:
             self._handling = False
-
-    def _handle(self, message: Any) -> None:
-        try:
-            self._engine._handle_data(message)
-        except Exception as error:
-            self._engine._handle_queue_exception(error, "Data")
