@@ -393,11 +393,16 @@ class Purse:
         self.tariff = tariff
         self.budget = Budget(tariff.limit)
 
-    def attach(self, exchange: Any) -> None:
-        """Let every REST request of a ccxt instance be paid for before it leaves, once, and read what the answers say."""
+    def attach(self, exchange: Any, *, throttled: bool = True) -> None:
+        """Let every REST request of a ccxt instance be paid for before it leaves, once, and read what the answers say.
+
+        `throttled`: ccxt may space them as well. It does so evenly, first come first served, also those that nobody waits for any more.
+        """
         if getattr(exchange, "paid_from", None) is self:
             return
         exchange.paid_from = self
+        if not throttled:
+            exchange.throttle = _at_once  # of REST only: sockets have a throttle of their own
         fetch, respond = exchange.fetch2, exchange.on_rest_response
 
         async def fetch2(
@@ -427,6 +432,10 @@ class Purse:
     def socket(self, request: Command, sent: str) -> contextlib.AbstractAsyncContextManager[None]:
         """Around a request over the private socket: pay for it; `sent`: our order id as the venue has it."""
         return self.budget.spend(self.tariff.socket(request, sent))
+
+
+async def _at_once(cost: float | None = None) -> None:
+    """In place of ccxt's throttle: what a request costs is paid already."""
 
 
 _PURSES: WeakValueDictionary[tuple[str, str, str], Purse] = WeakValueDictionary()
