@@ -36,6 +36,7 @@ BOUNDED = {
     "._dialect._sent_ms": KEPT,
     "._dialect._fees": KEPT,
 }
+BOOK_ROWS = 5_000  # levels of ccxt's own copies of the books, which the link has it cut
 STRAY = 8  # sockets that REST keeps open for the next request, and what belongs to an order under way
 
 
@@ -43,6 +44,8 @@ def bound(path: str) -> int:
     """How much a container is meant to keep at most; 0 where nothing is meant to stay."""
     if "._exchange." in path and any(f".{cache}" in path for cache in ("trades", "myTrades", "orders")):
         return ROWS_KEPT
+    if "._exchange.orderbooks" in path:
+        return BOOK_ROWS
     return next((most for end, most in BOUNDED.items() if path.endswith(end)), 0)
 
 
