@@ -28,6 +28,7 @@ from tests.faults.node.episode import PERPETUALS
 
 SYMBOL = "BTC/USDT"
 BASE, QUOTE = "BTC", "USDT"
+MAX_AGE_MS = 1_500  # of a book
 SOFT, HARD = Decimal("0.2"), Decimal(12)
 READY_S = 60.0
 CLIENT = "client"
@@ -61,7 +62,7 @@ rest_url = "{rest}"
 ws_url = "{ws}"
 taker_fee_bps = "{fee}"
 depth = 100
-max_age_ms = 1500
+max_age_ms = {max_age_ms}
 audit_s = 2
 reconcile_s = 4
 order_timeout_ms = 900
@@ -167,6 +168,7 @@ def _written(state: Path, venues: tuple[str, ...], served: Venues) -> Path:
             rest=urls.rest,
             ws=urls.ws,
             fee=TAKER_FEE_BPS[venue],
+            max_age_ms=MAX_AGE_MS,
         )
     path = state / "desk.toml"
     path.write_text(text)

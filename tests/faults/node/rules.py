@@ -26,10 +26,12 @@ from typing import Any
 from tests.faults.node.books import EXACT, HOUSE, Ledger, atto, executions_there, orders_there, position_due
 from tests.faults.node.client import Asked, Crowd
 from tests.faults.node.episode import PERPETUALS
-from tests.faults.node.place import BASE, SOFT, Place, traded
+from tests.faults.node.place import BASE, MAX_AGE_MS, SOFT, Place, traded
 from tests.faults.node.witness import Witness
 
-HEARD_NS = 1_000_000_000  # how long the last change of a venue's book may be on its way into a price
+HEARD_NS = (
+    MAX_AGE_MS * 1_000_000 + 300_000_000
+)  # a book may be so old (its socket may be dead), and a moment on its way
 LOT = Decimal("0.001")  # more than any lot: what is left of a hedge stays
 
 
