@@ -5,17 +5,22 @@ import time
 
 import pytest
 
+from adapters.ccxt.config import ExchangeConfig
 from adapters.ccxt.events import OrderEvent, StreamStatus
+from adapters.ccxt.link import MarketLink
 from adapters.ccxt.orders import Failure, Verdict
 from adapters.ccxt.tariffs import TARIFFS
 from sim.servers.faults import Fault, FaultOrder
-from tests.conformance.ccxt_venue import OVER_SOCKET, VENUES, account, eventually, market_data, venue
+from sim.servers.venues import start_venues
+from tests.conformance.ccxt_venue import OVER_SOCKET, VENUES, Recorder, account, eventually, market_data, venue
 from tests.faults.day.life import Heard
 from tests.faults.soak import fast
 
 LIMITED = [(name, "rest") for name in VENUES if name.lower() in TARIFFS] + [(name, "ws") for name in OVER_SOCKET]
 ORDERS = {"KRAKEN": 15}  # a cancel of a young order costs eight points of 180 there
 SNAPSHOTS = 150
+BASES = ["BTC", "ETH", "SOL", "XRP", "ADA", "DOGE", "LTC", "DOT", "LINK", "AVAX"]
+BASES += ["BCH", "UNI", "ATOM", "ETC", "XLM", "FIL", "TRX", "NEAR", "APT", "ARB"]
 DEPTH = {"BINANCE": "GET /api/v3/depth", "BINANCEUSDM": "GET /fapi/v1/depth"}
 
 
@@ -86,3 +91,42 @@ def test_sockets_lost_again_and_again_while_the_budget_is_spent_leave_one_snapsh
 def tasks_of(name: str) -> list[asyncio.Task]:
     """Tasks of this loop whose coroutine has that name."""
     return [task for task in asyncio.all_tasks() if task.get_coro().__name__ == name]
+
+
+def test_the_books_of_twenty_perpetuals_are_restored_after_a_disconnect_and_none_is_asked_for_twice():
+    """Each snapshot costs twenty of 2,400 a minute. Spaced evenly they take longer than a book's patience, and whoever asks again waits
+    behind those that nobody waits for any more: the books never came back."""
+    symbols = tuple(f"{base}/USDT:USDT" for base in BASES)
+
+    async def main() -> None:
+        running = await start_venues(
+            seed=7,
+            venues=("BINANCEUSDM",),
+            symbols=tuple(pair.partition(":")[0] for pair in symbols),
+            speed=0.1,
+            limits=True,
+        )
+        urls, server = running.urls["BINANCEUSDM"], running.servers["BINANCEUSDM"]
+        config = ExchangeConfig(
+            venue="BINANCEUSDM", exchange="binanceusdm", symbols=symbols, rest_url=urls.rest, ws_url=urls.ws, audit_s=0,
+            max_age_ms=60_000,
+        )  # fmt: skip
+        link = MarketLink(config, Recorder())
+
+        def live() -> bool:
+            return {link.status(symbol) for symbol in symbols} == {StreamStatus.LIVE}
+
+        link.start()
+        try:
+            await eventually(live, "every book", 40)
+            heard = Heard(server).requests
+            server.disturb(FaultOrder(fault=Fault.DISCONNECT))
+            await eventually(lambda: not live(), "the loss")
+            await eventually(live, "every book again", 40)
+            assert heard[DEPTH["BINANCEUSDM"]] <= 1.5 * len(symbols)
+            assert server.limits.refused == 0
+        finally:
+            await link.stop()
+            await running.stop()
+
+    asyncio.run(main())

@@ -175,3 +175,21 @@ def test_a_quiet_book_that_heartbeats_prove_current_stays_in_pricing(
     link._check(state, clock.now)
     assert link.status(SYMBOL) is StreamStatus.DOWN
     assert priced.status("COINBASE", int(clock.now * S_NS)) is not BookStatus.LIVE
+
+
+def test_a_book_that_waits_for_its_snapshot_does_not_ask_for_another_while_its_changes_come(
+    feed: Feed, clock: SimpleNamespace
+) -> None:
+    """The snapshot may have to wait for the rate limit: asking again puts it at the end of the queue, for ever."""
+    state = feed.link._states[SYMBOL, Stream.BOOK]
+    feed.link._lose(state, "disconnected")
+    state.wake.clear()  # as the driver does when it subscribes again
+    state.began_s = state.heard_s = clock.now
+    for _ in range(100):
+        feed.now = clock.now = clock.now + 0.1
+        feed.depth(bids=[["99.80", "1"]])
+        feed.link._check(state, clock.now)
+    assert not state.wake.is_set()
+    clock.now += under_test.AGAIN_MESSAGE_S + 0.1  # and when the changes cease
+    feed.link._check(state, clock.now)
+    assert state.reason == f"nothing within {under_test.AGAIN_MESSAGE_S:g} s of subscribing"
