@@ -35,6 +35,7 @@ BOUNDED = {
     "._dialect._symbols": SENT_KEPT,
     "._dialect._sent_ms": KEPT,
     "._dialect._fees": KEPT,
+    "._dialect._booked": KEPT,
 }
 BOOK_ROWS = 5_000  # levels of ccxt's own copies of the books, which the link has it cut
 STRAY = 8  # sockets that REST keeps open for the next request, and what belongs to an order under way

@@ -74,8 +74,8 @@ class Held(msgspec.Struct, frozen=True, kw_only=True):
     containers: dict[str, int]
 
 
-def held(at_s: float, links: dict[str, Any]) -> Held:
-    """What is held now, cycles of garbage collected first. `links` by name."""
+def held(at_s: float, links: dict[str, Any], aside: int) -> Held:
+    """What is held now, cycles of garbage collected first. `links` by name; `aside`: tasks that are not theirs."""
     gc.collect()
     objects = gc.get_objects()
     types = Counter(f"{type(one).__module__}.{type(one).__qualname__}" for one in objects)
@@ -90,7 +90,7 @@ def held(at_s: float, links: dict[str, Any]) -> Held:
         at_s=round(at_s, 1),
         files=len(names),
         sockets=sum(name.startswith("socket:") for name in names),
-        tasks=len(asyncio.all_tasks()),
+        tasks=len(asyncio.all_tasks()) - aside,
         clients=len(clients),
         futures=sum(len(one.futures) + len(one.subscriptions) + len(one.rejections) for one in clients),
         objects=count,

@@ -181,7 +181,7 @@ class _Day:
             "books_lost": len(self.desk.recoveries),
         }
         with self.clock.still():
-            now = held(self.now_s, self.links)
+            now = held(self.now_s, self.links, aside=len(trader.working))
         row = Hour(held=now, counters=counters, requests=dict(self.heard.requests))
         self._renewed(row)
         self.lived.rows.append(row)
