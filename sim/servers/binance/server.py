@@ -8,7 +8,8 @@
 * WebSocket API on `/ws-api/v3`: `userDataStream.subscribe.signature`, `order.place`, `order.cancel`, `order.amend.keepPriority`,
   `openOrders.cancelAll`, `order.status`, `ping`, `time`.
 
-Not simulated: OCO, stop orders, `quoteOrderQty`, self-trade prevention, rate limits. Our resting orders are not shown in the book.
+Rate limits hold after `enforce()`. Not simulated: OCO, stop orders, `quoteOrderQty`, cancel-and-replace, self-trade prevention; streams of
+tickers and candles (as at the venue any name may be subscribed: these stay silent). Our resting orders are not shown in the book.
 """
 
 from __future__ import annotations

@@ -8,7 +8,8 @@
 * Mark price: the middle of the shown book. Index: the spot venue's middle where one is served beside it, else the mark price. Funding is
   settled every eight hours of the clock at the rate of `sim.servers.funding`; what margins and liquidations are is in `sim.servers.margin`.
 
-Not simulated: hedge mode, isolated margin, conditional (algo) orders, multi-assets mode, the insurance fund's own orders, rate limits.
+Rate limits hold after `enforce()`. Not simulated: hedge mode, isolated margin, conditional (algo) orders, multi-assets mode, the insurance
+fund's own orders, streams of tickers and candles; of `/sapi` nothing, which ccxt asks for unless `fetchCurrencies` and `fetchMargins` are off.
 """
 
 from __future__ import annotations

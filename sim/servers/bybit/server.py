@@ -13,7 +13,7 @@
 Ours, where the venue documents nothing: every change is sent at once (the venue gathers 10 to 200 ms); a level that leaves the depth is
 sent as gone; an order that never rested is not told as `New`; a repeated subscription is confirmed and changes nothing; some texts.
 A socket that leaves `dcp.spot` by its own will starts no protection: the venue does not say.
-Not simulated: other categories, margin, batches of orders, conditional orders, market buys by value.
+Not simulated: other categories, margin, batches of orders, conditional orders, market buys by value, the stream of candles.
 """
 
 from __future__ import annotations

@@ -11,7 +11,8 @@
 
 Ours, where the venue documents nothing: changes of the book are sent at once; a lost book is told as a snapshot without levels; the
 words of some errors and of a cancel's reason; a client that subscribes nothing within five seconds is closed with 1008. Not simulated:
-other products than spot, portfolios, order previews, market buys by value, stop, bracket and TWAP orders, candles, rate limits,
+other products than spot, portfolios, order previews, market buys by value, stop, bracket and TWAP orders, the channels `candles` and
+`ticker_batch` (which ends ccxt's receive loop, as every refusal does), `best_bid_ask`, accounts of v2,
 channels that close when they are quiet.
 """
 

@@ -9,7 +9,7 @@
   snapshot comes when it is whole again, to those who subscribed in between.
 
 Books are published as the tape changes them (each 100 ms on a recorded one), not on a clock of their own. Not simulated: margin, contracts,
-algo orders, orders by cost, rate limits, the venue's own disconnect of idle connections.
+algo orders, orders by cost, the stream of candles, the venue's own disconnect of idle connections. Rate limits hold after `enforce()`.
 """
 
 from __future__ import annotations
