@@ -330,3 +330,24 @@ def test_the_recorded_usdm_tape_is_the_market_and_the_spot_tape_its_index(tmp_pa
             await venues.stop()
 
     asyncio.run(main())
+
+
+def test_ccxt_with_a_key_and_no_options_loads_the_markets():
+    """It asks the spot side for coins and margin pairs first, and gives up where there is none."""
+    import ccxt.pro
+
+    from adapters.ccxt.symbols import rewrite_hosts
+
+    async def main() -> None:
+        venues = await start_venues(venues=(NAME,), symbols=("BTC/USDT",))
+        urls, key = venues.urls[NAME], venues.credentials[NAME]
+        exchange = ccxt.pro.binanceusdm({"apiKey": key.key, "secret": key.secret})
+        exchange.urls["api"] = rewrite_hosts(exchange.urls["api"], urls.rest, urls.ws)
+        exchange.timeout_on_exit = 0
+        try:
+            assert list(await exchange.load_markets()) == [SYMBOL]
+        finally:
+            await exchange.close()
+            await venues.stop()
+
+    asyncio.run(main())

@@ -9,7 +9,7 @@
   settled every eight hours of the clock at the rate of `sim.servers.funding`; what margins and liquidations are is in `sim.servers.margin`.
 
 Rate limits hold after `enforce()`. Not simulated: hedge mode, isolated margin, conditional (algo) orders, multi-assets mode, the insurance
-fund's own orders, streams of tickers and candles; of `/sapi` nothing, which ccxt asks for unless `fetchCurrencies` and `fetchMargins` are off.
+fund's own orders, streams of tickers and candles; the spot account behind `/sapi` is empty.
 """
 
 from __future__ import annotations
@@ -249,6 +249,12 @@ class BinanceUsdmServer(BinanceServer):
         }
         for (method, path), handler in signed.items():
             add(method, f"/fapi/{path}", self._signed(handler))
+        for path in (
+            "capital/config/getall",
+            "margin/allPairs",
+            "margin/isolated/allPairs",
+        ):  # ccxt asks the spot side at start
+            add("GET", f"/sapi/v1/{path}", self._signed(lambda query: []))
         keys = {"POST": account.open_listen_key, "PUT": account.keep_listen_key, "DELETE": account.close_listen_key}
         for method, act in keys.items():
             add(method, "/fapi/v1/listenKey", self._keyed(act))
