@@ -15,8 +15,9 @@ from typing import Any
 import msgspec
 
 from adapters.ccxt.events import BookEvent, BookEventKind, StreamStatus
+from adapters.nautilus import topics
 from risk.decision import Stage
-from router.orders import ChildState
+from router.orders import ChildOrder, ChildState
 from sim.servers.faults import Fault
 from tests.faults.node.place import Place, traded
 from tests.faults.node.truth import Truth
@@ -77,6 +78,8 @@ class Witness:
         self._seen: deque[tuple[int, frozenset[str]]] = deque(maxlen=KEPT)
         for venue, client in place.market.items():
             self._listen(venue, client)
+        assert place.desk.node is not None
+        place.desk.node.msgbus.subscribe(topics.CHILD, self._on_child)
         self._task = asyncio.create_task(self._watch(), name="witness")
 
     def begin(self) -> None:
@@ -165,19 +168,22 @@ class Witness:
             dark.calm_ns = min(min(self._disturbed[venue] for venue in self._place.spot), now_ns)
             self.darks.append(dark)
 
+    def _on_child(self, child: ChildOrder) -> None:
+        """The router's word, and what is still so at a sample."""
+        if child.state is ChildState.UNKNOWN:
+            self.unknown.add(child.child_id)
+            held = self._place.desk.parts.gate.state.reservations.get((Stage.CHILD, child.child_id))
+            if held is None or held.quantity != child.leaves:
+                said = f"{held and held.quantity} is held of {child.leaves}"
+                self.wrong.append(f"{child.child_id} is unknown and {said}")
+
     def _reserved(self) -> None:
         """What an unknown order may still fill is held by the gate, and no part of it is free to be planned again."""
-        gate = self._place.desk.parts.gate
         for run in self._place.desk.parts.router._runs.working():
             work = run.work
             for child in work.open:
                 if child.state is not ChildState.UNKNOWN:
                     continue
-                self.unknown.add(child.child_id)
-                held = gate.state.reservations.get((Stage.CHILD, child.child_id))
-                if held is None or held.quantity != child.leaves:
-                    self.wrong.append(
-                        f"{child.child_id} is unknown and {held and held.quantity} is held of {child.leaves}"
-                    )
+                self._on_child(child)
                 if work.parent.quantity - work.parent.filled - child.leaves < work.free:
                     self.wrong.append(f"{child.child_id} is unknown and may be planned again")
