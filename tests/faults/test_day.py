@@ -1,4 +1,4 @@
-"""A piece of the simulated day in the suite, twelve hours of it with `KERB_LONG_TESTS=1` (all of it: `python -m tests.faults.day VENUE`)."""
+"""A piece of the simulated day, and twelve hours of it with `KERB_LONG_TESTS=1` (all of it: `python -m tests.faults.day VENUE`)."""
 
 import json
 import os
