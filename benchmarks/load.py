@@ -1,8 +1,9 @@
 """Does the desk keep up with six venues at a busy market's real speed, and at what price? Beside raw ccxt.pro on the same frames at once.
 
 Loopback servers play the busiest seconds of recorded markets, each venue in its own words, their bursts at the same moment, to the desk's
-node and to plain ccxt.pro loops, each a process of its own, at the same time. Latencies are from a frame's receipt, and from the time it
-was due (which holds the servers' lateness too, which is told); pricing and everything else after the book is not in them.
+node and to plain ccxt.pro loops, each a process of its own, at the same time. Latencies are from a frame's receipt, when its turn came out
+of the socket's buffer, and from the time it was due, which holds the wait before that and the servers' lateness too, which is told; pricing
+and everything else after the book is in neither.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 The frames are made beforehand, so that what is measured at the other end is not this process encoding them. It starts when as many
 streams as were announced are subscribed, and writes down when; every frame goes out at its own time, however late the ones before were,
-and those that are due at once go to a socket in one piece: a burst of the recording is a burst on the wire.
+and those that are due at once go to a socket in one piece, not compressed: a burst of the recording is a burst on the wire.
 On stdout, a JSON line each: where it listens and what it will send; at the end, what it sent and how late.
 """
 
