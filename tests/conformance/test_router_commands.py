@@ -11,8 +11,8 @@ from adapters.nautilus.outcome import OrderOutcome, OrderState
 from router.algos.spec import ArrivalPrice, Iceberg, Pov, Twap
 from router.messages import CommandKind, CommandRefused, CommandTaken
 from router.orders import ChildState, ParentState
+from tests.conformance.router_algos import BOTH, DEEP, TWAP, made, rests, slow_to_cancel
 from tests.conformance.router_rig import MS, START, D, Rig, Step, closed, fills_whole, venue_fill
-from tests.conformance.test_router_algos import BOTH, DEEP, TWAP, made, rests, slow_to_cancel
 
 PAUSE, RESUME, CANCEL, AMEND = CommandKind.PAUSE, CommandKind.RESUME, CommandKind.CANCEL, CommandKind.AMEND
 
