@@ -247,7 +247,7 @@ def test_asking_again_for_what_is_so_is_taken() -> None:
 
 
 def test_a_paused_parent_is_still_paused_after_a_restart() -> None:
-    from tests.conformance.test_router_algos import restarted
+    from tests.conformance.test_router_algo_ends import restarted
 
     first = Rig(BOTH)
     first.ask("2", algo=TWAP, for_ms=25_000)
@@ -264,7 +264,7 @@ def test_a_paused_parent_is_still_paused_after_a_restart() -> None:
 
 
 def test_a_cancel_that_was_under_way_goes_on_after_a_restart() -> None:
-    from tests.conformance.test_router_algos import restarted
+    from tests.conformance.test_router_algo_ends import restarted
 
     first = Rig({"KRAKEN": DEEP}, scripted={"KRAKEN": rests})
     first.clients["KRAKEN"].cancel_order = lambda command: None
