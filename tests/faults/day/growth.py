@@ -37,6 +37,7 @@ BOUNDED = {
     "._dialect._fees": KEPT,
     "._dialect._booked": KEPT,
 }
+FIELDS = 40  # of a row of ccxt's at most: they are counted as well
 BOOK_ROWS = 5_000  # levels of ccxt's own copies of the books, which the link has it cut
 STRAY = 8  # sockets that REST keeps open for the next request, and what belongs to an order under way
 
@@ -44,7 +45,7 @@ STRAY = 8  # sockets that REST keeps open for the next request, and what belongs
 def bound(path: str) -> int:
     """How much a container is meant to keep at most; 0 where nothing is meant to stay."""
     if "._exchange." in path and any(f".{cache}" in path for cache in ("trades", "myTrades", "orders")):
-        return ROWS_KEPT
+        return ROWS_KEPT * FIELDS
     if "._exchange.orderbooks" in path:
         return BOOK_ROWS
     return next((most for end, most in BOUNDED.items() if path.endswith(end)), 0)
