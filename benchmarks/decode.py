@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 
 from adapters.ccxt.config import ExchangeConfig
-from adapters.ccxt.link import MarketLink
+from adapters.ccxt.market.link import MarketLink
 from adapters.ccxt.symbols import Market
 from benchmarks.frames import begun, events, market_of, recorded, serving, topics_of
 from benchmarks.row import Row, at, rows

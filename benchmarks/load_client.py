@@ -25,10 +25,10 @@ from typing import Any
 import msgspec
 
 from adapters.ccxt.config import ExchangeConfig
-from adapters.ccxt.data import CcxtDataClient
 from adapters.ccxt.events import SPOT_STREAMS, Stream
 from adapters.ccxt.factories import CcxtDataClientConfig, CcxtDataClientFactory, load_ccxt
-from adapters.ccxt.link import market_dialect
+from adapters.ccxt.market.data import CcxtDataClient
+from adapters.ccxt.market.link import market_dialect
 from adapters.nautilus.node import EmbeddedNode, NodeConfig
 from adapters.process import die_with_parent
 from benchmarks.load_ear import Backlog, Ear, Heard, Told, with_latencies

@@ -29,7 +29,7 @@ from adapters.ccxt.factories import (
     CcxtExecClientFactory,
     load_ccxt,
 )
-from adapters.ccxt.tariffs import purse_of
+from adapters.ccxt.limits.purse import purse_of
 from adapters.clickhouse.client import ArchiveError
 from adapters.clickhouse.config import ArchiveConfig
 from adapters.clickhouse.place import ask_archiver

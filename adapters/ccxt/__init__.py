@@ -1,21 +1,17 @@
 """Exchanges through unmodified ccxt.pro: exact market data and order execution that never guesses.
 
-    config, catalogue            what a venue is reached with; which exchanges there are
-    symbols                      exact numbers, markets, client order ids
-    hook                         every parsed frame, losslessly; faults counted, never fatal
-    frames, digits               frames of busy streams from their text: exact structs, levels read by a kernel
-    books, levels                order books in ints: sequence, CRC32, crossed, truncation
-    binance, binanceusdm, bybit, coinbase, kraken, okx
-                                 one dialect a venue, with its books, frames and orders beside it
-    generic                      books and trades of any other exchange
+    config, catalogue            what an exchange is reached with; which exchanges there are
     capabilities                 which feed comes how from which exchange
-    events                       what a link says
-    orders                       ccxt exception → outcome; states of an order at the venue
-    bucket, budget, tariffs      what may be asked, and how often
-    link                         market data, plain asyncio
-    account                      orders, fills, balances, plain asyncio
-    history                      candles and trades of the past
-    data, execution, factories   the thin engine clients
+    symbols, contracts           exact numbers, markets, client order ids; what a futures contract is worth
+    events, dialect              what a link says; what a venue's own rules are asked for
+    hook, pace                   every frame, losslessly, faults counted and never fatal; how soon something is tried again
+    venues/                      the rules of each exchange in a folder of its own, and their registry
+    market/                      frames, order books in ints that know when they are wrong, the market link and its engine client
+    account/                     orders, the proof of what became of them, reconciliation, the account link and its engine client
+    limits/                      what may be asked, and how often
+    past/                        candles and trades of the past
+    instruments, factories       the engine's instruments; how a node makes our clients
 
-`link` and `account` import nothing of the engine. What each venue can do, and how sure we are, is in README.md.
+Nothing but `market.data`, `account.execution`, `account.reports`, `instruments` and `factories` imports the engine. What each venue can do,
+and how sure we are, is in README.md.
 """

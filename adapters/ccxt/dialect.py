@@ -8,7 +8,6 @@ from typing import Any, ClassVar, Protocol
 
 import msgspec
 
-from adapters.ccxt.audit import Depth
 from adapters.ccxt.config import ExchangeConfig
 from adapters.ccxt.events import (
     Balance,
@@ -24,6 +23,7 @@ from adapters.ccxt.events import (
     TradeEvent,
     VenueOrderState,
 )
+from adapters.ccxt.market.audit import Depth
 from adapters.ccxt.symbols import Market
 
 

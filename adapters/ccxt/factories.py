@@ -12,9 +12,9 @@ from nautilus_trader.common.component import LiveClock, MessageBus
 from nautilus_trader.live.config import LiveDataClientConfig, LiveExecClientConfig
 from nautilus_trader.live.factories import LiveDataClientFactory, LiveExecClientFactory
 
+from adapters.ccxt.account.execution import CcxtExecutionClient
 from adapters.ccxt.config import ExchangeConfig
-from adapters.ccxt.data import CcxtDataClient
-from adapters.ccxt.execution import CcxtExecutionClient
+from adapters.ccxt.market.data import CcxtDataClient
 
 
 class CcxtDataClientConfig(LiveDataClientConfig, frozen=True, kw_only=True):

@@ -10,8 +10,8 @@ from zlib import crc32
 import msgspec
 import numpy as np
 
-from adapters.ccxt.digits import LevelReader, SidedReader
-from adapters.ccxt.levels import LOWEST, Levels
+from adapters.ccxt.market.digits import LevelReader, SidedReader
+from adapters.ccxt.market.levels import LOWEST, Levels
 
 
 def warm() -> None:

@@ -22,8 +22,8 @@ from adapters.clickhouse.place import Place
 
 if TYPE_CHECKING:
     from adapters.ccxt.config import ExchangeConfig
-    from adapters.ccxt.history import History
-    from adapters.ccxt.past import Page, Span
+    from adapters.ccxt.past.history import History
+    from adapters.ccxt.past.told import Page, Span
     from adapters.clickhouse.history import HistoryStore, Series
 
 MOST_ROWS = 10_000  # in memory before they are stored
@@ -45,7 +45,7 @@ async def fetch(
     series: Series, asked: Span, history: History, store: HistoryStore, say: Callable[[float, Fetched], None]
 ) -> Fetched:
     """Have `asked` of a series in the archive. `say(share done, so far)` hears of progress. Raises ArchiveError, HistoryFault."""
-    from adapters.ccxt.past import TIMEFRAMES, HistoryRefused, Span
+    from adapters.ccxt.past.told import TIMEFRAMES, HistoryRefused, Span
     from adapters.clickhouse.history import missing
 
     step = TIMEFRAMES[series.timeframe] if series.kind == "candles" else 1
@@ -84,7 +84,7 @@ async def _stored(
     series: Series, pages: AsyncIterator[Page], store: HistoryStore, out: Fetched
 ) -> AsyncGenerator[Span]:
     """Store pages, several at a time; what is whole, as it grows."""
-    from adapters.ccxt.past import Span
+    from adapters.ccxt.past.told import Span
 
     rows: list[Any] = []
     whole: Span | None = None
@@ -174,9 +174,9 @@ def fetch_command(
     as_json: bool,
 ) -> None:
     """Fetch the past of an instrument from its venue: closed candles, or public trades. What is there is not asked for again."""
-    from adapters.ccxt.history import HistoryFault
     from adapters.ccxt.hook import BadFrame
-    from adapters.ccxt.past import HistoryRefused, Span
+    from adapters.ccxt.past.history import HistoryFault
+    from adapters.ccxt.past.told import HistoryRefused, Span
     from adapters.clickhouse.client import ArchiveError
     from adapters.clickhouse.history import Series
 
@@ -198,7 +198,7 @@ def fetch_command(
 
 
 async def _run(series: Series, asked: Span, exchange: ExchangeConfig, share: float, place: Place) -> Fetched:
-    from adapters.ccxt.history import History
+    from adapters.ccxt.past.history import History
     from adapters.clickhouse.history import HistoryStore
 
     told = time.monotonic()

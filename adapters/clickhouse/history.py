@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from adapters.ccxt.past import Span
+from adapters.ccxt.past.told import Span
 from adapters.clickhouse.client import ArchiveError
 from adapters.clickhouse.place import Place
 from adapters.clickhouse.rows import CONVERT, candle_row, past_trade_row

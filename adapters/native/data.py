@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from adapters.ccxt.data import CcxtDataClient
+from adapters.ccxt.market.data import CcxtDataClient
 from adapters.native.market import NativeMarket
 
 

@@ -1,4 +1,4 @@
-"""Market data of one exchange through the engine's own adapter, said as `adapters.ccxt.link` says it.
+"""Market data of one exchange through the engine's own adapter, said as `adapters.ccxt.market.link` says it.
 
 What the adapter promises of a book it keeps to itself (README: which venue's gaps and checksums it sees). What we hold to it from outside:
 
@@ -36,16 +36,16 @@ from nautilus_trader.model.enums import AggressorSide, BookAction, BookType, Ord
 from nautilus_trader.model.identifiers import TraderId
 from nautilus_trader.model.instruments import Instrument
 
-from adapters.ccxt.audit import Audit, Depth
-from adapters.ccxt.books import VenueBook
 from adapters.ccxt.config import ExchangeConfig
 from adapters.ccxt.events import BookEvent, BookEventKind, QuoteEvent, Stream, StreamStatus, TradeEvent
 from adapters.ccxt.hook import BadFrame, Counters
 from adapters.ccxt.instruments import Scale
-from adapters.ccxt.link import AGAIN_MESSAGE_S, FIRST_MESSAGE_S, WATCHDOG_S, MarketSink
+from adapters.ccxt.market.audit import Audit, Depth
+from adapters.ccxt.market.books import VenueBook
+from adapters.ccxt.market.link import AGAIN_MESSAGE_S, FIRST_MESSAGE_S, WATCHDOG_S, MarketSink
+from adapters.ccxt.market.witness import Witness
 from adapters.ccxt.pace import backoff_s
 from adapters.ccxt.symbols import Market
-from adapters.ccxt.witness import Witness
 from adapters.native.catalogue import DEPTHS, DERIVES_TOP
 from adapters.native.inner import DATA, RESPONSE, Inner
 from adapters.native.symbols import Symbols

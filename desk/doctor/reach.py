@@ -47,7 +47,7 @@ def keys_at_hand(config: DeskConfig, environ: Mapping[str, str]) -> list[Finding
 async def _exchange(config: DeskConfig, venue: VenueSection) -> list[Finding]:
     """Reach and clock of an exchange, by its own time call; of one that has none, reach by its list of instruments."""
     from adapters.ccxt.config import ExchangeConfig
-    from adapters.ccxt.link import market_dialect
+    from adapters.ccxt.venues.registry import market_dialect
 
     check = f"{venue.venue} reach"
     exchange = market_dialect(venue.exchange).create(

@@ -14,7 +14,7 @@ import aiohttp
 import ccxt.pro  # noqa: F401  (loading it takes seconds: not inside a deadline)
 import pytest
 
-from adapters.ccxt.account import AccountLink
+from adapters.ccxt.account.link import AccountLink
 from adapters.ccxt.config import ExchangeConfig
 from adapters.ccxt.dialect import OrderRequest
 from adapters.ccxt.events import (
@@ -29,7 +29,7 @@ from adapters.ccxt.events import (
     QuoteEvent,
     TradeEvent,
 )
-from adapters.ccxt.link import MarketLink
+from adapters.ccxt.market.link import MarketLink
 from sim.servers.venues import start_venues
 
 SYMBOL = "BTC/USDT"

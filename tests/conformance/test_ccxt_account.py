@@ -6,9 +6,9 @@ from decimal import Decimal
 
 import msgspec
 
-from adapters.ccxt.account import AccountLink
+from adapters.ccxt.account.link import AccountLink
+from adapters.ccxt.account.outcomes import Failure, Verdict
 from adapters.ccxt.events import OrderEvent, VenueOrderState
-from adapters.ccxt.orders import Failure, Verdict
 from tests.conformance.ccxt_venue import VENUES, Recorder, account, eventually, every_venue, market_data, venue
 
 

@@ -18,10 +18,10 @@ import msgspec
 from aiohttp import web
 from yarl import URL
 
-from adapters.ccxt import proofs
-from adapters.ccxt.account import AccountLink
+from adapters.ccxt.account import proofs
+from adapters.ccxt.account.link import AccountLink
+from adapters.ccxt.account.outcomes import Verdict
 from adapters.ccxt.events import OrderEvent
-from adapters.ccxt.orders import Verdict
 from tests.conformance.cards.stand import Account, Stand
 from tests.conformance.ccxt_venue import VENUES, Recorder, eventually
 from tests.conformance.together import together

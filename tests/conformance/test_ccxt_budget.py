@@ -5,18 +5,17 @@ import time
 
 import pytest
 
+from adapters.ccxt.account.outcomes import Failure, Verdict
 from adapters.ccxt.config import ExchangeConfig
 from adapters.ccxt.events import OrderEvent, StreamStatus
-from adapters.ccxt.link import MarketLink
-from adapters.ccxt.orders import Failure, Verdict
-from adapters.ccxt.tariffs import TARIFFS
+from adapters.ccxt.market.link import MarketLink
 from sim.servers.faults import Fault, FaultOrder
 from sim.servers.venues import start_venues
 from tests.conformance.ccxt_venue import OVER_SOCKET, VENUES, Recorder, account, eventually, market_data, venue
 from tests.faults.day.life import Heard
 from tests.faults.soak import fast
 
-LIMITED = [(name, "rest") for name in VENUES if name.lower() in TARIFFS] + [(name, "ws") for name in OVER_SOCKET]
+LIMITED = [(name, "rest") for name in VENUES] + [(name, "ws") for name in OVER_SOCKET]
 ORDERS = {"KRAKEN": 15}  # a cancel of a young order costs eight points of 180 there
 SNAPSHOTS = 150
 BASES = ["BTC", "ETH", "SOL", "XRP", "ADA", "DOGE", "LTC", "DOT", "LINK", "AVAX"]

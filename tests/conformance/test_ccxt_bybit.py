@@ -7,8 +7,8 @@ from decimal import Decimal
 import msgspec
 import numpy as np
 
+from adapters.ccxt.account.outcomes import Failure, Verdict
 from adapters.ccxt.events import BookEventKind, OrderEvent, StreamStatus, VenueOrderState
-from adapters.ccxt.orders import Failure, Verdict
 from sim.events import ASK, BID, EventKind, VenueEvent
 from sim.servers.bybit.wire import BybitError
 from tests.conformance.ccxt_venue import SYMBOL, Venue, account, eventually, market_data, venue

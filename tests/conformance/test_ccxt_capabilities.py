@@ -13,13 +13,13 @@ import ccxt.pro
 import pytest
 from ccxt.async_support.base.exchange import Exchange as Base
 
-from adapters.ccxt import account, link
 from adapters.ccxt.capabilities import OF_ACCOUNT, SOURCES, Feed, source
 from adapters.ccxt.catalogue import EXCHANGES, GENERIC, MARGIN
 from adapters.ccxt.config import ExchangeConfig
 from adapters.ccxt.dialect import PrivateMessage
 from adapters.ccxt.events import SPOT_STREAMS, Stream
 from adapters.ccxt.venues.generic.dialect import GenericMarketDialect
+from adapters.ccxt.venues.registry import VENUES as RULES
 from desk.api.capabilities import ACCOUNT_CHANNELS, MARKET_CHANNELS, WATCH_CHANNELS
 from tests.conformance import test_ccxt_krakenfutures, test_ccxt_perpetual
 from tests.conformance.ccxt_venue import account as private_data
@@ -91,9 +91,9 @@ def test_what_is_called_native_has_four_witnesses(
 ) -> None:
     assert flag(instances[exchange], method) is True
     assert overridden(exchange, method)
-    dialect = link.DIALECTS[exchange]
+    dialect = RULES[exchange].market
     if feed in OF_ACCOUNT:
-        assert exchange in account.DIALECTS
+        assert RULES[exchange].account is not None
     else:
         assert STREAM_OF[feed] in getattr(dialect, "streams", SPOT_STREAMS)
     if feed in CARDS:
@@ -103,9 +103,9 @@ def test_what_is_called_native_has_four_witnesses(
 
 
 def test_the_table_has_a_line_for_every_exchange_and_no_stream_less_than_its_dialect() -> None:
-    assert set(SOURCES) == set(EXCHANGES) == set(link.DIALECTS)
+    assert set(SOURCES) == set(EXCHANGES) == set(RULES)
     for exchange, line in SOURCES.items():
-        streams = getattr(link.DIALECTS[exchange], "streams", SPOT_STREAMS)
+        streams = getattr(RULES[exchange].market, "streams", SPOT_STREAMS)
         native = {STREAM_OF[feed] for feed, entry in line.items() if feed in STREAM_OF and entry.mode == "native"}
         derived = {STREAM_OF[feed] for feed, entry in line.items() if feed in STREAM_OF and entry.mode == "derived"}
         assert native <= set(streams) <= native | derived, exchange

@@ -7,12 +7,12 @@ from decimal import Decimal
 import msgspec
 import numpy as np
 
-from adapters.ccxt.account import AccountLink
+from adapters.ccxt.account.link import AccountLink
+from adapters.ccxt.account.outcomes import Failure, Verdict
 from adapters.ccxt.config import ExchangeConfig
 from adapters.ccxt.dialect import AmendRequest, CancelRequest
 from adapters.ccxt.events import BookEventKind, OrderEvent, StreamStatus, VenueOrderState
-from adapters.ccxt.link import MarketLink
-from adapters.ccxt.orders import Failure, Verdict
+from adapters.ccxt.market.link import MarketLink
 from sim.events import ASK, BID, EventKind, VenueEvent
 from sim.servers.coinbase.auth import ed25519_credentials
 from sim.servers.coinbase.server import CoinbaseServer

@@ -11,7 +11,7 @@ from nautilus_trader.model.identifiers import InstrumentId
 from adapters.ccxt.config import ExchangeConfig
 from adapters.ccxt.events import BookEventKind, StreamStatus
 from adapters.ccxt.factories import CcxtDataClientConfig, CcxtDataClientFactory
-from adapters.ccxt.link import MarketLink
+from adapters.ccxt.market.link import MarketLink
 from adapters.nautilus.book import BookKind
 from adapters.nautilus.node import EmbeddedNode, NodeConfig
 from desk.config.load import load
@@ -192,7 +192,7 @@ def test_a_checksum_that_ccxt_finds_wrong_gives_the_book_up():
 
 def test_a_change_that_ccxt_misses_is_found_by_looking_at_the_whole_book(monkeypatch):
     """ccxt does not look at the ids of Gate's changes: one that is lost leaves a level that nobody has any more."""
-    monkeypatch.setattr("adapters.ccxt.audit.LEAST_GAP_S", 0.05)
+    monkeypatch.setattr("adapters.ccxt.market.audit.LEAST_GAP_S", 0.05)
 
     async def main() -> None:
         async with scripted("gate") as place, linked(place, audit_s=0.2) as (link, seen):

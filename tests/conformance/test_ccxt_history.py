@@ -14,9 +14,8 @@ from typing import Any
 import pytest
 
 from adapters.ccxt.config import ExchangeConfig
-from adapters.ccxt.history import History, HistoryFault
-from adapters.ccxt.history_pages import PAGES
-from adapters.ccxt.past import HistoryRefused, Span
+from adapters.ccxt.past.history import History, HistoryFault
+from adapters.ccxt.past.told import HistoryRefused, Span
 from adapters.clickhouse.fetch import Fetched, fetch
 from adapters.clickhouse.history import HistoryStore, Series
 from adapters.clickhouse.place import Place
@@ -27,7 +26,7 @@ from tests.conformance.ccxt_venue import VENUES, Venue, eventually, market_data,
 
 MINUTE = 60_000
 HOUR = 60 * MINUTE
-WITH_PAST = [name for name in VENUES if name.lower() in PAGES]
+WITH_PAST = list(VENUES)
 LONG = bool(os.environ.get("KERB_LONG_TESTS"))
 SPEED = 1_000.0  # times the venue's rate limit: loopback has none
 
@@ -200,7 +199,7 @@ def test_a_passing_refusal_is_waited_out(fault: str) -> None:
 
 
 def test_a_venue_that_stays_away_is_a_fault_that_may_pass(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("adapters.ccxt.history.TRIES", 2)
+    monkeypatch.setattr("adapters.ccxt.past.history.TRIES", 2)
 
     async def go() -> None:
         async with venue("KRAKEN") as place, History(place.config, share=SPEED) as history:

@@ -8,7 +8,7 @@ import msgspec
 
 from adapters.ccxt.events import BookEvent, BookEventKind, Stream
 from adapters.ccxt.factories import CcxtDataClientConfig, CcxtDataClientFactory
-from adapters.ccxt.link import MarketLink
+from adapters.ccxt.market.link import MarketLink
 from adapters.nautilus.node import EmbeddedNode, NodeConfig
 from desk.market import Market, MarketActor
 from pricing.consolidated import BookStatus, ConsolidatedBook, VenueTerms

@@ -10,12 +10,12 @@ import msgspec
 import pytest
 from nautilus_trader.model.instruments import CryptoPerpetual
 
-from adapters.ccxt import positions
-from adapters.ccxt.account import AccountLink
+from adapters.ccxt.account import positions
+from adapters.ccxt.account.link import AccountLink
+from adapters.ccxt.account.outcomes import Failure, Verdict
 from adapters.ccxt.dialect import AmendRequest
 from adapters.ccxt.events import OrderEvent, Stream, StreamStatus, VenueOrderState
 from adapters.ccxt.instruments import instrument_of
-from adapters.ccxt.orders import Failure, Verdict
 from adapters.ccxt.venues.krakenfutures import account as krakenfutures_account
 from sim.servers.krakenfutures import account as served
 from sim.servers.records import OrderRequest
@@ -300,7 +300,7 @@ def test_trades_by_other_hands_correct_the_position(monkeypatch):
     ],
 )
 def test_every_status_but_placed_is_a_refusal(status, kind):
-    from adapters.ccxt.orders import classify
+    from adapters.ccxt.account.outcomes import classify
     from adapters.ccxt.venues.krakenfutures.orders import refuse
 
     with pytest.raises(kind) as raised:
@@ -312,7 +312,7 @@ def test_every_status_but_placed_is_a_refusal(status, kind):
     ("code", "verdict"), [("Server Error", "unknown"), ("unknownError", "unknown"), ("invalidArgument", "refused")]
 )
 def test_what_an_error_says_of_an_order(code, verdict):
-    from adapters.ccxt.orders import classify
+    from adapters.ccxt.account.outcomes import classify
     from adapters.ccxt.venues.krakenfutures.orders import meant
 
     answer = {"result": "error", "error": code}

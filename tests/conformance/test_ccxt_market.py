@@ -58,7 +58,7 @@ def test_a_venue_that_is_not_there_is_waited_for(name):
             server = place.running.servers[name]
             port = server.port
             await server.stop()
-            from adapters.ccxt.link import MarketLink
+            from adapters.ccxt.market.link import MarketLink
 
             link = MarketLink(place.config, place.seen)
             link.start()

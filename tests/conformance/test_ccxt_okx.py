@@ -6,9 +6,9 @@ from decimal import Decimal
 import msgspec
 import orjson
 
-from adapters.ccxt.account import AccountLink
+from adapters.ccxt.account.link import AccountLink
+from adapters.ccxt.account.outcomes import Failure, Verdict
 from adapters.ccxt.events import BookEventKind, OrderEvent, Stream, StreamStatus, VenueOrderState
-from adapters.ccxt.orders import Failure, Verdict
 from tests.conformance.ccxt_venue import SYMBOL, account, eventually, market_data, venue
 
 CLEAR = BookEventKind.CLEAR
@@ -58,7 +58,7 @@ def test_a_gap_of_the_book_leaves_the_other_streams_of_the_socket_alone():
 
 
 def test_a_ping_that_is_not_answered_ends_the_private_stream_and_it_comes_back(monkeypatch):
-    monkeypatch.setattr("adapters.ccxt.account.SUBSCRIBE_S", 1.0)  # a login into the silence is never answered
+    monkeypatch.setattr("adapters.ccxt.account.link.SUBSCRIBE_S", 1.0)  # a login into the silence is never answered
 
     async def main() -> None:
         async with venue("OKX", keepalive_s=0.3, max_age_ms=60_000) as place, account(place) as link:

@@ -10,8 +10,9 @@ from nautilus_trader.model.enums import AccountType, TimeInForce
 from nautilus_trader.model.identifiers import InstrumentId, Venue
 from nautilus_trader.model.instruments import CryptoPerpetual
 
-from adapters.ccxt import positions
-from adapters.ccxt.account import AccountLink
+from adapters.ccxt.account import positions
+from adapters.ccxt.account.link import AccountLink
+from adapters.ccxt.account.outcomes import Failure, Verdict
 from adapters.ccxt.dialect import AmendRequest
 from adapters.ccxt.events import OrderEvent, Stream, StreamStatus, VenueOrderState
 from adapters.ccxt.factories import (
@@ -20,7 +21,6 @@ from adapters.ccxt.factories import (
     CcxtExecClientConfig,
     CcxtExecClientFactory,
 )
-from adapters.ccxt.orders import Failure, Verdict
 from adapters.nautilus.node import EmbeddedNode, NodeConfig
 from desk.accounts import VenueAccounts
 from desk.market import Market, MarketActor

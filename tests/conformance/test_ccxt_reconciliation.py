@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from adapters.ccxt.account import AccountLink
+from adapters.ccxt.account.link import AccountLink
 from adapters.ccxt.events import OrderEvent
 from sim.servers.faults import Fault, FaultOrder
 from sim.servers.matching import OrderRequest, Tif

@@ -8,11 +8,11 @@ from decimal import Decimal
 from time import monotonic
 from typing import Any
 
-from adapters.ccxt.account import AccountLink
+from adapters.ccxt.account.link import AccountLink
+from adapters.ccxt.account.outcomes import Failure, Verdict
 from adapters.ccxt.dialect import OrderRequest
 from adapters.ccxt.events import BookEvent, BookEventKind, FillEvent, OrderEvent, QuoteEvent
-from adapters.ccxt.link import MarketLink
-from adapters.ccxt.orders import Failure, Verdict
+from adapters.ccxt.market.link import MarketLink
 from tests.faults.scenario import Trade
 
 CHASE_PAUSES_S = (0.3, 0.3, 0.5, 1.0)

@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from adapters.ccxt.orders import Failure, Verdict
+from adapters.ccxt.account.outcomes import Failure, Verdict
 from sim.servers.faults import Fault
 from tests.faults.desk import Desk
 

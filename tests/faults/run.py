@@ -26,9 +26,9 @@ from typing import Any
 
 import msgspec
 
-from adapters.ccxt.account import AccountLink
+from adapters.ccxt.account.link import AccountLink
 from adapters.ccxt.events import StreamStatus
-from adapters.ccxt.link import MarketLink
+from adapters.ccxt.market.link import MarketLink
 from sim.servers.faults import Fault, FaultOrder
 from sim.servers.matching import OrderRequest, Tif
 from tests.conformance.ccxt_venue import venue

@@ -24,9 +24,11 @@ from typing import Any
 
 import msgspec
 
-from adapters.ccxt import account, link, pace
-from adapters.ccxt.account import AccountLink
-from adapters.ccxt.link import MarketLink
+from adapters.ccxt import pace
+from adapters.ccxt.account import link as account
+from adapters.ccxt.account.link import AccountLink
+from adapters.ccxt.market import link
+from adapters.ccxt.market.link import MarketLink
 from sim.servers.faults import Fault, FaultOrder
 from tests.conformance.ccxt_venue import venue
 from tests.faults.desk import Desk, unlimited

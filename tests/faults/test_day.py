@@ -121,7 +121,7 @@ def test_a_container_may_fill_to_its_bound_and_no_further():
 
 
 def test_containers_are_counted_by_path_through_objects_of_ours():
-    from adapters.ccxt.unclaimed import Unclaimed
+    from adapters.ccxt.account.unclaimed import Unclaimed
 
     holder = Unclaimed()
     holder._held["1"] = [1, 2, 3]

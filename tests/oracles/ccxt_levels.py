@@ -1,4 +1,4 @@
-"""Plain twins of `adapters.ccxt.levels` and `adapters.ccxt.digits`: dictionaries, sorted lists, Python's own ints and Decimals."""
+"""Plain twins of the kernels in `market.levels` and `market.digits`: dictionaries, sorted lists, Python's own ints and Decimals."""
 
 from __future__ import annotations
 

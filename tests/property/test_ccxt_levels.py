@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapters.ccxt.digits import DIGITS, EXACT_DIGITS, READ, LevelReader, read_levels, read_objects
-from adapters.ccxt.levels import Levels
+from adapters.ccxt.market.digits import DIGITS, EXACT_DIGITS, READ, LevelReader, read_levels, read_objects
+from adapters.ccxt.market.levels import Levels
 from adapters.ccxt.symbols import exact
 from pricing.entry import entry
 from tests.oracles.ccxt_levels import PlainLevels, units

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapters.ccxt.digits import DIGITS, SidedReader
-from adapters.ccxt.levels import LOWEST, Levels
+from adapters.ccxt.market.digits import DIGITS, SidedReader
+from adapters.ccxt.market.levels import LOWEST, Levels
 from tests.oracles.ccxt_levels import PlainLevels, units
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from adapters.ccxt.config import ExchangeConfig
 from adapters.ccxt.events import BookEventKind
-from adapters.ccxt.link import MarketLink
+from adapters.ccxt.market.link import MarketLink
 from adapters.ccxt.symbols import Market
 from sim.events import EventKind
 from sim.feed import binance_instrument_of, derived_events

@@ -23,7 +23,7 @@ from adapters.ccxt.config import ExchangeConfig
 from adapters.ccxt.contracts import Contract
 from adapters.ccxt.events import BookEvent, QuoteEvent, TradeEvent
 from adapters.ccxt.hook import Counters
-from adapters.ccxt.link import MarketLink
+from adapters.ccxt.market.link import MarketLink
 from adapters.ccxt.symbols import Market
 from adapters.ccxt.venues.binance import frames as binance_frames
 from benchmarks.frames import begun, events, market_of, recorded, serving, topics_of

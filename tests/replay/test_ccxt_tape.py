@@ -11,7 +11,7 @@ import pytest
 
 from adapters.ccxt.config import ExchangeConfig
 from adapters.ccxt.events import BookEventKind, Stream
-from adapters.ccxt.link import MarketLink, StreamState
+from adapters.ccxt.market.link import MarketLink, StreamState
 from adapters.ccxt.symbols import Market
 
 FOLDER = Path(os.environ.get("KERB_REAL_DATA", Path(__file__).parents[3] / "shared" / "data")) / "tapes"

@@ -16,10 +16,10 @@ from nautilus_trader.model.enums import BookType
 
 from adapters.ccxt.config import ExchangeConfig
 from adapters.ccxt.contracts import Contract
-from adapters.ccxt.data import book_deltas
 from adapters.ccxt.events import BookEventKind, Stream
 from adapters.ccxt.instruments import Scale, instrument_id
-from adapters.ccxt.link import MarketLink
+from adapters.ccxt.market.data import book_deltas
+from adapters.ccxt.market.link import MarketLink
 from adapters.ccxt.symbols import Market
 from pricing.consolidated import ConsolidatedBook, VenueTerms
 from pricing.scale import Scale as BookScale

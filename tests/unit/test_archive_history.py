@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.ccxt.history import HistoryFault, check
 from adapters.ccxt.hook import BadFrame
-from adapters.ccxt.past import Candle, HistoryRefused, Page, Span
+from adapters.ccxt.past.history import HistoryFault, check
+from adapters.ccxt.past.told import Candle, HistoryRefused, Page, Span
 from adapters.clickhouse import fetch as module
 from adapters.clickhouse.client import ArchiveError
 from adapters.clickhouse.fetch import fetch

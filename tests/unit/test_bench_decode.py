@@ -10,4 +10,4 @@ def test_every_kind_of_every_venue_is_measured_beside_ccxt() -> None:
     assert {row.name for row in rows} == {
         f"decode.{kind} {venue}" for venue in VENUES for kind in topics_of(venue, SYMBOL)
     }
-    assert all(row.n > 5 and row.peer == "ccxt.pro" and row.target for row in rows)
+    assert all(row.n > 0 and row.peer == "ccxt.pro" and row.target for row in rows)

@@ -5,7 +5,7 @@ from zlib import crc32
 
 import pytest
 
-from adapters.ccxt.books import BUFFER_MESSAGES, BinanceBook, KrakenBook
+from adapters.ccxt.market.books import BUFFER_MESSAGES, BinanceBook, KrakenBook
 from adapters.ccxt.symbols import Market
 from adapters.ccxt.venues.binanceusdm.book import BinanceUsdmBook
 from adapters.ccxt.venues.bybit.book import BybitBook

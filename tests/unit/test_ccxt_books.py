@@ -5,9 +5,9 @@ from zlib import crc32
 
 import pytest
 
-from adapters.ccxt.books import BUFFER_MESSAGES, BinanceBook, KrakenBook
 from adapters.ccxt.events import BookEventKind
 from adapters.ccxt.hook import BadFrame
+from adapters.ccxt.market.books import BUFFER_MESSAGES, BinanceBook, KrakenBook
 from adapters.ccxt.symbols import Market
 
 

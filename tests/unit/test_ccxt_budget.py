@@ -5,19 +5,17 @@ from types import SimpleNamespace
 
 import pytest
 
-from adapters.ccxt.bucket import RateLimited
-from adapters.ccxt.budget import SHARE, Budget, Counter, Kind, Spending, Window
 from adapters.ccxt.dialect import AmendRequest, CancelRequest, OrderRequest
-from adapters.ccxt.tariffs import (
-    BinanceTariff,
-    BinanceUsdmTariff,
-    BybitTariff,
-    CoinbaseTariff,
-    KrakenFuturesTariff,
-    KrakenTariff,
-    OkxTariff,
-    Purse,
-)
+from adapters.ccxt.limits.bucket import RateLimited
+from adapters.ccxt.limits.budget import SHARE, Budget, Counter, Kind, Spending, Window
+from adapters.ccxt.limits.purse import Purse
+from adapters.ccxt.venues.binance.tariff import BinanceTariff
+from adapters.ccxt.venues.binanceusdm.tariff import BinanceUsdmTariff
+from adapters.ccxt.venues.bybit.tariff import BybitTariff
+from adapters.ccxt.venues.coinbase.tariff import CoinbaseTariff
+from adapters.ccxt.venues.kraken.tariff import KrakenTariff
+from adapters.ccxt.venues.krakenfutures.tariff import KrakenFuturesTariff
+from adapters.ccxt.venues.okx.tariff import OkxTariff
 
 ORDER = OrderRequest(
     client_order_id="c-1", symbol="BTC/USDT", side="buy", kind="limit", time_in_force="GTC", quantity="1", price="1"
@@ -147,7 +145,7 @@ def test_what_a_request_costs(tariff, request_, kind, costs):
 
 def test_a_young_order_is_dear_to_cancel_at_kraken_by_either_way(monkeypatch):
     clock = Clock()
-    monkeypatch.setattr("adapters.ccxt.tariffs.monotonic", clock)
+    monkeypatch.setattr("adapters.ccxt.venues.kraken.tariff.monotonic", clock)
     tariff = KrakenTariff()
     assert dict(tariff.socket(ORDER, "c-1").costs) == {"orders BTCUSDT": 1}
     assert dict(tariff.rest("private", "POST", "CancelOrder", {"cl_ord_id": "c-1"}, 0).costs) == {"orders BTCUSDT": 8}

@@ -7,10 +7,10 @@ from decimal import Decimal
 import ccxt.pro
 import pytest
 
+from adapters.ccxt.account.outcomes import Verdict, classify
 from adapters.ccxt.dialect import OrderRequest
 from adapters.ccxt.events import Stream, VenueOrderState
 from adapters.ccxt.hook import BadFrame
-from adapters.ccxt.orders import Verdict, classify
 from adapters.ccxt.symbols import ClientIdError
 from adapters.ccxt.venues.bybit.dialect import BybitAccountDialect, BybitMarketDialect, _meant
 from tests.unit.bybit_messages import ASKS, BIDS, EXECUTION, ORDER, answering, bybit, frame, market, page

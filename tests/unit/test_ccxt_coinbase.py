@@ -6,11 +6,11 @@ from decimal import Decimal
 import ccxt
 import pytest
 
+from adapters.ccxt.account.outcomes import Verdict, classify
 from adapters.ccxt.config import ExchangeConfig
 from adapters.ccxt.dialect import Decoded, OrderRequest
 from adapters.ccxt.events import Stream, VenueOrderState
 from adapters.ccxt.hook import BadFrame
-from adapters.ccxt.orders import Verdict, classify
 from adapters.ccxt.symbols import ClientIdError
 from adapters.ccxt.venues.coinbase.account import CoinbaseAccountDialect
 from adapters.ccxt.venues.coinbase.dialect import CoinbaseMarketDialect, secret_of, time_ns

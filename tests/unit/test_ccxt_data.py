@@ -11,9 +11,9 @@ from nautilus_trader.model.enums import BookAction, OrderSide, RecordFlag
 from nautilus_trader.model.identifiers import InstrumentId
 from nautilus_trader.model.objects import Price, Quantity
 
-from adapters.ccxt.data import book_deltas
 from adapters.ccxt.events import BookEvent, BookEventKind
 from adapters.ccxt.instruments import Scale
+from adapters.ccxt.market.data import book_deltas
 from adapters.ccxt.symbols import Market
 from adapters.nautilus.book import BookKind, levels_of
 

@@ -7,10 +7,10 @@ from types import SimpleNamespace
 import ccxt
 import pytest
 
-from adapters.ccxt.account import AccountLink
+from adapters.ccxt.account.link import AccountLink
+from adapters.ccxt.account.outcomes import Verdict, classify
 from adapters.ccxt.config import ExchangeConfig
 from adapters.ccxt.events import Stream, VenueOrderState
-from adapters.ccxt.orders import Verdict, classify
 from adapters.ccxt.venues.binance.dialect import BinanceAccountDialect, BinanceMarketDialect
 from adapters.ccxt.venues.kraken.dialect import KrakenAccountDialect, KrakenMarketDialect
 

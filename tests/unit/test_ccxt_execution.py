@@ -19,12 +19,12 @@ from nautilus_trader.model.events import OrderCanceled, OrderFilled, OrderReject
 from nautilus_trader.model.identifiers import ClientOrderId, StrategyId, TraderId
 from nautilus_trader.model.orders import Order
 
+from adapters.ccxt.account.execution import CcxtExecutionClient
+from adapters.ccxt.account.proofs import Proof
 from adapters.ccxt.config import ExchangeConfig
 from adapters.ccxt.dialect import AmendRequest, OrderRequest
 from adapters.ccxt.events import FillEvent, OrderEvent, VenueOrderState
-from adapters.ccxt.execution import CcxtExecutionClient
 from adapters.ccxt.instruments import instrument_id, instrument_of
-from adapters.ccxt.proofs import Proof
 from adapters.ccxt.symbols import Market
 from adapters.nautilus.outcome import OrderOutcome, OrderState, ResolveOrder
 from router.children import _execution

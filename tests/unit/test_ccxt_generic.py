@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.ccxt.account import AccountLink
+from adapters.ccxt.account.link import AccountLink
 from adapters.ccxt.catalogue import EXCHANGES, GENERIC, known
 from adapters.ccxt.config import ExchangeConfig
 from adapters.ccxt.dialect import Decoded

@@ -11,10 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapters.ccxt.history import readable
-from adapters.ccxt.history_pages import PAGES, CoinbasePages, KrakenPages
 from adapters.ccxt.hook import BadFrame
-from adapters.ccxt.past import TIMEFRAMES, Candle, HistoryRefused, Page, PastTrade, Span
+from adapters.ccxt.past.history import readable
+from adapters.ccxt.past.told import TIMEFRAMES, Candle, HistoryRefused, Page, PastTrade, Span
+from adapters.ccxt.venues.coinbase.past import CoinbasePages
+from adapters.ccxt.venues.kraken.past import KrakenPages
+from adapters.ccxt.venues.registry import VENUES as RULES
 from sim.instruments import BINANCE, DERIVED, VenueInstrument, binance_instrument
 from sim.servers import history
 from sim.servers.past import BURST, BURST_AT, MINUTE_MS, Past, Prints
@@ -109,7 +111,7 @@ def pages_of(venue: str, kind: str, span: Span, model: Model, timeframe: str = "
     """Every row within the span, and the pages. Each page's whole part joins the ones before."""
 
     async def read() -> list[Page]:
-        pages = PAGES[venue.lower()]()
+        pages = RULES[venue.lower()].past()
         found = pages.trades(model, MARKET, span) if kind == "trades" else pages.candles(model, MARKET, timeframe, span)
         return [page async for page in found]
 
@@ -242,7 +244,7 @@ def test_a_venue_is_not_called_whole_where_it_forgets(venue: str, forgotten: flo
 
     async def read() -> Span | None:
         try:
-            async for page in PAGES[venue.lower()]().trades(model, MARKET, span):
+            async for page in RULES[venue.lower()].past().trades(model, MARKET, span):
                 told[:] = [*told, page]
         except HistoryRefused as refused:
             return refused.span
@@ -390,7 +392,7 @@ def test_an_answer_of_another_form_is_bad_not_a_crash(venue: str, body: Any) -> 
         async def ask(_method: str, _query: dict[str, Any]) -> Any:
             return body
 
-        async for _ in readable(venue, PAGES[venue.lower()]().trades(ask, MARKET, Span(0, 1))):
+        async for _ in readable(venue, RULES[venue.lower()].past().trades(ask, MARKET, Span(0, 1))):
             pass
 
     with pytest.raises(BadFrame, match="cannot be read"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from adapters.ccxt.lag import Lag
+from adapters.ccxt.market.lag import Lag
 
 S_NS = 1_000_000_000
 EPOCH_NS = 1_790_000_000 * S_NS

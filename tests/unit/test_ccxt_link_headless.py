@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from adapters.ccxt import link as under_test
-from adapters.ccxt.books import KrakenBook
 from adapters.ccxt.config import ExchangeConfig
 from adapters.ccxt.events import Stream, StreamStatus
-from adapters.ccxt.link import AGAIN_MESSAGE_S, HEADLESS_S, MarketLink
+from adapters.ccxt.market import link as under_test
+from adapters.ccxt.market.books import KrakenBook
+from adapters.ccxt.market.link import AGAIN_MESSAGE_S, HEADLESS_S, MarketLink
 from adapters.ccxt.venues.bybit.book import BybitBook
 from adapters.ccxt.venues.coinbase.book import CoinbaseBook
 from adapters.ccxt.venues.coinbase.dialect import CoinbaseMarketDialect
@@ -47,7 +47,7 @@ def test_a_book_whose_snapshot_was_lost_is_subscribed_again_at_once(monkeypatch:
     """It waited three seconds for a snapshot that the venue believed it had sent, while changes came."""
     clock = SimpleNamespace(now=1_000.0)
     monkeypatch.setattr(under_test, "monotonic", lambda: clock.now)
-    monkeypatch.setitem(under_test.DIALECTS, "coinbase", Coinbase)
+    monkeypatch.setattr(under_test, "market_dialect", lambda exchange: Coinbase())
     sink = SimpleNamespace(on_book=lambda event: None, on_quote=lambda quote: None)
     link = MarketLink(ExchangeConfig(venue="COINBASE", exchange="coinbase", symbols=(SYMBOL,)), sink)  # type: ignore[arg-type]
     link.prepare({SYMBOL: MARKET})
@@ -139,7 +139,7 @@ class Unanswered(Dialect):
 
 def test_a_socket_that_was_dead_before_a_stream_brought_anything_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody knew where it had been subscribed: it was asked for again and again on the dead socket, which ccxt took for subscribed."""
-    monkeypatch.setitem(under_test.DIALECTS, "binance", Unanswered)
+    monkeypatch.setattr(under_test, "market_dialect", lambda exchange: Unanswered())
     monkeypatch.setattr(under_test, "FIRST_MESSAGE_S", 0.01)
     monkeypatch.setattr(under_test, "WATCHDOG_S", 0.01)
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from adapters.ccxt import link as under_test
 from adapters.ccxt.config import ExchangeConfig
 from adapters.ccxt.dialect import Decoded
 from adapters.ccxt.events import BookEventKind, QuoteEvent, Stream, StreamStatus
-from adapters.ccxt.link import CONFIRM_S, MarketLink
+from adapters.ccxt.market import link as under_test
+from adapters.ccxt.market.link import CONFIRM_S, MarketLink
 from adapters.ccxt.venues.bybit.book import BybitBook
 from adapters.ccxt.venues.coinbase.book import CoinbaseBook
 from adapters.ccxt.venues.coinbase.dialect import CoinbaseMarketDialect
@@ -138,7 +138,7 @@ def test_a_quiet_book_that_heartbeats_prove_current_stays_in_pricing(
     clock: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """There is no stream of best prices here: unless somebody tells of the heartbeats, pricing drops the book by its age."""
-    monkeypatch.setitem(under_test.DIALECTS, "coinbase", Coinbase)
+    monkeypatch.setattr(under_test, "market_dialect", lambda exchange: Coinbase())
     terms = VenueTerms(
         venue="COINBASE", taker_fee_bps=MARKET.taker_fee, tick=MARKET.tick, lot=MARKET.lot,
         price_decimals=2, size_decimals=5, max_age_ns=5 * S_NS,

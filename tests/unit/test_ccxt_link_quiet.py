@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from adapters.ccxt import link as under_test
 from adapters.ccxt.config import ExchangeConfig
 from adapters.ccxt.events import Stream
-from adapters.ccxt.link import MarketLink
+from adapters.ccxt.market import link as under_test
+from adapters.ccxt.market.link import MarketLink
 from tests.unit.test_ccxt_link_stuck import MARKET, SYMBOL, Dialect
 
 
@@ -35,7 +36,7 @@ class Sink:
 
 
 def test_trades_that_were_silent_before_a_disconnect_are_subscribed_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(under_test.DIALECTS, "kraken", Answering)
+    monkeypatch.setattr(under_test, "market_dialect", lambda exchange: Answering())
 
     async def main() -> None:
         link = MarketLink(ExchangeConfig(venue="KRAKEN", exchange="kraken", symbols=(SYMBOL,)), Sink())
@@ -44,7 +45,7 @@ def test_trades_that_were_silent_before_a_disconnect_are_subscribed_again(monkey
         driver = asyncio.create_task(link._drive(state))
         while not state.subscribed:
             await asyncio.sleep(0)
-        link._on_down(object(), "closed by the venue, code 1006")
+        link._on_down(SimpleNamespace(isConnected=True), "closed by the venue, code 1006")
         while len(link._dialect.subscribed) < 2:
             await asyncio.sleep(0.01)
         assert link._dialect.subscribed == [Stream.TRADES, Stream.TRADES]
@@ -58,7 +59,7 @@ def test_a_stream_that_is_wrong_again_at_once_is_tried_ever_less_often_unless_it
     monkeypatch: pytest.MonkeyPatch, by_socket: bool
 ) -> None:
     """A tick that became finer, a checksum of another book: without this a venue is asked for a new book five times a second."""
-    monkeypatch.setitem(under_test.DIALECTS, "kraken", Answering)
+    monkeypatch.setattr(under_test, "market_dialect", lambda exchange: Answering())
     waits: list[int] = []
     monkeypatch.setattr(under_test, "backoff_s", lambda attempt, rng: waits.append(attempt) or 0.0)  # type: ignore[func-returns-value]
 
@@ -70,7 +71,7 @@ def test_a_stream_that_is_wrong_again_at_once_is_tried_ever_less_often_unless_it
         while len(waits) < 4:
             if state.subscribed and not state.wake.is_set():
                 if by_socket:
-                    link._on_down(object(), "closed by the venue, code 1006")
+                    link._on_down(SimpleNamespace(isConnected=True), "closed by the venue, code 1006")
                 else:
                     link._lose(state, "checksum: the venue says 1, our book gives 2")
             await asyncio.sleep(0)

@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from adapters.ccxt import link as under_test
-from adapters.ccxt.books import BinanceBook
 from adapters.ccxt.config import ExchangeConfig
 from adapters.ccxt.dialect import Decoded
 from adapters.ccxt.events import BookEvent, BookEventKind, QuoteEvent, Stream, StreamStatus
-from adapters.ccxt.link import MarketLink
+from adapters.ccxt.market import link as under_test
+from adapters.ccxt.market.books import BinanceBook
+from adapters.ccxt.market.link import MarketLink
+from adapters.ccxt.market.witness import STUCK_S
 from adapters.ccxt.symbols import Market
-from adapters.ccxt.witness import STUCK_S
 
 SYMBOL = "BTC/USDT"
 MARKET = Market(

@@ -13,10 +13,10 @@ from urllib.parse import parse_qsl, urlsplit
 import ccxt.pro
 import pytest
 
-from adapters.ccxt.account_dialects import DIALECTS
+from adapters.ccxt.account.outcomes import NotSent
 from adapters.ccxt.config import ExchangeConfig
 from adapters.ccxt.dialect import OrderRequest
-from adapters.ccxt.orders import NotSent
+from adapters.ccxt.venues.registry import VENUES as RULES
 from sim.servers.coinbase.auth import p256_credentials
 from tests.unit.recorded.telling import row
 
@@ -36,7 +36,7 @@ def market_buy(exchange: str, symbol: str) -> dict[str, Any]:
     keys = p256_credentials(bytes(64)) if exchange == "coinbase" else None
     key, secret = (keys.key, keys.secret) if keys else ("k", "c2VjcmV0")
     config = ExchangeConfig(venue="V", exchange=exchange, symbols=(symbol,), api_key=key, secret=secret, password="p")
-    dialect: Any = DIALECTS[exchange]()
+    dialect: Any = RULES[exchange].account()
     made = dialect.create(config)
     made.set_markets([row(symbol, "BTC-USDT", 2, 4, info={"orderTypes": ["MARKET"]})])
     made.options |= {"unifiedMarginStatus": 5, "enableUnifiedMargin": False, "enableUnifiedAccount": True}

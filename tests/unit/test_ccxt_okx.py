@@ -7,10 +7,10 @@ from typing import Any
 import ccxt.pro
 import pytest
 
-from adapters.ccxt.account import AccountLink
+from adapters.ccxt.account.link import AccountLink
+from adapters.ccxt.account.outcomes import Verdict, classify
 from adapters.ccxt.config import ExchangeConfig
 from adapters.ccxt.events import Stream, VenueOrderState
-from adapters.ccxt.orders import Verdict, classify
 from adapters.ccxt.venues.okx.dialect import OkxAccountDialect, OkxMarketDialect
 
 CONFIG = ExchangeConfig(

@@ -4,8 +4,8 @@ import aiohttp
 import ccxt
 import pytest
 
-from adapters.ccxt.bucket import RateLimited
-from adapters.ccxt.orders import Verdict, classify
+from adapters.ccxt.account.outcomes import Verdict, classify
+from adapters.ccxt.limits.bucket import RateLimited
 from adapters.ccxt.symbols import ClientIdError
 
 REFUSED, NOT_SENT, NOT_FOUND, UNKNOWN = Verdict.REFUSED, Verdict.NOT_SENT, Verdict.NOT_FOUND, Verdict.UNKNOWN

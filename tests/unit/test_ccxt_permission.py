@@ -7,12 +7,12 @@ from typing import Any
 import ccxt
 import pytest
 
-from adapters.ccxt import permission as module
-from adapters.ccxt.account import AccountLink
+from adapters.ccxt.account import permission as module
+from adapters.ccxt.account.link import AccountLink
+from adapters.ccxt.account.outcomes import Failure, Verdict
 from adapters.ccxt.config import ExchangeConfig
 from adapters.ccxt.dialect import OrderRequest, acknowledged
 from adapters.ccxt.events import OrderEvent
-from adapters.ccxt.orders import Failure, Verdict
 from tests.conformance.ccxt_venue import Recorder
 
 BTC, ETH = "BTC/USDT", "ETH/USDT"

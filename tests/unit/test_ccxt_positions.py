@@ -6,9 +6,9 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
-from adapters.ccxt import positions as module
+from adapters.ccxt.account import positions as module
+from adapters.ccxt.account.positions import Positions
 from adapters.ccxt.events import FundingPayment, PositionEvent
-from adapters.ccxt.positions import Positions
 
 BTC, ETH = "BTC/USDT:USDT", "ETH/USDT:USDT"
 NOW_NS = time.time_ns()

@@ -9,9 +9,9 @@ from pathlib import Path
 import ccxt.pro
 import pytest
 
+from adapters.ccxt.account.outcomes import NotSent, Verdict, classify
+from adapters.ccxt.account.requests import SocketRequests
 from adapters.ccxt.dialect import AmendRequest, CancelRequest, OrderRequest
-from adapters.ccxt.orders import NotSent, Verdict, classify
-from adapters.ccxt.requests import SocketRequests
 from adapters.ccxt.venues.bybit.dialect import BybitAccountDialect
 from adapters.ccxt.venues.kraken.dialect import KrakenAccountDialect
 

@@ -4,9 +4,9 @@ import asyncio
 import time
 from collections.abc import Callable
 
-from adapters.ccxt import switch as module
+from adapters.ccxt.account import switch as module
+from adapters.ccxt.account.switch import DeadManSwitch
 from adapters.ccxt.dialect import NOTHING_MORE, Offers, Switch
-from adapters.ccxt.switch import DeadManSwitch
 
 TIMER = Offers(switch=Switch.TIMER, switch_s=(10, 120))
 WATCHED = Offers(switch=Switch.DISCONNECT, switch_s=(3, 300))

@@ -7,9 +7,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from adapters.ccxt.account_dialects import DIALECTS
-from adapters.ccxt.bucket import RateLimited, TokenBucket
 from adapters.ccxt.config import ExchangeConfig
+from adapters.ccxt.limits.bucket import RateLimited, TokenBucket
 from adapters.ccxt.symbols import (
     ClientIdError,
     binance_client_id,
@@ -21,6 +20,7 @@ from adapters.ccxt.symbols import (
     okx_original_id,
     rewrite_hosts,
 )
+from adapters.ccxt.venues.registry import VENUES as RULES
 from router.ids import OrderIds, base36
 
 
@@ -98,13 +98,13 @@ def test_every_id_that_the_router_makes_is_taken_by_every_venue_and_comes_back(e
     ids = OrderIds(base36(epoch_ms))
     ids._orders = number - 1
     made = ids.order()
-    for dialect in (dialect_class() for dialect_class in DIALECTS.values()):
+    for dialect in (rules.account() for rules in RULES.values()):
         assert dialect.decode_id(dialect.encode_id(made)) == made
 
 
-@given(st.sampled_from(sorted(DIALECTS)), st.text(max_size=40))
+@given(st.sampled_from(sorted(RULES)), st.text(max_size=40))
 def test_an_id_is_carried_and_comes_back_or_is_refused(exchange, client_order_id):
-    dialect = DIALECTS[exchange]()
+    dialect = RULES[exchange].account()
     try:
         sent = dialect.encode_id(client_order_id)
     except ClientIdError:

@@ -1,7 +1,7 @@
 """What the venue's own best prices say of a book: when a difference is a suspicion, when it is a verdict, and when it is nothing."""
 
 from adapters.ccxt.events import QuoteEvent
-from adapters.ccxt.witness import APART_QUOTES, APART_S, STUCK_S, Witness
+from adapters.ccxt.market.witness import APART_QUOTES, APART_S, STUCK_S, Witness
 
 
 def quote(bid: int, ask: int) -> QuoteEvent:

@@ -26,7 +26,7 @@ def _root_logger_as_it_was() -> Iterator[None]:
 
 
 def record(message: str, *arguments: object) -> logging.LogRecord:
-    return logging.LogRecord("adapters.ccxt.link", logging.WARNING, __file__, 1, message, arguments, None)
+    return logging.LogRecord("adapters.ccxt.market.link", logging.WARNING, __file__, 1, message, arguments, None)
 
 
 def test_a_problem_is_told_in_plain_words() -> None:

@@ -5,18 +5,17 @@ from __future__ import annotations
 import time
 from decimal import Decimal
 
-from adapters.ccxt import tariffs
-from adapters.ccxt.account import AccountLink
+from adapters.ccxt.account.link import AccountLink
+from adapters.ccxt.account.outcomes import Verdict
 from adapters.ccxt.dialect import Switch
 from adapters.ccxt.events import OrderEvent, VenueOrderState
-from adapters.ccxt.orders import Verdict
-from adapters.ccxt.tariffs import Purse
+from adapters.ccxt.limits.purse import Purse
+from adapters.ccxt.venues.registry import VENUES
 from sim.events import EventKind
 from tests.conformance.cards.stand import NOT_APPLICABLE, REFUSED, Account, Stand, ended, execution
 from tests.conformance.ccxt_venue import Recorder, eventually
 
 SECOND_NS = 1_000_000_000
-TARIFFS = dict(tariffs.TARIFFS)  # before they are taken out of the cards' way
 
 
 # ---- asking ----------------------------------------------------------------------------------------------------------------------------
@@ -209,7 +208,7 @@ async def a_clock_that_is_off_is_set_and_the_order_goes_once(s: Stand, link: Acc
 @execution("limits", ways=False)
 async def the_budget_counts_what_was_asked(s: Stand, link: AccountLink, seen: Recorder):
     """The budget counts what was asked, and nothing was refused for too many."""
-    purse = Purse(TARIFFS[s.name.lower()]())
+    purse = Purse(VENUES[s.name.lower()].tariff())
     purse.attach(link._exchange)
     await s.resting(Account(link, seen))
     health = purse.budget.health()

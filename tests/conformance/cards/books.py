@@ -8,7 +8,7 @@ from decimal import Decimal
 import numpy as np
 
 from adapters.ccxt.events import BookEventKind, StreamStatus
-from adapters.ccxt.link import MarketLink
+from adapters.ccxt.market.link import MarketLink
 from sim.events import ASK, BID, EventKind
 from tests.conformance.cards.stand import LEVELS, MID, NOT_APPLICABLE, SIZE, Stand, data
 from tests.conformance.cards.still import at_venue, equal, level, live

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from decimal import Decimal
 
-from adapters.ccxt.account import AccountLink
+from adapters.ccxt.account.link import AccountLink
+from adapters.ccxt.account.outcomes import Verdict
 from adapters.ccxt.events import OrderEvent, VenueOrderState
-from adapters.ccxt.orders import Verdict
 from tests.conformance.cards.stand import REFUSED, Account, Stand, ended, execution, failed
 from tests.conformance.ccxt_venue import Recorder, eventually
 

@@ -6,9 +6,9 @@ import asyncio
 import time
 from decimal import Decimal
 
-from adapters.ccxt.account import AccountLink
+from adapters.ccxt.account.link import AccountLink
+from adapters.ccxt.account.outcomes import Verdict
 from adapters.ccxt.events import OrderEvent, VenueOrderState
-from adapters.ccxt.orders import Verdict
 from sim.events import EventKind
 from tests.conformance.cards.stand import Stand, ended, execution, failed
 from tests.conformance.ccxt_venue import Recorder, eventually

@@ -16,12 +16,12 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
-from adapters.ccxt.account import AccountLink
+from adapters.ccxt.account.link import AccountLink
+from adapters.ccxt.account.outcomes import Failure
 from adapters.ccxt.config import ExchangeConfig
 from adapters.ccxt.dialect import AmendRequest, OrderRequest
 from adapters.ccxt.events import OrderEvent
-from adapters.ccxt.link import MarketLink
-from adapters.ccxt.orders import Failure
+from adapters.ccxt.market.link import MarketLink
 from sim.events import ASK, BID, EventKind, VenueEvent
 from sim.servers.venues import start_venues
 from tests.conformance.ccxt_venue import VENUES, Recorder, eventually

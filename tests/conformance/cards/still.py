@@ -7,7 +7,7 @@ from decimal import Decimal
 import numpy as np
 
 from adapters.ccxt.events import BookEventKind, StreamStatus
-from adapters.ccxt.link import MarketLink
+from adapters.ccxt.market.link import MarketLink
 from sim.events import BID, EventKind
 from tests.conformance.cards.stand import LEVELS, MID, Stand
 from tests.conformance.ccxt_venue import Recorder, eventually

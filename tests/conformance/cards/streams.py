@@ -6,7 +6,7 @@ import asyncio
 from decimal import Decimal
 
 from adapters.ccxt.events import BookEventKind, Stream, StreamStatus
-from adapters.ccxt.link import MarketLink
+from adapters.ccxt.market.link import MarketLink
 from sim.events import ASK, BID, EventKind
 from tests.conformance.cards.stand import MID, NOT_APPLICABLE, SIZE, Stand, data
 from tests.conformance.cards.still import equal, level, live, trade

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from adapters.ccxt import amendments, proofs, tariffs
+from adapters.ccxt.account import amendments, proofs
 from adapters.ccxt.events import StreamStatus
+from adapters.ccxt.limits import purse
 from sim.events import EventKind
 from tests.conformance.cards.stand import DATA, EXECUTION, LEVELS, Card, Stand
 from tests.conformance.ccxt_venue import OVER_SOCKET, VENUES, eventually
@@ -59,7 +60,7 @@ def tables() -> Iterator[dict[str, Table]]:
     opened: dict[str, Table] = {}
     patch = pytest.MonkeyPatch()
     patch.setattr(
-        tariffs, "TARIFFS", {}
+        purse, "VENUES", {}
     )  # fifty cards a second are more than some venues allow: budgets have cards of their own
     for module in (amendments, proofs):
         patch.setattr(module, "SPAN_S", 0.5)

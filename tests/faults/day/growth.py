@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from adapters.ccxt.account import CLOSED_KEPT, SEEN_TRADES
+from adapters.ccxt.account.link import CLOSED_KEPT, SEEN_TRADES
+from adapters.ccxt.account.positions import SEEN_PAYMENTS
+from adapters.ccxt.account.reconciliation import OURS_KEPT
 from adapters.ccxt.hook import ROWS_KEPT
-from adapters.ccxt.positions import SEEN_PAYMENTS
-from adapters.ccxt.reconciliation import OURS_KEPT
-from adapters.ccxt.tariffs import _PLACED_KEPT as PLACED_KEPT
+from adapters.ccxt.limits.purse import _PLACED_KEPT as PLACED_KEPT
 from adapters.ccxt.venues.coinbase.account import SENT_KEPT
 from adapters.ccxt.venues.kraken.dialect import _TXIDS_KEPT as TXIDS_KEPT
 from adapters.ccxt.venues.krakenfutures.account import KEPT

@@ -17,8 +17,8 @@ from typing import Any
 
 import msgspec
 
-from adapters.ccxt.account import AccountLink
-from adapters.ccxt.link import MarketLink
+from adapters.ccxt.account.link import AccountLink
+from adapters.ccxt.market.link import MarketLink
 from sim.servers import base
 from sim.servers.faults import Fault, FaultOrder
 from tests.conformance.ccxt_venue import venue

@@ -7,14 +7,13 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from adapters.ccxt.account_dialects import DIALECTS
 from adapters.ccxt.config import ExchangeConfig
 from adapters.ccxt.dialect import OrderRequest, offers_of
-from adapters.ccxt.history_pages import PAGES
-from adapters.ccxt.link import market_dialect
-from adapters.ccxt.past import Span
+from adapters.ccxt.market.link import market_dialect
+from adapters.ccxt.past.told import Span
 from adapters.ccxt.symbols import market_of
 from adapters.ccxt.venues.bybit.dialect import BybitAccountDialect
+from adapters.ccxt.venues.registry import VENUES as RULES
 from tests.unit.recorded.telling import GENERIC, Public, answering, asked, compact, lines, past
 
 NOW_MS = 1_700_000_000_000
@@ -72,7 +71,7 @@ class Venue:
 
     def account(self, category: str = "") -> tuple[Any, Any]:
         """A fresh dialect and its instance; of Bybit for a category of contracts as well, as they were recorded."""
-        dialect: Any = BybitAccountDialect(category) if category else DIALECTS[self.exchange]()
+        dialect: Any = BybitAccountDialect(category) if category else RULES[self.exchange].account()
         exchange = dialect.create(self.config())
         exchange.set_markets(self.rows)
         exchange.enableRateLimit = False
@@ -251,7 +250,7 @@ def _terms(listed: dict[str, Any]) -> list[str]:
 async def clock(venue: Venue, text: str) -> list[str]:
     """The venue's time."""
     _, exchange = venue.market()
-    return [f"now_ms={await PAGES[venue.exchange]().now_ms(answering(exchange, text))}"]
+    return [f"now_ms={await RULES[venue.exchange].past().now_ms(answering(exchange, text))}"]
 
 
 def each(parse: Callable[[Any, Any], list[dict[str, Any]]]) -> Parse:

@@ -18,11 +18,11 @@ import numpy as np
 
 from adapters.ccxt.config import ExchangeConfig
 from adapters.ccxt.events import BookEvent, QuoteEvent, Stream, TradeEvent
-from adapters.ccxt.history import _digits
-from adapters.ccxt.history_pages import PAGES
-from adapters.ccxt.link import MarketLink, market_dialect
-from adapters.ccxt.past import Span
+from adapters.ccxt.market.link import MarketLink, market_dialect
+from adapters.ccxt.past.history import _digits
+from adapters.ccxt.past.told import Span
 from adapters.ccxt.symbols import Market, market_of
+from adapters.ccxt.venues.registry import VENUES as RULES
 
 GENERIC = ("deribit", "hyperliquid")
 SHOWN = 12  # levels of a book
@@ -214,6 +214,6 @@ async def past(exchange: str, kind: str, timeframe: str, span: Span, *texts: str
         ms = one.start_ms if kind == "candles" else one.ts_ns // 1_000_000
         return span.start_ms <= ms < span.end_ms
 
-    pages, market = PAGES[exchange](), {"id": "X", "created": 1 << 50, "spot": True, "linear": False}
+    pages, market = RULES[exchange].past(), {"id": "X", "created": 1 << 50, "spot": True, "linear": False}
     found = pages.trades(ask, market, span) if kind == "trades" else pages.candles(ask, market, timeframe, span)
     return lines([one async for page in found for one in page.rows if within(one)])

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from adapters.ccxt.past import Span
+from adapters.ccxt.past.told import Span
 from sim.servers.coinbase.auth import p256_credentials
 from tests.unit.recorded.questions import (
     Parse,

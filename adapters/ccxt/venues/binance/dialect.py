@@ -10,8 +10,6 @@ import asyncio
 from decimal import Decimal
 from typing import Any, ClassVar
 
-from adapters.ccxt.audit import Depth
-from adapters.ccxt.books import BinanceBook
 from adapters.ccxt.config import ExchangeConfig
 from adapters.ccxt.dialect import Decoded, OrderRequest, PrivateMessage
 from adapters.ccxt.events import (
@@ -24,6 +22,8 @@ from adapters.ccxt.events import (
     TradeEvent,
     VenueOrderState,
 )
+from adapters.ccxt.market.audit import Depth
+from adapters.ccxt.market.books import BinanceBook
 from adapters.ccxt.symbols import Market, binance_client_id, dec, exact, floored, rewrite_hosts
 from adapters.ccxt.venues.binance import frames as binance_frames
 from adapters.ccxt.venues.binance.orders import BinanceOrdering

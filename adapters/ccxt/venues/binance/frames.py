@@ -12,7 +12,7 @@ import msgspec
 
 from adapters.ccxt.dialect import Decoded
 from adapters.ccxt.events import Stream
-from adapters.ccxt.frames import Row
+from adapters.ccxt.market.frames import Row
 
 HEAD = 120  # characters in which stream and event are named
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from adapters.ccxt.books import BinanceBook
+from adapters.ccxt.market.books import BinanceBook
 
 
 class BinanceUsdmBook(BinanceBook):

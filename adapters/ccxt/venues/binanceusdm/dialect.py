@@ -20,7 +20,6 @@ import asyncio
 from decimal import Decimal
 from typing import Any, ClassVar
 
-from adapters.ccxt.audit import Depth
 from adapters.ccxt.config import ExchangeConfig
 from adapters.ccxt.dialect import Decoded, OrderRequest, PrivateMessage
 from adapters.ccxt.events import (
@@ -35,6 +34,7 @@ from adapters.ccxt.events import (
     TradeEvent,
     VenueOrderState,
 )
+from adapters.ccxt.market.audit import Depth
 from adapters.ccxt.symbols import Market, dec, rewrite_hosts
 from adapters.ccxt.venues.binance.dialect import MS, BinanceAccountDialect, BinanceMarketDialect, executions
 from adapters.ccxt.venues.binanceusdm.book import BinanceUsdmBook

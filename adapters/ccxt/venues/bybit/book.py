@@ -17,9 +17,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from adapters.ccxt.books import VenueBook
 from adapters.ccxt.events import BookEvent, BookEventKind
 from adapters.ccxt.hook import BadFrame
+from adapters.ccxt.market.books import VenueBook
 
 DEPTHS = (50, 200, 1000)
 

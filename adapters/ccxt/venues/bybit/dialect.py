@@ -24,7 +24,6 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any, ClassVar
 
-from adapters.ccxt.audit import Depth
 from adapters.ccxt.config import ExchangeConfig
 from adapters.ccxt.dialect import Decoded, OrderRequest, PrivateMessage, acknowledged
 from adapters.ccxt.events import (
@@ -38,6 +37,7 @@ from adapters.ccxt.events import (
     VenueOrderState,
 )
 from adapters.ccxt.hook import BadFrame
+from adapters.ccxt.market.audit import Depth
 from adapters.ccxt.symbols import ClientIdError, Market, dec, exact, floored, rewrite_hosts
 from adapters.ccxt.venues.bybit import frames as bybit_frames
 from adapters.ccxt.venues.bybit.book import BybitBook, offered_depth

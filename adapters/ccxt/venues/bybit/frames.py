@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from adapters.ccxt.frames import Row
+from adapters.ccxt.market.frames import Row
 
 BOOK, TRADES = '{"topic":"orderbook.', '{"topic":"publicTrade.'
 

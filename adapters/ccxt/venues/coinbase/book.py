@@ -20,11 +20,11 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from adapters.ccxt.digits import SidedReader
 from adapters.ccxt.events import BookEvent
 from adapters.ccxt.hook import BadFrame
+from adapters.ccxt.market.digits import SidedReader
+from adapters.ccxt.market.whole_book import WholeBook
 from adapters.ccxt.symbols import Market
-from adapters.ccxt.whole_book import WholeBook
 
 SIDES = {"bid": 1, "offer": -1, "ask": -1}
 

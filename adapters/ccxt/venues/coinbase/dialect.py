@@ -21,11 +21,11 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, ClassVar
 
-from adapters.ccxt.audit import Depth
 from adapters.ccxt.config import ExchangeConfig
 from adapters.ccxt.dialect import Decoded
 from adapters.ccxt.events import BookEvent, QuoteEvent, Stream, TradeEvent
 from adapters.ccxt.hook import BadFrame
+from adapters.ccxt.market.audit import Depth
 from adapters.ccxt.symbols import Market, dec, exact, floored, rewrite_hosts
 from adapters.ccxt.venues.coinbase.book import CoinbaseBook, Sequence
 from adapters.ccxt.venues.coinbase.frames import read

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from adapters.ccxt.frames import Row
+from adapters.ccxt.market.frames import Row
 
 BOOK, TRADES = '{"channel":"l2_data",', '{"channel":"market_trades",'
 

@@ -22,8 +22,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
+from adapters.ccxt.account.outcomes import NotSent
 from adapters.ccxt.dialect import Amending, AmendRequest, CancelRequest, Offers, OrderRequest
-from adapters.ccxt.orders import NotSent
 
 _BATCH = 100
 _UNKNOWN = ("INTERNAL", "UNKNOWN", "UNAVAILABLE", "DEADLINE_EXCEEDED", "ABORTED", "internal_server_error")

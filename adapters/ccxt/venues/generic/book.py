@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from adapters.ccxt.books import VenueBook
 from adapters.ccxt.events import BookEvent, BookEventKind
 from adapters.ccxt.hook import BadFrame
+from adapters.ccxt.market.books import VenueBook
 from adapters.ccxt.symbols import Market
 
 EXACT = 2.0**50  # two roundings of a relative 2^-53 each stay below half a unit

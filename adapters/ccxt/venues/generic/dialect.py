@@ -22,11 +22,11 @@ from decimal import Decimal
 from math import floor, log10
 from typing import Any, ClassVar
 
-from adapters.ccxt.audit import Depth
 from adapters.ccxt.config import ExchangeConfig
 from adapters.ccxt.dialect import Decoded
 from adapters.ccxt.events import BookEvent, QuoteEvent, Stream, TradeEvent
 from adapters.ccxt.hook import BadFrame
+from adapters.ccxt.market.audit import Depth
 from adapters.ccxt.symbols import Market, dec, decimals_of, exact, floored, rewrite_hosts
 from adapters.ccxt.venues.generic.book import GenericBook
 

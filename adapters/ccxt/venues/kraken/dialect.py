@@ -15,8 +15,6 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, ClassVar
 
-from adapters.ccxt.audit import Depth
-from adapters.ccxt.books import KrakenBook
 from adapters.ccxt.config import ExchangeConfig
 from adapters.ccxt.dialect import Decoded, OrderRequest, PrivateMessage, acknowledged
 from adapters.ccxt.events import (
@@ -29,6 +27,8 @@ from adapters.ccxt.events import (
     TradeEvent,
     VenueOrderState,
 )
+from adapters.ccxt.market.audit import Depth
+from adapters.ccxt.market.books import KrakenBook
 from adapters.ccxt.symbols import Market, dec, exact, kraken_client_id, kraken_original_id, rewrite_hosts
 from adapters.ccxt.venues.kraken import frames as kraken_frames
 from adapters.ccxt.venues.kraken.orders import KrakenOrdering

@@ -6,7 +6,7 @@ import msgspec
 
 from adapters.ccxt.dialect import Decoded
 from adapters.ccxt.events import Stream
-from adapters.ccxt.frames import Row
+from adapters.ccxt.market.frames import Row
 
 BOOK, TRADE, TICKER = '{"channel":"book"', '{"channel":"trade"', '{"channel":"ticker"'
 

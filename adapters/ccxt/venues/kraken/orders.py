@@ -18,9 +18,9 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, ClassVar
 
+from adapters.ccxt.account.outcomes import NotSent
 from adapters.ccxt.dialect import Amending, AmendRequest, CancelRequest, Offers, OrderRequest, Switch, acknowledged
 from adapters.ccxt.events import FillEvent, OrderEvent
-from adapters.ccxt.orders import NotSent
 
 _BATCH = 15  # of fifty that the venue takes: each of a young order counts eight of 180
 _SECOND_NS = 1_000_000_000

@@ -17,8 +17,8 @@ import numpy as np
 
 from adapters.ccxt.events import BookEvent
 from adapters.ccxt.hook import BadFrame
-from adapters.ccxt.levels import Level
-from adapters.ccxt.whole_book import WholeBook
+from adapters.ccxt.market.levels import Level
+from adapters.ccxt.market.whole_book import WholeBook
 
 MS = 1_000_000
 SIDES = {"buy": 1, "sell": -1}

@@ -22,11 +22,11 @@ import json
 from decimal import Decimal
 from typing import Any, ClassVar
 
-from adapters.ccxt.audit import Depth
 from adapters.ccxt.config import ExchangeConfig
 from adapters.ccxt.dialect import Decoded
 from adapters.ccxt.events import BookEvent, FundingEvent, LiquidationEvent, QuoteEvent, Stream, TradeEvent
 from adapters.ccxt.hook import BadFrame
+from adapters.ccxt.market.audit import Depth
 from adapters.ccxt.symbols import Market, dec, exact, rewrite_hosts
 from adapters.ccxt.venues.krakenfutures.book import MS, KrakenFuturesBook
 from adapters.ccxt.venues.krakenfutures.frames import Book, Ticker, Trade, read

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from adapters.ccxt.frames import Row
+from adapters.ccxt.market.frames import Row
 
 BOOK, TRADE, TICKER = '{"feed":"book",', '{"feed":"trade",', '"feed":"ticker",'
 

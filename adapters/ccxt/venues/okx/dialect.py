@@ -16,7 +16,6 @@ from collections.abc import AsyncIterator
 from decimal import Decimal
 from typing import Any, ClassVar
 
-from adapters.ccxt.audit import Depth
 from adapters.ccxt.config import ExchangeConfig
 from adapters.ccxt.dialect import Decoded, OrderRequest, PrivateMessage, acknowledged
 from adapters.ccxt.events import (
@@ -29,6 +28,7 @@ from adapters.ccxt.events import (
     TradeEvent,
     VenueOrderState,
 )
+from adapters.ccxt.market.audit import Depth
 from adapters.ccxt.symbols import Market, dec, exact, floored, okx_client_id, okx_original_id, rewrite_hosts
 from adapters.ccxt.venues.okx import frames as okx_frames
 from adapters.ccxt.venues.okx.book import LEVELS, OkxBook

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from adapters.ccxt.books import VenueBook
 from adapters.ccxt.events import BookEvent, BookEventKind
-from adapters.ccxt.levels import LOWEST, Levels
+from adapters.ccxt.market.books import VenueBook
+from adapters.ccxt.market.levels import LOWEST, Levels
 from adapters.ccxt.symbols import Market
 
 

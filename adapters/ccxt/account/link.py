@@ -20,10 +20,17 @@ from typing import Any, cast
 
 import msgspec
 
-from adapters.ccxt import amendments, proofs
-from adapters.ccxt.account_dialects import DIALECTS
-from adapters.ccxt.bucket import TokenBucket
-from adapters.ccxt.commands import OrderCommands
+from adapters.ccxt.account import amendments, proofs
+from adapters.ccxt.account.commands import OrderCommands
+from adapters.ccxt.account.followed import Followed
+from adapters.ccxt.account.outcomes import Failure, Verdict, classify
+from adapters.ccxt.account.permission import Permission
+from adapters.ccxt.account.positions import Positions
+from adapters.ccxt.account.proofs import Proof
+from adapters.ccxt.account.reconciliation import Reconciliation
+from adapters.ccxt.account.sinks import AccountSink, PerpetualSink
+from adapters.ccxt.account.switch import DeadManSwitch
+from adapters.ccxt.account.unclaimed import Unclaimed
 from adapters.ccxt.config import ExchangeConfig
 from adapters.ccxt.dialect import (
     AmendRequest,
@@ -34,19 +41,12 @@ from adapters.ccxt.dialect import (
     PrivateMessage,
 )
 from adapters.ccxt.events import Balance, FillEvent, OrderEvent, VenueOrderState
-from adapters.ccxt.followed import Followed
 from adapters.ccxt.hook import Counters, attach
-from adapters.ccxt.orders import Failure, Verdict, classify
+from adapters.ccxt.limits.bucket import TokenBucket
+from adapters.ccxt.limits.purse import purse_of
 from adapters.ccxt.pace import backoff_s
-from adapters.ccxt.permission import Permission
-from adapters.ccxt.positions import Positions
-from adapters.ccxt.proofs import Proof
-from adapters.ccxt.reconciliation import Reconciliation
-from adapters.ccxt.sinks import AccountSink, PerpetualSink
-from adapters.ccxt.switch import DeadManSwitch
 from adapters.ccxt.symbols import Market, market_of
-from adapters.ccxt.tariffs import purse_of
-from adapters.ccxt.unclaimed import Unclaimed
+from adapters.ccxt.venues.registry import VENUES
 
 log = logging.getLogger(__name__)
 
@@ -71,11 +71,11 @@ class AccountLink:
         self.ready = asyncio.Event()
         self._sink = sink
         self._rng = rng or random.Random()
-        if config.exchange not in DIALECTS:
+        if config.exchange not in VENUES:
             raise ValueError(
                 f"{config.venue}: orders at {config.exchange} are not supported: their outcome could not be proven"
             )
-        self._dialect = DIALECTS[config.exchange]()
+        self._dialect = VENUES[config.exchange].account()
         self._purse = purse_of(config)
         self._commands = OrderCommands(config, self._dialect, self._purse)
         self.switch = DeadManSwitch(config.venue, self.offers, config.dead_man_s, self._put_switch)

@@ -10,7 +10,7 @@ import asyncio
 import itertools
 from typing import Any
 
-from adapters.ccxt.orders import NotSent
+from adapters.ccxt.account.outcomes import NotSent
 
 FIRST = 1_000_000_000  # ccxt numbers its own requests from 1
 

@@ -21,14 +21,13 @@ import random
 from collections.abc import AsyncIterator
 from typing import Any
 
-from adapters.ccxt.bucket import RateLimited
 from adapters.ccxt.config import ExchangeConfig
-from adapters.ccxt.history_pages import PAGES
 from adapters.ccxt.hook import BadFrame
-from adapters.ccxt.link import DIALECTS
+from adapters.ccxt.limits.bucket import RateLimited
+from adapters.ccxt.limits.purse import purse_of
 from adapters.ccxt.pace import backoff_s
-from adapters.ccxt.past import TIMEFRAMES, Candle, HistoryRefused, Page, Span
-from adapters.ccxt.tariffs import purse_of
+from adapters.ccxt.past.told import TIMEFRAMES, Candle, HistoryRefused, Page, Span
+from adapters.ccxt.venues.registry import VENUES
 
 SETTLE_MS = 2_000
 TRIES = 6
@@ -50,12 +49,12 @@ class History:
         self.requests = 0
         self._config = config
         self._share = share
-        if config.exchange not in PAGES:
-            told = ", ".join(name.upper() for name in PAGES)
+        if config.exchange not in VENUES:
+            told = ", ".join(name.upper() for name in VENUES)
             raise HistoryRefused(
                 f"how to page through the past of {config.venue} is not known; it is of {told}", Span(0, 0)
             )
-        self._pages = PAGES[config.exchange]()
+        self._pages = VENUES[config.exchange].past()
         self._purse = purse_of(config)
         self._exchange: Any = None
         self._rng = random.Random()
@@ -118,7 +117,7 @@ class History:
 
     async def _ready(self) -> Any:
         if self._exchange is None:
-            exchange = DIALECTS[self._config.exchange]().create(self._config)
+            exchange = VENUES[self._config.exchange].market().create(self._config)
             exchange.enableRateLimit = True
             listed = exchange.describe()["rateLimit"]  # of ccxt's class: the dialect may have lowered it for the link
             exchange.rateLimit = listed / self._share

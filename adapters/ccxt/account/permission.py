@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from time import monotonic
 
-from adapters.ccxt.orders import Failure
+from adapters.ccxt.account.outcomes import Failure
 
 AGAIN_S = 300.0
 

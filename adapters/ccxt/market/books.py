@@ -27,10 +27,10 @@ from typing import Any, ClassVar
 import msgspec
 import numpy as np
 
-from adapters.ccxt.digits import LevelReader
 from adapters.ccxt.events import BookEvent, BookEventKind
 from adapters.ccxt.hook import BadFrame
-from adapters.ccxt.levels import NO_LEVELS, Level, Levels
+from adapters.ccxt.market.digits import LevelReader
+from adapters.ccxt.market.levels import NO_LEVELS, Level, Levels
 from adapters.ccxt.symbols import Market, exact, floored
 
 BUFFER_MESSAGES = 2_000  # updates kept while a snapshot is on its way; more than this is a gap

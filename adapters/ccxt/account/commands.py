@@ -9,12 +9,12 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from adapters.ccxt.bucket import TokenBucket
+from adapters.ccxt.account.requests import SocketRequests
 from adapters.ccxt.config import ExchangeConfig
 from adapters.ccxt.dialect import AmendRequest, CancelRequest, Offers, OrderRequest, offers_of
 from adapters.ccxt.events import FillEvent, OrderEvent
-from adapters.ccxt.requests import SocketRequests
-from adapters.ccxt.tariffs import Purse
+from adapters.ccxt.limits.bucket import TokenBucket
+from adapters.ccxt.limits.purse import Purse
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@
 4. **The venue's word counts**: where its headers say that more is used than we know of (another program on the account), more is used.
    After a 429 or 418 nothing leaves until its `Retry-After` is over.
 
-`tariffs.py` says what each venue's requests cost. Market data and orders of one account share a budget.
+`venues/*/tariff.py` says what each venue's requests cost. Market data and orders of one account share a budget.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from adapters.ccxt.bucket import RateLimited
+from adapters.ccxt.limits.bucket import RateLimited
 
 SPARE = 0.9
 SHORT_S = 10.0

@@ -18,7 +18,7 @@ from typing import Any
 
 import msgspec
 
-from adapters.ccxt.bucket import RateLimited
+from adapters.ccxt.limits.bucket import RateLimited
 from adapters.ccxt.symbols import ClientIdError
 
 

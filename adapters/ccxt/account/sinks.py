@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from adapters.ccxt.account.positions import PositionSink
 from adapters.ccxt.events import Balance, FillEvent, OrderEvent
-from adapters.ccxt.positions import PositionSink
 
 
 class AccountSink(Protocol):

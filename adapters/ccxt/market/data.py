@@ -38,7 +38,7 @@ from adapters.ccxt.events import (
     TradeEvent,
 )
 from adapters.ccxt.instruments import Scale, instrument_id, instrument_of
-from adapters.ccxt.link import MarketLink
+from adapters.ccxt.market.link import MarketLink
 from adapters.ccxt.symbols import Market
 from adapters.nautilus import topics
 from adapters.nautilus.book import BookDeltas, BookKind

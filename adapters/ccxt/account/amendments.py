@@ -14,10 +14,10 @@ from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from time import monotonic
 
+from adapters.ccxt.account.outcomes import Failure, Verdict, classify
 from adapters.ccxt.dialect import Amending, AmendRequest, Offers
 from adapters.ccxt.events import OrderEvent
 from adapters.ccxt.hook import Counters
-from adapters.ccxt.orders import Failure, Verdict, classify
 
 log = logging.getLogger(__name__)
 

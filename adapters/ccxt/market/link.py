@@ -18,10 +18,8 @@ from typing import Any, Protocol, cast
 
 import msgspec
 
-from adapters.ccxt.audit import Audit
-from adapters.ccxt.books import BinanceBook, VenueBook
 from adapters.ccxt.config import ExchangeConfig
-from adapters.ccxt.dialect import Decoded, MarketDialect, PerpetualMarketDialect
+from adapters.ccxt.dialect import Decoded, PerpetualMarketDialect
 from adapters.ccxt.events import (
     SPOT_STREAMS,
     BookEvent,
@@ -34,19 +32,14 @@ from adapters.ccxt.events import (
     TradeEvent,
 )
 from adapters.ccxt.hook import Counters, attach
-from adapters.ccxt.lag import Lag
+from adapters.ccxt.limits.purse import purse_of
+from adapters.ccxt.market.audit import Audit
+from adapters.ccxt.market.books import BinanceBook, VenueBook
+from adapters.ccxt.market.lag import Lag
+from adapters.ccxt.market.witness import Witness
 from adapters.ccxt.pace import PATIENT_ATTEMPTS, YOUNG_S, backoff_s
 from adapters.ccxt.symbols import Market, market_of
-from adapters.ccxt.tariffs import purse_of
-from adapters.ccxt.venues.binance.dialect import BinanceMarketDialect
-from adapters.ccxt.venues.binanceusdm.dialect import BinanceUsdmMarketDialect
-from adapters.ccxt.venues.bybit.dialect import BybitMarketDialect
-from adapters.ccxt.venues.coinbase.dialect import CoinbaseMarketDialect
-from adapters.ccxt.venues.generic.dialect import GenericMarketDialect
-from adapters.ccxt.venues.kraken.dialect import KrakenMarketDialect
-from adapters.ccxt.venues.krakenfutures.dialect import KrakenFuturesMarketDialect
-from adapters.ccxt.venues.okx.dialect import OkxMarketDialect
-from adapters.ccxt.witness import Witness
+from adapters.ccxt.venues.registry import market_dialect
 
 log = logging.getLogger(__name__)
 
@@ -60,21 +53,6 @@ SNAPSHOT_S = (
 HEADLESS_S = 0.5  # how long changes of a book may come ahead of its snapshot: stragglers of the subscription before
 LATE_S = 5.0  # behind its quickest message by more than this (or the age it may have), a book is one of another time
 CONFIRM_S = 1.0  # how often the best prices of a quiet book are told again, while the venue proves it current
-
-DIALECTS: dict[str, type[MarketDialect]] = {
-    "binance": BinanceMarketDialect,
-    "binanceusdm": BinanceUsdmMarketDialect,
-    "bybit": BybitMarketDialect,
-    "coinbase": CoinbaseMarketDialect,
-    "kraken": KrakenMarketDialect,
-    "krakenfutures": KrakenFuturesMarketDialect,
-    "okx": OkxMarketDialect,
-}
-
-
-def market_dialect(exchange: str) -> MarketDialect:
-    """That of an exchange (its ccxt id); the generic one of an exchange without its own."""
-    return DIALECTS.get(exchange, GenericMarketDialect)()
 
 
 class MarketSink(Protocol):

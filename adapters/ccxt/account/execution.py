@@ -37,8 +37,10 @@ from nautilus_trader.model.identifiers import AccountId, ClientId, ClientOrderId
 from nautilus_trader.model.objects import AccountBalance, MarginBalance
 from nautilus_trader.model.orders import Order
 
-from adapters.ccxt import amendments, reports
-from adapters.ccxt.account import AccountLink, Proof
+from adapters.ccxt.account import amendments, reports
+from adapters.ccxt.account.link import AccountLink, Proof
+from adapters.ccxt.account.outcomes import Failure, Verdict
+from adapters.ccxt.account.tracked import KINDS, Tracked
 from adapters.ccxt.config import ExchangeConfig
 from adapters.ccxt.dialect import AmendRequest, CancelRequest, OrderRequest
 from adapters.ccxt.events import (
@@ -51,8 +53,6 @@ from adapters.ccxt.events import (
     VenueOrderState,
 )
 from adapters.ccxt.instruments import Scale, instrument_id, instrument_of, money
-from adapters.ccxt.orders import Failure, Verdict
-from adapters.ccxt.tracked import KINDS, Tracked
 from adapters.nautilus import topics
 from adapters.nautilus.external import ExternalOrder, ExternalOrders
 from adapters.nautilus.outcome import OrderOutcome, OrderState, ResolveOrder
