@@ -28,11 +28,11 @@ tui *ARGS:
 screenshot STATE:
     @uv run --quiet python -m tui.screenshot {{STATE}} docs/blotter.svg
 
-# The test suite, two files at a time, then what must be alone; or what the arguments name
+# The test suite, three files at a time, then what must be alone; or what the arguments name
 [group('test')]
 test *ARGS:
     @uv run python -m desk.kernels
-    @{{ if ARGS == "" { "uv run pytest -n 2 --dist loadfile -m 'not alone' && uv run pytest -m alone" } else { "uv run pytest " + ARGS } }}
+    @{{ if ARGS == "" { "uv run pytest -n 3 --dist loadfile -m 'not alone' && uv run pytest -m alone" } else { "uv run pytest " + ARGS } }}
 
 # The fault suite: seeded disturbances at every loopback exchange (such as 500 --seed 7), and what does not hold
 [group('test')]
