@@ -32,7 +32,7 @@ screenshot STATE:
 [group('test')]
 test *ARGS:
     @uv run python -m desk.kernels
-    @{{ if ARGS == "" { "uv run pytest -n 3 --dist loadfile -m 'not alone' && uv run pytest -m alone" } else { "uv run pytest " + ARGS } }}
+    @{{ if ARGS == "" { "uv run pytest -n 3 --dist loadfile --no-loadscope-reorder -m 'not alone' && uv run pytest -m alone" } else { "uv run pytest " + ARGS } }}
 
 # The fault suite: seeded disturbances at every loopback exchange (such as 500 --seed 7), and what does not hold
 [group('test')]

@@ -1,5 +1,7 @@
 """What every test needs: kernels that match their sources, and property tests that go deep when asked.
 
+Files that take longest come first, so that at the end no process waits for the last of them (`--no-loadscope-reorder` keeps that order).
+
 `KERB_LONG_TESTS=1` multiplies the `max_examples` of every property test by `DEEPER`, up to `DEEPEST`, and lifts its time limit.
 """
 
@@ -11,11 +13,18 @@ import sys
 import pytest
 
 DEEPER, DEEPEST = 1_250, 50_000  # 40 examples are enough for all of them
+LONGEST = {"e2e": 0, "cards": 1, "crash": 2, "faults": 3, "replay": 4, "conformance": 5}  # folders, in order
 # hypothesis has no public way to change the settings of a test that names its own
 SETTINGS = "_hypothesis_internal_use_settings"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long ones first; and deepened, when asked."""
+    items.sort(key=lambda item: LONGEST.get(item.path.parent.name, len(LONGEST)))
+    deepen(items)
+
+
+def deepen(items: list[pytest.Item]) -> None:
     """Deepen property tests; `settings(max_examples=…)` of a test would win over a profile, so it is multiplied."""
     if not os.environ.get("KERB_LONG_TESTS"):
         return
