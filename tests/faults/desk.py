@@ -33,6 +33,8 @@ class Desk:
         self.account: AccountLink | None = None
         self.wrong: list[str] = []
         self.reasons: list[str] = []  # why books were given up
+        self.left_behind: list[str] = []  # those of books that were told nothing any more while they were audited
+        self._told_s = monotonic()
         self.levels: dict[tuple[int, int], int] = {}
         self.whole = False
         self.cleared_s: float | None = None
@@ -70,6 +72,7 @@ class Desk:
     def on_markets(self, markets: list[Any]) -> None: ...
 
     def on_book(self, event: BookEvent) -> None:
+        assert self.market is not None
         match event.kind:
             case BookEventKind.SNAPSHOT:
                 self.levels.clear()
@@ -82,15 +85,17 @@ class Desk:
                 if not event.reason:
                     self.wrong.append("a CLEAR without a reason")
                 self.reasons.append(event.reason)
+                if event.reason.startswith("audit") and monotonic() - self._told_s >= self.market._audit.window_s:
+                    self.left_behind.append(event.reason)
                 self.whole, self.cleared_s = False, monotonic()
             case BookEventKind.UPDATE if not self.whole:
                 self.wrong.append("an update of a book that is not whole")
+        self._told_s = monotonic()
         for side, price, size in event.levels.tolist():
             if size:
                 self.levels[side, price] = size
             else:
                 self.levels.pop((side, price), None)
-        assert self.market is not None
         (book,) = self.market._books.values()
         if event.kind is not BookEventKind.CLEAR and book.levels.crossed:
             self.wrong.append("a crossed book was told")

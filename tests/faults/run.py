@@ -9,7 +9,7 @@
 7. Orders of somebody else are shown, and still there.
 8. Where nothing disturbed a private stream that tells executions, it told every one, whatever queries told as well.
 9. Where no level was told wrongly, no book was ever wrong: none was given up as crossed or stuck, or after an audit (which may find a
-   book that a silent stream has left behind before its age does).
+   book that a silent stream has left behind before its age does, or one whose next messages are all lost before the gap shows).
 
 A recovery is counted from the moment the book was given up, or, if later, from the last moment the venue was disturbed, until the snapshot.
 """
@@ -261,7 +261,7 @@ def _check(scenario: Scenario, server: Any, desk: Desk, outcome: Outcome) -> Non
     if Fault.WRONG_LEVEL not in faults:
         silent = faults & {Fault.SILENCE, Fault.HALF_OPEN}
         never = ("crossed", "stuck") if silent else ("crossed", "stuck", "audit")
-        wrong += [reason for reason in desk.reasons if reason.startswith(never)]
+        wrong += [reason for reason in desk.reasons if reason.startswith(never) and reason not in desk.left_behind]
     if scenario.stranger_s is not None and any(
         order.client_id == STRANGER and not order.open and not order.filled for order in server.core.orders.values()
     ):

@@ -8,9 +8,9 @@ from adapters.ccxt.account.link import CLOSED_KEPT, SEEN_TRADES
 from adapters.ccxt.account.positions import SEEN_PAYMENTS
 from adapters.ccxt.account.reconciliation import OURS_KEPT
 from adapters.ccxt.hook import ROWS_KEPT
-from adapters.ccxt.limits.purse import _PLACED_KEPT as PLACED_KEPT
 from adapters.ccxt.venues.coinbase.account import SENT_KEPT
 from adapters.ccxt.venues.kraken.dialect import _TXIDS_KEPT as TXIDS_KEPT
+from adapters.ccxt.venues.kraken.tariff import _PLACED_KEPT as PLACED_KEPT
 from adapters.ccxt.venues.krakenfutures.account import KEPT
 from tests.faults.day.held import slope_a_day
 from tests.faults.day.life import Lived
