@@ -118,7 +118,7 @@ def trust_conflated(desk: Desk) -> None:
 # each with the fault that brings it out, and a venue where it does
 BUGS: dict[str, tuple[Plant, tuple[Fault, ...], str]] = {
     "drop dedupe": (drop_dedupe, (Fault.DISCONNECT,), "BINANCE"),
-    "ignore gap": (ignore_gap, (Fault.DROP_UPDATES, Fault.DROP_UPDATES, Fault.DROP_UPDATES), "BYBIT"),
+    "ignore gap": (ignore_gap, (Fault.DROP_UPDATES,), "BYBIT"),
     "reject on timeout": (reject_on_timeout, (Fault.HANG_AFTER_ACCEPT, Fault.HANG_AFTER_ACCEPT), "KRAKEN"),
     "resend on timeout": (resend_on_timeout, (Fault.HANG_AFTER_ACCEPT, Fault.HANG_AFTER_ACCEPT), "BINANCEUSDM"),
     "trust conflated": (trust_conflated, (Fault.WRONG_LEVEL,), "OKX"),
