@@ -2,12 +2,13 @@
 
 import asyncio
 import time
+from decimal import Decimal
 
 import pytest
 
 from adapters.ccxt.account.outcomes import Failure, Verdict
 from adapters.ccxt.config import ExchangeConfig
-from adapters.ccxt.events import OrderEvent, StreamStatus
+from adapters.ccxt.events import OrderEvent, StreamStatus, VenueOrderState
 from adapters.ccxt.market.link import MarketLink
 from sim.servers.faults import Fault, FaultOrder
 from sim.servers.venues import start_venues
@@ -59,6 +60,39 @@ def test_a_burst_is_never_one_too_many_and_cancels_pass_the_data(name, way):
                 for task in waiting:
                     task.cancel()
                 await asyncio.gather(*waiting, return_exceptions=True)
+
+    asyncio.run(main())
+
+
+def test_a_dozen_unknown_orders_at_kraken_are_proven_together():
+    """It grants twenty private requests, then one a second. Asked for one by one, the orders kept each other, and the login of the private
+    stream, waiting for minutes."""
+
+    async def main() -> None:
+        async with venue("KRAKEN", order_rate_per_s=10_000, order_timeout_ms=500) as place:
+            server = place.running.servers["KRAKEN"]
+            server.enforce()
+            heard = Heard(server).requests
+            async with market_data(place) as data, account(place) as link:
+                before = sum(heard.values())
+                taken, lost = [f"c-taken-{n}" for n in range(6)], [f"c-lost-{n}" for n in range(6)]
+                server.disturb(FaultOrder(fault=Fault.SILENCE, ms=1000))  # no execution comes by stream
+                for cids, fault in ((taken, Fault.HANG_AFTER_ACCEPT), (lost, Fault.HTTP_503)):
+                    server.disturb(FaultOrder(fault=fault, count=6, scope="order"))
+                    orders = [place.limit(data, cid, "buy", "0.01", 50, "IOC") for cid in cids]
+                    answers = await asyncio.gather(*map(link.place, orders))
+                    assert [answer.verdict for answer in answers] == [Verdict.UNKNOWN] * 6
+                server.disturb(FaultOrder(fault=Fault.DISCONNECT))
+                link._exchange.timeout = 10_000
+                proofs = await asyncio.gather(*(link.prove(cid, place.symbol) for cid in taken + lost))
+                for proof in proofs[:6]:
+                    assert proof.order.state is VenueOrderState.FILLED
+                    assert sum(fill.quantity for fill in proof.fills) == Decimal("0.01")
+                assert [proof.order for proof in proofs[6:]] == [None] * 6
+                await eventually(lambda: link.connected, "the private stream")
+                assert server.limits.refused == 0
+                asked = sum(heard.values()) - before
+                assert asked <= 12 + 40, heard  # the orders; a look for each alone would be over a hundred
 
     asyncio.run(main())
 

@@ -12,7 +12,9 @@ from adapters.ccxt.account.outcomes import Verdict, classify
 from adapters.ccxt.config import ExchangeConfig
 from adapters.ccxt.events import Stream, VenueOrderState
 from adapters.ccxt.venues.binance.dialect import BinanceAccountDialect, BinanceMarketDialect
-from adapters.ccxt.venues.kraken.dialect import KrakenAccountDialect, KrakenMarketDialect
+from adapters.ccxt.venues.kraken.account import KrakenAccountDialect
+from adapters.ccxt.venues.kraken.dialect import KrakenMarketDialect
+from adapters.ccxt.venues.kraken.lookup import order_of
 
 EXCHANGE = SimpleNamespace(
     safe_symbol=lambda market_id, *_: {"ETHUSDT": "ETH/USDT", "XBTUSDT": "BTC/USDT"}[market_id],
@@ -140,7 +142,7 @@ def test_kraken_closed_but_not_filled_is_cancelled():
         "cl_ord_id": "c-1", "status": "closed", "opentm": 1688583840.8648, "vol": "0.5", "vol_exec": "0.2", "reason": None,
         "descr": {"pair": "XBTUSDT", "type": "buy", "ordertype": "limit", "price": "29500.0"},
     }  # fmt: skip
-    order = KrakenAccountDialect()._order(EXCHANGE, "OX", raw)
+    order = order_of(EXCHANGE, "OX", raw)
     assert (order.state, order.filled, order.symbol) == (VenueOrderState.CANCELED, Decimal("0.2"), "BTC/USDT")
     assert order.ts_event_ns == 1688583840864800000
 

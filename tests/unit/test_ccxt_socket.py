@@ -13,7 +13,7 @@ from adapters.ccxt.account.outcomes import NotSent, Verdict, classify
 from adapters.ccxt.account.requests import SocketRequests
 from adapters.ccxt.dialect import AmendRequest, CancelRequest, OrderRequest
 from adapters.ccxt.venues.bybit.dialect import BybitAccountDialect
-from adapters.ccxt.venues.kraken.dialect import KrakenAccountDialect
+from adapters.ccxt.venues.kraken.account import KrakenAccountDialect
 
 SHARED = Path(os.environ.get("KERB_SHARED_DATA", Path(__file__).parents[3] / "shared/data")) / "venues"
 recorded = pytest.mark.skipif(not SHARED.is_dir(), reason="no recorded data")

@@ -518,8 +518,7 @@ class AccountLink:
         if self.positions is not None:
             await self.positions.fetch(exchange, tuple(self.markets))
             await self.positions.fetch_funding(exchange, tuple(self.markets))
-        for cid, symbol in list(self._live.items()):
-            await self.refresh(cid, symbol)
+        await asyncio.gather(*(self.refresh(cid, symbol) for cid, symbol in list(self._live.items())))
         if self._down.is_set():
             raise ConnectionError(self.reason)
         await self._commands.connect(exchange)
@@ -584,6 +583,13 @@ class AccountLink:
                 await self.learn_clock(e)
                 await asyncio.sleep(3 * BALANCE_PAUSE_S)
                 self._balances_due.set()  # what changed is not known yet
+
+    async def reconcile_balances(self) -> None:
+        """All balances: now when none are known, else soon, in the background."""
+        if self._balances:
+            self._balances_due.set()
+        else:
+            await self.fetch_balances()
 
     async def fetch_balances(self) -> None:
         """All balances. What the venue no longer names is zero: the engine keeps what it is not told about."""

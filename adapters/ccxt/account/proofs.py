@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 MISSES = 3
 SPAN_S = 5.0
-PAUSES_S = (0.1, 0.25, 0.5, 1.0, 2.0)
+PAUSES_S = (0.2, 0.8, 2.0)
 
 
 class Proof(msgspec.Struct, frozen=True, kw_only=True):

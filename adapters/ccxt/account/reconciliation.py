@@ -4,7 +4,7 @@
    that we think ended and the venue lists is `external` from then on: nobody here will miss it, so somebody must see it.
 2. Executions since a watermark: the start of the last reconciliation that went through, less `OVERLAP_S` for clocks and late rows. Each is
    told once, whoever brings it.
-3. Balances.
+3. Balances: these are waited for at start alone, as no order depends on them.
 4. An order is ours when this run asked for it: placed, cancelled, amended or proven by its client order id. An order of an earlier run
    is claimed that way when the desk recovers, and has one interval for it. Any other is external: told to the sink, never to the desk's
    orders, and never cancelled or counted among ours.
@@ -41,8 +41,8 @@ class Account(Protocol):
     async def fills_since(self, since_ns: int) -> list[FillEvent]:
         """Executions on our symbols since a moment."""
 
-    async def fetch_balances(self) -> None:
-        """Ask for all balances, and tell them."""
+    async def reconcile_balances(self) -> None:
+        """Ask for all balances, and tell them: at once when none were told yet, else soon."""
 
     async def refresh(self, client_order_id: str, symbol: str) -> Any:
         """Ask for an order of ours that may have ended, and tell what is new."""
@@ -133,17 +133,17 @@ class Reconciliation:
             self.found.fills_missed += account.tell_missed(fills)
             await self._compare(expected, orders)
             account.tell_unclaimed(self._every_s)
-            await account.fetch_balances()
+            await account.reconcile_balances()
             self._watermark_ns = began_ns
             self.found.done += 1
             self.found.last_ns = began_ns
 
     async def _compare(self, expected: dict[str, str], orders: list[OrderEvent]) -> None:
         listed = {order.client_order_id for order in orders}
-        for client_order_id, symbol in expected.items():
-            if client_order_id not in listed and client_order_id in self._account.live_orders():
-                self.found.orders_ended += 1
-                await self._account.refresh(client_order_id, symbol)
+        live = self._account.live_orders()
+        ended = [(cid, symbol) for cid, symbol in expected.items() if cid not in listed and cid in live]
+        self.found.orders_ended += len(ended)
+        await asyncio.gather(*(self._account.refresh(cid, symbol) for cid, symbol in ended))
         now, live = monotonic(), self._account.live_orders()
         foreign = {order.venue_order_id: order for order in orders if not self._is_live(order, expected, live)}
         self._first_seen = {key: self._first_seen.get(key, now) for key in foreign}

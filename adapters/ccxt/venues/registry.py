@@ -21,7 +21,8 @@ from adapters.ccxt.venues.coinbase.dialect import CoinbaseMarketDialect
 from adapters.ccxt.venues.coinbase.past import CoinbasePages
 from adapters.ccxt.venues.coinbase.tariff import CoinbaseTariff
 from adapters.ccxt.venues.generic.dialect import GenericMarketDialect
-from adapters.ccxt.venues.kraken.dialect import KrakenAccountDialect, KrakenMarketDialect
+from adapters.ccxt.venues.kraken.account import KrakenAccountDialect
+from adapters.ccxt.venues.kraken.dialect import KrakenMarketDialect
 from adapters.ccxt.venues.kraken.past import KrakenPages
 from adapters.ccxt.venues.kraken.tariff import KrakenTariff
 from adapters.ccxt.venues.krakenfutures.account import KrakenFuturesAccountDialect

@@ -9,7 +9,7 @@ from adapters.ccxt.account.positions import SEEN_PAYMENTS
 from adapters.ccxt.account.reconciliation import OURS_KEPT
 from adapters.ccxt.hook import ROWS_KEPT
 from adapters.ccxt.venues.coinbase.account import SENT_KEPT
-from adapters.ccxt.venues.kraken.dialect import _TXIDS_KEPT as TXIDS_KEPT
+from adapters.ccxt.venues.kraken.lookup import KEPT as LOOKUP_KEPT
 from adapters.ccxt.venues.kraken.tariff import _PLACED_KEPT as PLACED_KEPT
 from adapters.ccxt.venues.krakenfutures.account import KEPT
 from tests.faults.day.held import slope_a_day
@@ -29,7 +29,8 @@ BOUNDED = {
     ".positions._paid": SEEN_PAYMENTS,
     ".budget._limits[]._taken": 200_000,  # Binance's orders of a day
     ".budget._make._placed": PLACED_KEPT,
-    "._dialect._txids": TXIDS_KEPT,
+    ".lookup._txids": LOOKUP_KEPT,
+    ".lookup._sent": LOOKUP_KEPT,
     "._dialect._ids": KEPT,
     "._dialect._sent": SENT_KEPT,
     "._dialect._symbols": SENT_KEPT,

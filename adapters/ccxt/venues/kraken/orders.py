@@ -21,13 +21,17 @@ from typing import Any, ClassVar
 from adapters.ccxt.account.outcomes import NotSent
 from adapters.ccxt.dialect import Amending, AmendRequest, CancelRequest, Offers, OrderRequest, Switch, acknowledged
 from adapters.ccxt.events import FillEvent, OrderEvent
+from adapters.ccxt.venues.kraken.lookup import KrakenLookup
 
 _BATCH = 15  # of fifty that the venue takes: each of a young order counts eight of 180
 _SECOND_NS = 1_000_000_000
 
 
 class KrakenOrdering:
-    """What `KrakenAccountDialect` offers beyond single orders by REST; ids are its. `token`: of the last login."""
+    """What `KrakenAccountDialect` offers beyond single orders by REST; ids are its.
+
+    `token`: of the last login; `lookup`: knows the venue's ids of our orders.
+    """
 
     offers: ClassVar[Offers] = Offers(
         gtd=True,
@@ -39,6 +43,7 @@ class KrakenOrdering:
         switch_s=(1, 86_400),
     )
     token: str = ""
+    lookup: KrakenLookup
 
     async def amend(self, exchange: Any, request: AmendRequest) -> None:
         """`AmendOrder` by `cl_ord_id`."""
@@ -98,6 +103,7 @@ class KrakenOrdering:
         cid = self.encode_id(request.client_order_id)
         match request:
             case OrderRequest():
+                self.lookup.sends(request.client_order_id)
                 method, params = "add_order", {"cl_ord_id": cid, **_add_order(request)}
             case AmendRequest():
                 terms = {"order_qty": _number(request.quantity), "limit_price": _number(request.price)}
@@ -125,7 +131,7 @@ class KrakenOrdering:
 
     def socket_placed(self, exchange: Any, request: OrderRequest, result: Any) -> tuple[OrderEvent, list[FillEvent]]:
         """The answer is the order's id and nothing else."""
-        self.knows(request.client_order_id, str(result.get("order_id") or ""))
+        self.lookup.knows(request.client_order_id, str(result.get("order_id") or ""))
         return acknowledged(request, str(result.get("order_id") or "")), []
 
 

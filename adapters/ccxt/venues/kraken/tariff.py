@@ -48,6 +48,8 @@ class KrakenTariff(Tariff):
             return Spending(Kind.DATA, (("public", 1.0),))
         if path == "BalanceEx":
             kind = Kind.DATA  # balances can wait: no order depends on them
+        if path == "GetWebSocketsToken":
+            kind = Kind.ORDER  # ahead of the queries: the private stream tells most of what they would ask for
         costs = [("requests", cost / self.units)] if cost else []
         sent = str(given.get("cl_ord_id", ""))
         match path:
