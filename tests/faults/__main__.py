@@ -1,7 +1,7 @@
 """`python -m tests.faults N --seed S`: N seeded disturbances over every loopback exchange; what did not hold, and how long books were lost.
 
 Exit 1 when anything did not hold. A scenario that failed is played again by `--only NUMBER` with the same seed.
-`--node N` instead: N episodes of a whole desk that trades (`tests/faults/node`).
+`--node N` instead: N episodes of a whole desk that trades (`tests/faults/node`), with `--limits` under the venues' rate limits.
 """
 
 from __future__ import annotations
@@ -84,11 +84,14 @@ def main() -> None:
     parser.add_argument("--only", type=int, nargs="*", help="numbers of scenarios")
     parser.add_argument("--venues", default=",".join(VENUES), help="comma-separated")
     parser.add_argument("--node", type=int, help="so many episodes through whole nodes instead")
+    parser.add_argument(
+        "--limits", action="store_true", help="with --node: the venues hold the desk to their rate limits"
+    )
     parser.add_argument("--report", type=Path, help="write figures and every failure here, as JSON")
     options = parser.parse_args()
     logging.disable(logging.ERROR)
     if options.node is not None:
-        sys.exit(_nodes(options.only or list(range(options.node)), options.seed, options.at_once, options.report))
+        sys.exit(_nodes(options.only or list(range(options.node)), options))
     venues = tuple(options.venues.upper().split(","))
     numbers = options.only or range(options.scenarios)
 
@@ -107,7 +110,7 @@ def main() -> None:
     sys.exit(1 if figures["failed"] else 0)
 
 
-def _nodes(numbers: list[int], seed: int, at_once: int, report: Path | None) -> int:
+def _nodes(numbers: list[int], options: argparse.Namespace) -> int:
     """Episodes through whole nodes; the exit code."""
     from tests.faults.node import spread
 
@@ -116,12 +119,12 @@ def _nodes(numbers: list[int], seed: int, at_once: int, report: Path | None) -> 
             print(f"FAILED {outcome.told}\n       " + "\n       ".join(outcome.wrong), flush=True)
 
     log = Path(tempfile.gettempdir()) / f"kerb-nodes-{os.getpid()}.log"
-    outcomes = asyncio.run(spread.play(numbers, seed, at_once, say, log))
+    outcomes = asyncio.run(spread.play(numbers, options.seed, options.at_once, say, log, limits=options.limits))
     figures = spread.summary(outcomes)
     print(json.dumps(figures, indent=2))
-    if report:
+    if options.report:
         failures = [{"episode": one.told, "wrong": one.wrong} for one in outcomes if one.wrong]
-        report.write_bytes(msgspec.json.encode({"seed": seed, **figures, "failures": failures}))
+        options.report.write_bytes(msgspec.json.encode({"seed": options.seed, **figures, "failures": failures}))
     return 1 if figures["failed"] else 0
 
 

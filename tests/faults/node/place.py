@@ -1,6 +1,7 @@
 """A whole desk and its exchanges: loopback servers on a generated market, `LiveDesk` as `kerb run --live` builds it, and keys to its API.
 
 All on one event loop and over real sockets: so the venues' matching cores can be asked for the truth at the same moment as the desk.
+With `limits` the venues hold the desk to their rate limits, and the desk spends its budgets; without, neither does.
 `settings` are those of a desk that has less patience than by default, so that an episode takes seconds.
 """
 
@@ -63,8 +64,8 @@ ws_url = "{ws}"
 taker_fee_bps = "{fee}"
 depth = 100
 max_age_ms = {max_age_ms}
-audit_s = 2
-reconcile_s = 4
+audit_s = {audit_s}
+reconcile_s = {reconcile_s}
 order_timeout_ms = 900
 order_rate_per_s = 50
 """
@@ -78,7 +79,7 @@ def traded(venue: str) -> str:
 class Place:
     """Running servers and the running desk. `client`, `operator`: keys from outside; `spot`: the venues that are priced from."""
 
-    def __init__(self, venues: tuple[str, ...], served: Venues, desk: LiveDesk, state: Path) -> None:
+    def __init__(self, venues: tuple[str, ...], served: Venues, desk: LiveDesk, state: Path, limits: bool) -> None:
         self.venues = venues
         self.spot = tuple(venue for venue in venues if venue not in PERPETUALS)
         self.served = served
@@ -89,7 +90,7 @@ class Place:
         clients = [client for client in desk.node._clients()]  # type: ignore[union-attr]
         self.market = {client.exchange.venue: client for client in clients if hasattr(client.link, "status")}
         self.account = {client.exchange.venue: client for client in clients if hasattr(client.link, "prove")}
-        for client in clients:
+        for client in () if limits else clients:
             unlimited(client.link)
         url, store = f"http://127.0.0.1:{desk.port}", KeyStore(state)
         self.client, self.operator = (
@@ -130,14 +131,14 @@ class Place:
 
 
 @contextlib.asynccontextmanager
-async def place(venues: tuple[str, ...], seed: int, state: Path) -> AsyncIterator[Place]:
+async def place(venues: tuple[str, ...], seed: int, state: Path, limits: bool = False) -> AsyncIterator[Place]:
     """Servers and desk, until every book is live and every account connected."""
-    served = await start_venues(seed=seed, venues=venues, symbols=(SYMBOL,))
+    served = await start_venues(seed=seed, venues=venues, symbols=(SYMBOL,), limits=limits)
     try:
-        desk = LiveDesk(load(_written(state, venues, served), {}).config, state, _secrets(served))
+        desk = LiveDesk(load(_written(state, venues, served, limits), {}).config, state, _secrets(served))
         try:
             await desk.start(lambda _: None)
-            made = Place(venues, served, desk, state)
+            made = Place(venues, served, desk, state, limits)
             await until(lambda: all(map(made.live, venues)) and all(map(made.connected, venues)), READY_S)
             yield made
         finally:
@@ -156,7 +157,7 @@ async def until(true: Callable[[], Any], deadline_s: float, step_s: float = 0.02
     return True
 
 
-def _written(state: Path, venues: tuple[str, ...], served: Venues) -> Path:
+def _written(state: Path, venues: tuple[str, ...], served: Venues, limits: bool) -> Path:
     text = CONFIG.format(state=state)
     text += "".join(f'[[contracts]]\nsymbol = "{PERPETUALS[venue]}"\n' for venue in venues if venue in PERPETUALS)
     for venue in venues:
@@ -169,6 +170,8 @@ def _written(state: Path, venues: tuple[str, ...], served: Venues) -> Path:
             ws=urls.ws,
             fee=TAKER_FEE_BPS[venue],
             max_age_ms=MAX_AGE_MS,
+            audit_s=15 if limits else 2,
+            reconcile_s=30 if limits else 4,
         )
     path = state / "desk.toml"
     path.write_text(text)

@@ -13,7 +13,8 @@ its ledger as it lies on disk.
  9. No quote counts on a book that was not live: by the quote's own record, and by what the links had said before.
 10. While no book was whole a request was refused as `no_live_venue`; while one was used all the time it was not. A quote that was to be
     taken was refused as too late or as `no_live_venue` alone.
-11. No handler of the desk failed, and the position at each venue of perpetuals is the venue's, whoever traded.
+11. No handler of the desk failed, no request was one too many for a venue that counts them, and the position at each venue of perpetuals
+    is the venue's, whoever traded.
 12. When it is calm every book is live, and a price lies within what the venues really show, fees included.
 """
 
@@ -199,7 +200,9 @@ def _refusals(crowd: Crowd, witness: Witness) -> list[str]:
 
 def _faults(place: Place) -> list[str]:
     state = place.desk.parts.desk.state()
-    return [f"{alert.source}: {alert.message}" for alert in state.alerts if alert.source == "fault"][:3]
+    wrong = [f"{alert.source}: {alert.message}" for alert in state.alerts if alert.source == "fault"][:3]
+    limits = {venue: server.limits.refused for venue, server in place.servers.items() if server.limits is not None}
+    return wrong + [f"{count} requests too many at {venue}" for venue, count in limits.items() if count]
 
 
 def _perpetuals(place: Place) -> list[str]:

@@ -25,6 +25,7 @@ from tests.faults.node.rules import decided, differences, price_is_true
 from tests.faults.node.witness import Witness
 
 SETTLE_S = 30.0  # longer than the longest proof that an order never was
+LIMITED_SETTLE_S = 60.0  # the same where questions have to wait for their turn
 STEP_S = 0.1
 PATIENT_S = 3.0
 CALM_SIZES = ("0.1", "0.8")
@@ -193,9 +194,9 @@ async def _at(when: float, work: Callable[[], Any]) -> None:
 
 
 @contextlib.asynccontextmanager
-async def node(venues: tuple[str, ...], seed: int, state: Path) -> AsyncIterator[Node]:
+async def node(venues: tuple[str, ...], seed: int, state: Path, limits: bool = False) -> AsyncIterator[Node]:
     """A running node, ready to be disturbed."""
-    async with place(venues, seed, state) as there:
+    async with place(venues, seed, state, limits) as there:
         made = Node(there)
         try:
             yield made

@@ -27,15 +27,18 @@ def nodes(numbers: list[int]) -> Iterator[list[int]]:
             yield mine[first : first + A_NODE]
 
 
-async def play(numbers: list[int], seed: int, at_once: int, say: Callable[[Outcome], None], log: Path) -> list[Outcome]:
+async def play(
+    numbers: list[int], seed: int, at_once: int, say: Callable[[Outcome], None], log: Path, *, limits: bool = False
+) -> list[Outcome]:
     """Every episode's outcome; one that its node did not live to play is wrong."""
     gate, outcomes = asyncio.Semaphore(at_once), []
+    options = ["--seed", str(seed), *(["--limits"] if limits else [])]
 
     async def one(mine: list[int]) -> None:
         async with gate:
             with log.open("ab") as errors:
                 process = await asyncio.create_subprocess_exec(
-                    *(sys.executable, "-m", "tests.faults.node", *map(str, mine), "--seed", str(seed)),
+                    *(sys.executable, "-m", "tests.faults.node", *map(str, mine), *options),
                     stdout=asyncio.subprocess.PIPE,
                     stderr=errors,
                     limit=LINE,
