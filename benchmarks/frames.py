@@ -41,7 +41,7 @@ from sim.servers.okx.server import OkxServer
 from sim.tape import TapeInfo, scan
 from sim.transform import transform
 
-TAPES = Path(os.environ.get("KERB_SHARED_DATA", Path(__file__).parents[2] / "shared" / "data")) / "tapes"
+TAPES = Path(os.environ.get("KERB_REAL_DATA", Path(__file__).parents[2] / "shared" / "data")) / "tapes"
 EPOCH_NS = 1_700_000_000_000_000_000
 SERVERS: dict[str, type[VenueServer]] = {
     BINANCE: BinanceServer,

@@ -18,7 +18,7 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
-from nautilus_trader.model.enums import OrderSide, TimeInForce
+from nautilus_trader.model.enums import LiquiditySide, OrderSide, TimeInForce
 from nautilus_trader.model.identifiers import ClientOrderId, InstrumentId
 from nautilus_trader.model.objects import Price, Quantity
 from nautilus_trader.trading.config import StrategyConfig
@@ -412,6 +412,9 @@ def intent_of(run: Run, child: ChildOrder, quantity: Decimal, now_ns: int) -> In
     )
 
 
+_MAKER = {LiquiditySide.MAKER: True, LiquiditySide.TAKER: False}
+
+
 def _other(side: str) -> str:
     return "sell" if side == "buy" else "buy"
 
@@ -430,4 +433,6 @@ def _execution(event: Any) -> VenueFill:
         fee=Decimal(told["fee"]) if "fee" in told else event.commission.as_decimal(),
         fee_currency=event.commission.currency.code,
         ts_ns=event.ts_event,
+        venue_order_id=event.venue_order_id.value,
+        maker=_MAKER.get(event.liquidity_side),
     )

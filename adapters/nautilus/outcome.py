@@ -22,7 +22,10 @@ class OrderState(StrEnum):
 
 
 class VenueFill(msgspec.Struct, frozen=True, kw_only=True):
-    """One execution as the venue reports it. `trade_id` is the venue's own and unique per venue and symbol."""
+    """One execution as the venue reports it. `trade_id` is the venue's own and unique per venue and symbol.
+
+    `venue_order_id` is "" and `maker` None where the venue (or who answers for it) does not tell.
+    """
 
     venue: str
     symbol: str
@@ -34,6 +37,8 @@ class VenueFill(msgspec.Struct, frozen=True, kw_only=True):
     fee: Decimal  # positive: we pay
     fee_currency: str
     ts_ns: int
+    venue_order_id: str = ""
+    maker: bool | None = None
 
 
 class OrderOutcome(msgspec.Struct, frozen=True, kw_only=True):

@@ -174,14 +174,14 @@ def my_trade(fill: VenueFill) -> dict[str, Any]:
     fee = {"currency": fill.fee_currency, "cost": text(fill.fee)}
     return {
         "id": fill.trade_id,
-        "order": None,
+        "order": fill.venue_order_id or None,
         "clientOrderId": fill.client_order_id,
         "timestamp": fill.ts_ns // _MS,
         "datetime": iso(fill.ts_ns),
         "symbol": fill.symbol,
         "type": None,
         "side": fill.side,
-        "takerOrMaker": None,
+        "takerOrMaker": None if fill.maker is None else "maker" if fill.maker else "taker",
         "price": text(fill.price),
         "amount": text(fill.quantity),
         "cost": text(fill.price * fill.quantity),

@@ -66,4 +66,5 @@ def _venue_fill(event: Any) -> VenueFill:
         fee=commission.as_decimal(),
         fee_currency=commission.currency.code,
         ts_ns=event.ts_event,
+        venue_order_id=event.venue_order_id.value,
     )

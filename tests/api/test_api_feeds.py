@@ -195,6 +195,8 @@ def test_own_orders_executions_and_balances_are_ccxt_structures(tmp_path: Path) 
         fee=Decimal("0.00004"),
         fee_currency="BTC",
         ts_ns=1_700_000_000_500_000_000,
+        venue_order_id="9",
+        maker=False,
     )
     order = VenueOrder(child=child, venue_order_id="9", fees={"BTC": fill.fee}, last_fill_ns=fill.ts_ns)
 
@@ -210,6 +212,7 @@ def test_own_orders_executions_and_balances_are_ccxt_structures(tmp_path: Path) 
             await subscribe(socket, "watch_my_trades_for_symbols", venue="BINANCE", symbols=[SYMBOL])
             (trade,) = (await socket.push())["data"]
             assert set(trade) >= set(ccxt.Exchange().safe_trade({})) and trade["id"] == "77"
+            assert (trade["order"], trade["takerOrMaker"]) == ("9", "taker")
             await subscribe(socket, "watch_balance", venue="BINANCE", symbol=SYMBOL)
             balance = (await socket.push())["data"]
             assert balance["BTC"] == {"free": "1", "used": "0.5", "total": "1.5"} and "ETH" not in balance["total"]

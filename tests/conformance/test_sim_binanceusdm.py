@@ -7,7 +7,6 @@ import gzip
 import hashlib
 import hmac
 import json
-import os
 import time
 from decimal import Decimal
 from itertools import islice, pairwise
@@ -22,9 +21,9 @@ import pytest
 from sim.servers.funding import INTEREST
 from sim.servers.venues import Venues, start_venues
 from tests.conformance.venue_probe import eventually, running
+from tests.recorded_data import DATA
 
 NAME, SYMBOL = "BINANCEUSDM", "BTC/USDT:USDT"
-DATA = Path(os.environ.get("KERB_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data"))
 FUTURES = DATA / "venues" / "binance" / "futures"
 AT_MARKET = {"symbol": "BTCUSDT", "side": "BUY", "type": "MARKET", "quantity": "0.5"}
 

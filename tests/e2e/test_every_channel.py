@@ -13,10 +13,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import aiohttp
+import ccxt
 import pytest
 
 from tests.e2e.outside_client import Outsider
@@ -30,6 +32,7 @@ PERPETUALS = {"BINANCEUSDM": "BTC/USDT:USDT", "KRAKENFUTURES": "BTC/USD:USD"}
 VENUES = ("BINANCE", "BINANCEUSDM", "BYBIT", "COINBASE", "KRAKEN", "KRAKENFUTURES", "OKX")
 OF_CONTRACTS = {name for name in WATCH_CHANNELS if "funding" in name or "liquidation" in name or "position" in name}
 START_S = 120.0
+BAND = '[risk]\nmax_position = { BTC = "100" }\n[hedging.bands.BTC]\nsoft = "0.2"\nhard = "100"\n'
 
 
 def traded(venue: str) -> str:
@@ -76,7 +79,7 @@ class Desk:
         ]
         head = f'mode = "live"\nstate_dir = "{state}"\n[api]\nport = 0\n[[instruments]]\nsymbol = "{SPOT}"\n'
         contracts = "".join(f'[[contracts]]\nsymbol = "{symbol}"\n' for symbol in PERPETUALS.values())
-        return f'{head}price_tick = "0.01"\n{contracts}' + "".join(sections)
+        return f'{head}price_tick = "0.01"\nmax_quantity = "20"\n{BAND}{contracts}' + "".join(sections)
 
     def stop(self) -> None:
         """End both."""
@@ -128,6 +131,42 @@ def test_every_channel_gives_data_or_a_typed_refusal_with_its_mode(served: Desk)
                     assert wrong["error"]["code"] == "unknown_instrument", (venue, channel, wrong)
             unsupported = {channel for channel, mode in matrix[venue].items() if mode == "unsupported"}
             assert unsupported == (set() if venue in PERPETUALS else OF_CONTRACTS)
+
+    asyncio.run(go())
+
+
+def test_what_the_desk_trades_is_told_in_ccxts_words(served: Desk) -> None:
+    """A hedge over several venues: each order and execution with the venue's own ids, by every way the venues tell of them."""
+    oracle = ccxt.Exchange()
+
+    async def go() -> None:
+        await ready(served)
+        spot = [venue for venue in VENUES if venue not in PERPETUALS]
+        async with served.operator.socket() as ws, asyncio.timeout(90):
+            subs = {
+                (venue, channel): await ws.subscribe(channel, venue=venue, symbol=SPOT)
+                for venue in spot
+                for channel in ("watch_orders", "watch_my_trades")
+            }
+            for side in ("buy", "sell", "buy", "sell"):  # each more than one or two venues show at their best
+                quotes = (await asyncio.to_thread(served.operator.ask, side, "20")).body["quotes"]
+                assert (await asyncio.to_thread(served.operator.accept, quotes[0]["quote_id"])).status == 200
+
+            def told(venue: str, channel: str) -> list[dict[str, Any]]:
+                return [row for frame in ws.frames[subs[venue, channel]] for row in frame["data"]]
+
+            await ws.read(lambda: sum(bool(told(venue, "watch_my_trades")) for venue in spot) >= 3, 60)
+            await asyncio.sleep(1)
+            await ws.ask("ping")
+        for venue in spot:
+            orders = {row["id"]: row for row in told(venue, "watch_orders") if row["id"]}
+            for trade in told(venue, "watch_my_trades"):
+                assert set(trade) >= set(oracle.safe_trade({}))
+                order = orders[trade["order"]]
+                assert set(order) >= set(oracle.safe_order({}))
+                assert (trade["clientOrderId"], trade["side"]) == (order["clientOrderId"], order["side"])
+                assert (trade["symbol"], trade["info"]["venue"], trade["takerOrMaker"]) == (SPOT, venue, "taker")
+                assert Decimal(trade["cost"]) == Decimal(trade["price"]) * Decimal(trade["amount"])
 
     asyncio.run(go())
 

@@ -3,7 +3,6 @@
 import asyncio
 import os
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -20,8 +19,8 @@ from sim.servers.coinbase.auth import p256_credentials
 from sim.servers.coinbase.server import CoinbaseServer
 from sim.servers.matching import FeeIn, MatchingCore
 from sim.tape import scan
+from tests.recorded_data import TAPES
 
-TAPES = Path(os.environ.get("KERB_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data")) / "tapes"
 NAMES = ("spot_ethusdt_20240808.gz", "spot_btcusdt_20240808.gz")
 LONG = bool(os.environ.get("KERB_LONG_TESTS"))
 MESSAGES, DEPTH = 3_000 if LONG else 300, 100

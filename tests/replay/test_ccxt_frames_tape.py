@@ -12,7 +12,6 @@ import itertools
 import os
 import random
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -28,8 +27,8 @@ from adapters.ccxt.symbols import Market
 from adapters.ccxt.venues.binance import frames as binance_frames
 from benchmarks.frames import begun, events, market_of, recorded, serving, topics_of
 from sim.instruments import BYBIT, COINBASE, KRAKEN, KRAKENFUTURES, OKX
+from tests.recorded_data import TAPES
 
-TAPES = Path(os.environ.get("KERB_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data")) / "tapes"
 LONG = bool(os.environ.get("KERB_LONG_TESTS"))
 NAMES = ("spot_ethusdt_20240808.gz", "usdm_ethusdt_20240808.gz", "spot_btcusdt_20240808.gz", "usdm_btcusdt_20240808.gz")
 FRAMES = 10**9 if LONG else 4_000

@@ -5,7 +5,6 @@ The tape is Binance's through the simulator's transform (another venue's ticks a
 
 import asyncio
 import os
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -24,8 +23,8 @@ from sim.servers.okx import wire as okx_wire
 from sim.servers.okx.server import LEVELS, OkxServer
 from sim.tape import scan
 from tests.conformance.ccxt_venue import Recorder
+from tests.recorded_data import TAPES
 
-TAPES = Path(os.environ.get("KERB_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data")) / "tapes"
 LONG = bool(os.environ.get("KERB_LONG_TESTS"))
 NAMES = ("spot_ethusdt_20240808.gz", "spot_btcusdt_20240808.gz") if LONG else ("spot_ethusdt_20240808.gz",)
 MESSAGES = 3_000 if LONG else 300

@@ -2,9 +2,7 @@
 
 import asyncio
 import gzip
-import os
 from decimal import Decimal
-from pathlib import Path
 
 import orjson
 import pytest
@@ -13,9 +11,9 @@ from adapters.ccxt.config import ExchangeConfig
 from adapters.ccxt.events import BookEventKind, Stream
 from adapters.ccxt.market.link import MarketLink, StreamState
 from adapters.ccxt.symbols import Market
+from tests.recorded_data import TAPES
 
-FOLDER = Path(os.environ.get("KERB_REAL_DATA", Path(__file__).parents[3] / "shared" / "data")) / "tapes"
-TAPE = FOLDER / "spot_ethusdt_20240808.gz"
+TAPE = TAPES / "spot_ethusdt_20240808.gz"
 SYMBOL = "ETH/USDT"
 FRAMES = 20_000  # includes a resting order with more decimals than today's lot
 
@@ -67,7 +65,7 @@ class Socket:
 
 def recorded(limit: int = FRAMES) -> list[dict]:
     if not TAPE.exists():
-        pytest.skip(f"no recorded data at {FOLDER}")
+        pytest.skip(f"no recorded data at {TAPES}")
     frames = []
     with gzip.open(TAPE, "rb") as file:
         for line, _ in zip(file, range(limit), strict=False):

@@ -6,7 +6,6 @@ import gzip
 import os
 from collections.abc import Callable, Iterator
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -31,8 +30,8 @@ from sim.servers.binanceusdm.server import BinanceUsdmServer
 from sim.servers.margin import MarginCore
 from sim.servers.matching import FeeIn
 from sim.tape import scan_all
+from tests.recorded_data import TAPES
 
-TAPES = Path(os.environ.get("KERB_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data")) / "tapes"
 NAMES = ("usdm_btcusdt_20240808.gz", "usdm_ethusdt_20240808.gz")
 LONG = bool(os.environ.get("KERB_LONG_TESTS"))
 MESSAGES, DEPTH = 3_000 if LONG else 300, 500

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -16,9 +15,9 @@ from pricing.concentration import R_BAND, ROW, Concentration, Verdict
 from sim.events import EventKind
 from sim.feed import binance_events
 from sim.tape import TapeInfo, scan
+from tests.recorded_data import DATA
 from tests.replay.tape_maker import tape_lines, write_tape
 
-DATA = Path(os.environ.get("KERB_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data"))
 SIDE, SIGN = 1, -1  # asks
 AWAY = Decimal("0.0004")  # of the price, where it is planted
 TIMES = 50

@@ -17,7 +17,6 @@ the weights and the exclusions protect from is one venue that is wrong.
 from __future__ import annotations
 
 import gzip
-import os
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -28,8 +27,7 @@ import pytest
 
 from pricing.consolidated import ConsolidatedBook, VenueTerms
 from pricing.scale import Scale
-
-DATA = Path(os.environ.get("KERB_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data"))
+from tests.recorded_data import DATA
 
 
 def tops(tape: Path) -> Iterator[tuple[int, int, int, int, int]]:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 from collections.abc import Iterator
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,8 +15,8 @@ from pricing.consolidated import BookStatus, ConsolidatedBook, VenueTerms
 from pricing.ladder import Priced, price_quote
 from pricing.parameters import PricingParameters
 from pricing.scale import Scale
+from tests.recorded_data import DATA
 
-DATA = Path(os.environ.get("KERB_REAL_DATA", Path(__file__).parents[3] / "shared" / "data"))
 TAPE = DATA / "tapes" / "spot_btcusdt_20240808.gz"
 PRICE, SIZE = Decimal(100), Decimal(100_000)
 

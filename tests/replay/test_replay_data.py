@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -17,11 +16,11 @@ from sim.feed import binance_events, kraken_events
 from sim.levels import LevelBook
 from sim.replay.data import load
 from sim.tape import discover
+from tests.recorded_data import DATA
 from tests.replay.tape_maker import START_NS, tape_lines, write_tape
 
 BINANCE = InstrumentId.from_str("BTC/USDT.BINANCE")
 KRAKEN = InstrumentId.from_str("BTC/USDT.KRAKEN")
-REAL = Path(os.environ.get("KERB_REAL_DATA", Path(__file__).resolve().parents[3] / "shared" / "data"))
 
 
 @pytest.fixture
@@ -104,9 +103,9 @@ def test_a_window_starts_with_the_book_as_it_stood(tape: Path) -> None:
         load(infos, seed=7, from_ns=START_NS * 2)
 
 
-@pytest.mark.skipif(not (REAL / "tapes").is_dir(), reason="no recorded data here")
+@pytest.mark.skipif(not (DATA / "tapes").is_dir(), reason="no recorded data here")
 def test_a_recorded_tape_is_loaded_whole() -> None:
-    infos = discover(REAL / "tapes" / "spot_btcusdt_20240808.gz")
+    infos = discover(DATA / "tapes" / "spot_btcusdt_20240808.gz")
     data = load(infos, seed=7, to_ns=infos[0].first_ns + 60_000_000_000)
     book = _engine_book(BINANCE)
     crossed = tops = 0

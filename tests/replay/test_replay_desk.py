@@ -15,11 +15,11 @@ import pytest
 from desk.errors import ConfigFault
 from sim.replay.command import measure_ratio, prepare, prepare_generated, replay
 from sim.replay.run import run_desk
+from tests.recorded_data import DATA
 from tests.replay.tape_maker import tape_lines, write_tape
 
 ROOT = Path(__file__).resolve().parents[2]
-REAL = Path(os.environ.get("KERB_REAL_DATA", ROOT.parent / "shared" / "data"))
-RECORDED = REAL / "tapes" / "spot_btcusdt_20240808.gz"
+RECORDED = DATA / "tapes" / "spot_btcusdt_20240808.gz"
 
 
 @pytest.fixture(scope="module")

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 from decimal import Decimal
-from pathlib import Path
 from random import Random
 
 import pytest
 
 from sim.studies.perpetual import Setup, fit, study, told
+from tests.recorded_data import TAPES
 
-TAPES = Path(os.environ.get("KERB_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data")) / "tapes"
 SPOT, PERPETUAL = TAPES / "spot_btcusdt_20240808.gz", TAPES / "usdm_btcusdt_20240808.gz"
 
 

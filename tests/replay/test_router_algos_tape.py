@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from copy import copy
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -37,10 +35,9 @@ from sim.replay.run import venues_of
 from sim.replay.venues import add_market_actors, build_engine
 from sim.studies.parents import wide
 from tests.conformance.router_rig import D
+from tests.recorded_data import DATA
 
-ROOT = Path(__file__).resolve().parents[2]
-REAL = Path(os.environ.get("KERB_REAL_DATA", ROOT.parent / "shared" / "data"))
-TAPE = REAL / "tapes" / "spot_btcusdt_20240808.gz"
+TAPE = DATA / "tapes" / "spot_btcusdt_20240808.gz"
 S = 1_000_000_000
 SYMBOL = "BTC/USDT"
 FOR_S = 30

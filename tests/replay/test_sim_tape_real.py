@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 from pathlib import Path
 
 import pytest
@@ -12,8 +11,8 @@ import pytest
 from sim.events import EventKind
 from sim.feed import binance_events, kraken_events
 from sim.tape import scan
+from tests.recorded_data import TAPES
 
-TAPES = Path(os.environ.get("KERB_REAL_DATA", "../shared/data")) / "tapes"
 LIMIT = 5_000  # messages of each tape that are compared
 
 pytestmark = pytest.mark.skipif(not TAPES.is_dir(), reason="no recorded data here")

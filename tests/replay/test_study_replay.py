@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -29,10 +28,10 @@ from sim.replay.fade import FadeParams
 from sim.studies.cli import study
 from sim.studies.parents import Algo, Outcome, ScriptedParent, run_parents, script_parents, sizes_of, wide
 from sim.studies.windows import recorded_alone
+from tests.recorded_data import DATA
 from tests.replay.tape_maker import tape_lines, write_tape
 
-REAL = Path(os.environ.get("KERB_REAL_DATA", Path(__file__).resolve().parents[3] / "shared" / "data"))
-RECORDED = REAL / "tapes" / "spot_btcusdt_20240808.gz"
+RECORDED = DATA / "tapes" / "spot_btcusdt_20240808.gz"
 SECOND_NS = 1_000_000_000
 
 

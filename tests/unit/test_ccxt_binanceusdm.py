@@ -2,9 +2,7 @@
 
 import asyncio
 import json
-import os
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import ccxt.pro
@@ -15,8 +13,9 @@ from adapters.ccxt.events import BookEventKind, Stream, VenueOrderState
 from adapters.ccxt.symbols import Market
 from adapters.ccxt.venues.binanceusdm.book import BinanceUsdmBook
 from adapters.ccxt.venues.binanceusdm.dialect import BinanceUsdmAccountDialect, BinanceUsdmMarketDialect
+from tests.recorded_data import MESSAGES
 
-DATA = Path(os.environ.get("KERB_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data")) / "venues" / "binance"
+DATA = MESSAGES / "binance"
 FUTURES = DATA / "futures"
 recorded = pytest.mark.skipif(not FUTURES.is_dir(), reason="the recorded frames are not here")
 

@@ -7,7 +7,6 @@ or why it does not; so does a table's file that is gone.
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 from collections.abc import Iterator
 from datetime import datetime
@@ -16,15 +15,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.recorded_data import MESSAGES
 from tests.unit.recorded.questions import decode
 from tests.unit.recorded.venues import VENUES
 
 TABLES = Path(__file__).parent / "recorded"
-ROOT = Path(
-    os.environ.get("KERB_REAL_DATA") or os.environ.get("KERB_SHARED_DATA") or TABLES.parents[3] / "shared" / "data"
-)
-DATA = ROOT / "venues"
-recorded = pytest.mark.skipif(not DATA.is_dir(), reason="the recorded messages are not here")
+recorded = pytest.mark.skipif(not MESSAGES.is_dir(), reason="the recorded messages are not here")
 PROSE = {"binance/README.md", "binance/SOURCES.md"}  # of no exchange of the folder
 
 
@@ -43,7 +39,7 @@ def table(exchange: str) -> dict[str, list[str]]:
 def test_every_recorded_file_is_in_a_table() -> None:
     listed = [f"{venue.folder}/{name}" for exchange, venue in VENUES.items() for name in table(exchange)]
     assert len(listed) == len(set(listed))
-    there = {str(path.relative_to(DATA)) for path in DATA.rglob("*") if path.is_file()}
+    there = {str(path.relative_to(MESSAGES)) for path in MESSAGES.rglob("*") if path.is_file()}
     assert there - PROSE == set(listed)
 
 
@@ -53,7 +49,7 @@ def test_recorded_messages_say_what_the_table_says(exchange: str) -> None:
     venue, expected = VENUES[exchange], table(exchange)
 
     async def read() -> dict[str, list[str] | None]:
-        told = {name: await decode(venue, name, DATA) for name in expected}
+        told = {name: await decode(venue, name, MESSAGES) for name in expected}
         await venue.close()
         return told
 
@@ -109,7 +105,7 @@ def test_every_number_that_is_told_is_the_venues_own(exchange: str) -> None:
     for name, said in table(exchange).items():
         if said[0].startswith("- ") or not name.endswith(".json") or name.startswith(REQUESTED):
             continue
-        folder, before = DATA / VENUES[exchange].folder, VENUES[exchange].after.get(name.removesuffix(".json"))
+        folder, before = MESSAGES / VENUES[exchange].folder, VENUES[exchange].after.get(name.removesuffix(".json"))
         text = (folder / name).read_text() + ((folder / f"{before}.json").read_text() if before else "")
         known = {abs(number) for number in literals(text)} | {Decimal(0)}
         steps = {Decimal(1).scaleb(-int(count)) for count in literals(text) if count == int(count) and abs(count) < 20}

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -18,9 +16,9 @@ from adapters.ccxt.venues.bybit.dialect import BybitMarketDialect
 from adapters.ccxt.venues.kraken.dialect import KrakenMarketDialect
 from adapters.ccxt.venues.krakenfutures.dialect import KrakenFuturesMarketDialect
 from adapters.ccxt.venues.okx.dialect import OkxMarketDialect
+from tests.recorded_data import MESSAGES
 
-DATA = Path(os.environ.get("KERB_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data")) / "venues"
-pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason="the recorded frames are not here")
+pytestmark = pytest.mark.skipif(not MESSAGES.is_dir(), reason="the recorded frames are not here")
 
 FRAMES = [
     (BinanceUsdmMarketDialect, "binance/futures/market_data_json/book_ticker_stream", Stream.QUOTES),
@@ -52,7 +50,7 @@ DIALECTS = {"okx": OkxMarketDialect, "kraken": KrakenMarketDialect, "bybit": Byb
 
 def compact(name: str) -> str:
     """The file without the blanks it was laid out with; digits and their order stay as they are."""
-    parts = re.split(r'("(?:[^"\\]|\\.)*")', (DATA / f"{name}.json").read_text())
+    parts = re.split(r'("(?:[^"\\]|\\.)*")', (MESSAGES / f"{name}.json").read_text())
     return "".join(part if part.startswith('"') else re.sub(r"\s", "", part) for part in parts)
 
 

@@ -2,9 +2,7 @@
 
 import asyncio
 import json
-import os
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,8 +14,9 @@ from adapters.ccxt.symbols import Market, market_of
 from adapters.ccxt.venues.krakenfutures.account import KrakenFuturesAccountDialect, symbol_of
 from adapters.ccxt.venues.krakenfutures.book import KrakenFuturesBook
 from adapters.ccxt.venues.krakenfutures.dialect import KrakenFuturesMarketDialect, instance
+from tests.recorded_data import MESSAGES
 
-DATA = Path(os.environ.get("KERB_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data")) / "venues" / "kraken"
+DATA = MESSAGES / "kraken"
 recorded = pytest.mark.skipif(not DATA.is_dir(), reason="the recorded frames are not here")
 INVERSE, LINEAR = "BTC/USD:BTC", "ETH/USD:USD"
 INSTRUMENTS = [

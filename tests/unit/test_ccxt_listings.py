@@ -12,9 +12,10 @@ import pytest
 
 from adapters.ccxt.instruments import QUANTITY_MAX, instrument_of
 from adapters.ccxt.symbols import Market, market_of
+from tests.recorded_data import MESSAGES
 from tests.unit.recorded import questions
 from tests.unit.recorded.venues import VENUES
-from tests.unit.test_ccxt_census import DATA, recorded
+from tests.unit.test_ccxt_census import recorded
 
 Terms = dict[str, Decimal | bool | None]
 
@@ -100,7 +101,7 @@ def markets(monkeypatch: pytest.MonkeyPatch, exchange: str, name: str) -> dict[s
         return []
 
     monkeypatch.setattr(questions, "_terms", kept)
-    asyncio.run(questions.decode(VENUES[exchange], f"{name}.json", DATA))
+    asyncio.run(questions.decode(VENUES[exchange], f"{name}.json", MESSAGES))
     return found
 
 
@@ -110,7 +111,7 @@ def test_an_instrument_has_exactly_the_terms_of_its_listing(
     monkeypatch: pytest.MonkeyPatch, exchange: str, name: str
 ) -> None:
     rows, key, terms = READ[exchange]
-    body = json.loads((DATA / VENUES[exchange].folder / f"{name}.json").read_text(), parse_float=str)
+    body = json.loads((MESSAGES / VENUES[exchange].folder / f"{name}.json").read_text(), parse_float=str)
     listed, compared = markets(monkeypatch, exchange, name), 0
     for row in rows(body):
         if row[key] not in listed:  # a contract that expires

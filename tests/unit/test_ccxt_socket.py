@@ -2,9 +2,7 @@
 
 import asyncio
 import json
-import os
 from decimal import Decimal
-from pathlib import Path
 
 import ccxt.pro
 import pytest
@@ -14,9 +12,9 @@ from adapters.ccxt.account.requests import SocketRequests
 from adapters.ccxt.dialect import AmendRequest, CancelRequest, OrderRequest
 from adapters.ccxt.venues.bybit.dialect import BybitAccountDialect
 from adapters.ccxt.venues.kraken.account import KrakenAccountDialect
+from tests.recorded_data import MESSAGES
 
-SHARED = Path(os.environ.get("KERB_SHARED_DATA", Path(__file__).parents[3] / "shared/data")) / "venues"
-recorded = pytest.mark.skipif(not SHARED.is_dir(), reason="no recorded data")
+recorded = pytest.mark.skipif(not MESSAGES.is_dir(), reason="no recorded data")
 ORDER = OrderRequest(
     client_order_id="c-1",
     symbol="BTC/USD",
@@ -86,7 +84,7 @@ def test_a_request_without_an_answer_is_unknown_and_without_a_socket_not_sent():
 def test_krakens_recorded_requests_are_ours_and_its_answers_are_read():
     dialect, exchange = KrakenAccountDialect(), ccxt.pro.kraken()
     dialect.token = "TESTTOKEN"
-    known = json.loads((SHARED / "kraken/ws_add_order_request.json").read_text())
+    known = json.loads((MESSAGES / "kraken/ws_add_order_request.json").read_text())
     ours = dialect.socket_frame(exchange, "42", ORDER)
     known["params"] |= {"cl_ord_id": "c-1", "symbol": "BTC/USD", "time_in_force": "gtc"}
     assert ours == known
@@ -96,12 +94,12 @@ def test_krakens_recorded_requests_are_ours_and_its_answers_are_read():
     assert dialect.socket_frame(exchange, "43", amend)["params"]["order_qty"] == 0.005
     cancel = CancelRequest(client_order_id="c-1", symbol="BTC/USD")
     assert dialect.socket_frame(exchange, "44", cancel)["params"]["cl_ord_id"] == ["c-1"]
-    said = json.loads((SHARED / "kraken/ws_add_order_response_success.json").read_text())
+    said = json.loads((MESSAGES / "kraken/ws_add_order_response_success.json").read_text())
     number, result = dialect.socket_answer(exchange, said)
     order, fills = dialect.socket_placed(exchange, ORDER, result)
     assert (number, order.venue_order_id, fills) == ("42", "OABCDE-12345-FGHIJ", [])
     number, error = dialect.socket_answer(
-        exchange, json.loads((SHARED / "kraken/ws_add_order_response_failure.json").read_text())
+        exchange, json.loads((MESSAGES / "kraken/ws_add_order_response_failure.json").read_text())
     )
     assert number == "99"
     assert classify(error).verdict is Verdict.REFUSED
@@ -127,7 +125,7 @@ def test_a_number_that_a_float_cannot_carry_is_not_sent():
 @recorded
 def test_bybits_recorded_answer_of_the_trade_socket_is_read():
     dialect, exchange = BybitAccountDialect(), ccxt.pro.bybit()
-    said = json.loads((SHARED / "bybit/ws_order_response.json").read_text())
+    said = json.loads((MESSAGES / "bybit/ws_order_response.json").read_text())
     number, result = dialect.socket_answer(exchange, said)
     order, _ = dialect.socket_placed(exchange, ORDER, result)
     assert (number, order.venue_order_id) == ("order-req-001", "1726025498520715008")

@@ -46,6 +46,8 @@ def venue_fill(fill: FillEvent, venue: str, client_order_id: str) -> VenueFill:
         fee=fill.fee,
         fee_currency=fill.fee_currency,
         ts_ns=fill.ts_event_ns,
+        venue_order_id=fill.venue_order_id,
+        maker=fill.maker,
     )
 
 

@@ -9,6 +9,7 @@ import json
 from typing import Any
 
 from adapters.ccxt.past.told import Span
+from adapters.ccxt.venues.kraken.lookup import order_of
 from sim.servers.coinbase.auth import p256_credentials
 from tests.unit.recorded.questions import (
     Parse,
@@ -49,7 +50,7 @@ def _binance_markets(exchange: Any, body: Any) -> list[dict[str, Any]]:
 async def _closed(dialect: Any, exchange: Any) -> Any:
     """Those of others have no id of ours: each by the venue's."""
     rows = (await exchange.private_post_closedorders({}))["result"]["closed"]
-    return [dialect._order(exchange, order_id, raw) for order_id, raw in rows.items()]
+    return [order_of(exchange, order_id, raw) for order_id, raw in rows.items()]
 
 
 NOTHING_MORE = '{"code":"0","data":[]}'
