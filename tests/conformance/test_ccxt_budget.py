@@ -18,7 +18,7 @@ from tests.faults.soak import fast
 
 LIMITED = [(name, "rest") for name in VENUES] + [(name, "ws") for name in OVER_SOCKET]
 ORDERS = {"KRAKEN": 15}  # a cancel of a young order costs eight points of 180 there
-SNAPSHOTS = 150
+SNAPSHOTS = {"BYBIT": 450}  # fifty a second, and ten orders
 BASES = ["BTC", "ETH", "SOL", "XRP", "ADA", "DOGE", "LTC", "DOT", "LINK", "AVAX"]
 BASES += ["BCH", "UNI", "ATOM", "ETC", "XLM", "FIL", "TRX", "NEAR", "APT", "ARB"]
 DEPTH = {"BINANCE": "GET /api/v3/depth", "BINANCEUSDM": "GET /fapi/v1/depth"}
@@ -33,7 +33,10 @@ def test_a_burst_is_never_one_too_many_and_cancels_pass_the_data(name, way):
             async with market_data(place) as data, account(place) as link:
                 book = data._dialect.whole_book
                 data._exchange.enableRateLimit = False  # ccxt's own pace of data: ours alone is to suffice
-                waiting = [asyncio.create_task(book(data._exchange, place.symbol, 1000)) for _ in range(SNAPSHOTS)]
+                waiting = [
+                    asyncio.create_task(book(data._exchange, place.symbol, 1000))
+                    for _ in range(SNAPSHOTS.get(name, 150))
+                ]
                 orders = [
                     place.limit(data, f"c-burst-{n}", "buy", "0.01", -500 - n, "GTC")
                     for n in range(ORDERS.get(name, 60))

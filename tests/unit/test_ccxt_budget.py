@@ -120,8 +120,8 @@ COSTS = [
     (BinanceTariff, ("private", "PUT", "order/amend/keepPriority", {}, 0.8), Kind.ORDER, {"weight 1m": 4}),
     (BinanceTariff, ("public", "GET", "depth", {}, 10.0), Kind.DATA, {"weight 1m": 50}),
     (BinanceUsdmTariff, ("fapiPrivate", "POST", "order", {}, 1.0), Kind.ORDER, {"weight 1m": 1, "orders 10s": 1, "orders 1m": 1}),
-    (BybitTariff, ("private", "POST", "v5/order/create", {}, 2.5), Kind.ORDER, {"v5/order/create 20/s": 1, "address 5s": 1}),
-    (BybitTariff, ("private", "POST", "v5/order/cancel-all", {}, 50), Kind.CANCEL, {"v5/order/cancel-all 1/s": 1, "address 5s": 1}),
+    (BybitTariff, ("private", "POST", "v5/order/create", {}, 2.5), Kind.ORDER, {"v5/order/create": 1, "address 5s": 1}),
+    (BybitTariff, ("private", "POST", "v5/order/cancel-all", {}, 50), Kind.CANCEL, {"v5/order/cancel-all": 1, "address 5s": 1}),
     (CoinbaseTariff, ("v3", "POST", "brokerage/orders", {}, 1), Kind.ORDER, {"private 1s": 1}),
     (CoinbaseTariff, ("v3", "POST", "brokerage/orders/batch_cancel", {}, 1), Kind.CANCEL, {"private 1s": 1}),
     (CoinbaseTariff, ("v3", "GET", "brokerage/orders/historical/fills", {}, 1), Kind.QUERY, {"private 1s": 1}),
@@ -164,10 +164,13 @@ def test_a_young_order_is_dear_to_cancel_at_kraken_by_either_way(monkeypatch):
 def test_a_limit_that_bybit_tells_replaces_the_documented_one():
     tariff = BybitTariff()
     budget = Budget(tariff.limit)
+    spending = tariff.rest("private", "POST", "v5/order/create", {}, 2.5)
+    assert budget.wait_s(spending) == 0
+    assert budget.health()["limits"]["v5/order/create"]["capacity"] == 20
     heard = {"x-bapi-limit": "5", "x-bapi-limit-status": "1"}
     tariff.heard(budget, 200, "v5/order/create", heard, "")
-    spending = tariff.rest("private", "POST", "v5/order/create", {}, 2.5)
-    assert dict(spending.costs) == {"v5/order/create 5/s": 1, "address 5s": 1}
+    assert tariff.rest("private", "POST", "v5/order/create", {}, 2.5) == spending
+    assert budget.health()["limits"]["v5/order/create"] == {"capacity": 5, "used": 4, "left": 1}
     assert budget.wait_s(spending) > 0  # four of five are used
 
 

@@ -16,7 +16,7 @@ from adapters.ccxt.limits.tariff import RETRY_S, Command, Tariff, kind_of
 
 
 class BybitTariff(Tariff):
-    """Each endpoint by itself; a limit is named "path n/s"."""
+    """Each endpoint by itself; a limit is named as its path."""
 
     orders = frozenset({"v5/order/create", "v5/order/amend"})
     cancels = frozenset(
@@ -30,31 +30,28 @@ class BybitTariff(Tariff):
     }
 
     def __init__(self) -> None:
-        self._told: dict[str, float] = {}  # path → requests a second, as the venue's header has it
+        self._per_s: dict[str, float] = {}  # path → requests a second: documented, then as the venue's header has it
 
     def limit(self, name: str) -> Limit:
-        """By the number in its name."""
-        if name == "address 5s":
-            return Window(600, 5.0)
-        return Window(float(name.rpartition(" ")[2].removesuffix("/s")), 1.0, shared=False)
-
-    def _named(self, path: str, per_s: float) -> str:
-        return f"{path} {self._told.get(path, per_s):g}/s"
+        """Of a path, or of the address."""
+        return Window(600, 5.0) if name == "address 5s" else Window(self._per_s[name], 1.0, shared=False)
 
     def rest(self, api: str, method: str, path: str, params: Any, cost: float) -> Spending:
         """One of the endpoint's, one of the address's."""
-        per_s = max(1.0, self.units_per_s / cost) if cost else self.units_per_s
-        return Spending(self.kind(api, method, path), ((self._named(path, per_s), 1.0), ("address 5s", 1.0)))
+        self._per_s.setdefault(path, max(1.0, self.units_per_s / cost) if cost else self.units_per_s)
+        return Spending(self.kind(api, method, path), ((path, 1.0), ("address 5s", 1.0)))
 
     def socket(self, request: Command, sent: str) -> Spending:
         """One of the same endpoint's."""
-        return Spending(kind_of(request), ((self._named(*self.socket_paths[type(request)]), 1.0),))
+        path, per_s = self.socket_paths[type(request)]
+        self._per_s.setdefault(path, per_s)
+        return Spending(kind_of(request), ((path, 1.0),))
 
     def heard(self, budget: Budget, status: int, path: str, headers: dict[str, str], body: str) -> None:
         """What is left of the endpoint's second; refusals."""
         limit, left = headers.get("x-bapi-limit"), headers.get("x-bapi-limit-status")
         if limit and left:
-            self._told[path] = float(limit)
-            budget.told(self._named(path, float(limit)), float(limit) - float(left))
+            self._per_s[path] = budget.limit(path).capacity = float(limit)
+            budget.told(path, float(limit) - float(left))
         if status == 403 or '"retCode":10006' in body.replace(" ", ""):
             budget.close(RETRY_S)
