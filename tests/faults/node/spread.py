@@ -30,12 +30,14 @@ def nodes(numbers: list[int]) -> Iterator[list[int]]:
 async def play(
     numbers: list[int], seed: int, at_once: int, say: Callable[[Outcome], None], log: Path, *, limits: bool = False
 ) -> list[Outcome]:
-    """Every episode's outcome; one that its node did not live to play is wrong."""
-    gate, outcomes = asyncio.Semaphore(at_once), []
+    """Every episode's outcome. Raises when a node did not live to play its own; no more are begun then."""
+    gate, outcomes, ended = asyncio.Semaphore(at_once), [], []
     options = ["--seed", str(seed), *(["--limits"] if limits else [])]
 
     async def one(mine: list[int]) -> None:
         async with gate:
+            if ended:
+                return
             with log.open("ab") as errors:
                 process = await asyncio.create_subprocess_exec(
                     *(sys.executable, "-m", "tests.faults.node", *map(str, mine), *options),
@@ -51,9 +53,11 @@ async def play(
                 outcomes.append(outcome)
                 say(outcome)
             if await process.wait() or left:
-                raise RuntimeError(f"a node ended (exit {process.returncode}) before episodes {left}: see {log}")
+                ended.append(f"a node ended (exit {process.returncode}) before episodes {left}: see {log}")
 
     await asyncio.gather(*(one(mine) for mine in nodes(numbers)))
+    if ended:
+        raise RuntimeError("; ".join(ended))
     return outcomes
 
 
