@@ -25,7 +25,7 @@ from typing import Any
 import msgspec
 
 from adapters.ccxt import pace
-from adapters.ccxt.account import link as account
+from adapters.ccxt.account import balances
 from adapters.ccxt.account.link import AccountLink
 from adapters.ccxt.market import link
 from adapters.ccxt.market.link import MarketLink
@@ -61,12 +61,12 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
 @contextlib.contextmanager
 def fast() -> Iterator[None]:
     """No waiting between attempts, and no connection is too young to count."""
-    kept = (pace.LEAST_S, pace.PATIENT_S, pace.YOUNG_S, link.WATCHDOG_S, account.BALANCE_PAUSE_S)
-    pace.LEAST_S, pace.PATIENT_S, pace.YOUNG_S, link.WATCHDOG_S, account.BALANCE_PAUSE_S = 0.002, 0.02, 0.0, 0.05, 0.01
+    kept = (pace.LEAST_S, pace.PATIENT_S, pace.YOUNG_S, link.WATCHDOG_S, balances.PAUSE_S)
+    pace.LEAST_S, pace.PATIENT_S, pace.YOUNG_S, link.WATCHDOG_S, balances.PAUSE_S = 0.002, 0.02, 0.0, 0.05, 0.01
     try:
         yield
     finally:
-        pace.LEAST_S, pace.PATIENT_S, pace.YOUNG_S, link.WATCHDOG_S, account.BALANCE_PAUSE_S = kept
+        pace.LEAST_S, pace.PATIENT_S, pace.YOUNG_S, link.WATCHDOG_S, balances.PAUSE_S = kept
 
 
 @contextlib.asynccontextmanager

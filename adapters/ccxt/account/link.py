@@ -14,13 +14,13 @@ import logging
 import random
 import time
 from collections import OrderedDict
-from decimal import Decimal
 from time import monotonic
 from typing import Any, cast
 
 import msgspec
 
 from adapters.ccxt.account import amendments, proofs
+from adapters.ccxt.account.balances import Balances
 from adapters.ccxt.account.commands import OrderCommands
 from adapters.ccxt.account.followed import Followed
 from adapters.ccxt.account.outcomes import Failure, Verdict, classify
@@ -40,7 +40,7 @@ from adapters.ccxt.dialect import (
     PerpetualAccountDialect,
     PrivateMessage,
 )
-from adapters.ccxt.events import Balance, FillEvent, OrderEvent, VenueOrderState
+from adapters.ccxt.events import FillEvent, OrderEvent, VenueOrderState
 from adapters.ccxt.hook import Counters, attach
 from adapters.ccxt.limits.bucket import TokenBucket
 from adapters.ccxt.limits.purse import purse_of
@@ -53,7 +53,6 @@ log = logging.getLogger(__name__)
 SEEN_TRADES = 200_000  # trade ids kept to tell each execution once; the desk's ledger dedupes for ever
 CLOSED_KEPT = 10_000
 PREPARE_EVERY_S = 600.0
-BALANCE_PAUSE_S = 0.5
 SUBSCRIBE_S = 5.0
 HEAR_S = 0.5  # how long the stream may take to tell the end of an order that was cancelled
 REFUSED_PAUSE_S = 60.0  # venues lock out keys that knock too often
@@ -94,8 +93,13 @@ class AccountLink:
             self.positions = Positions(
                 config.venue, cast("PerpetualAccountDialect", self._dialect), cast("PerpetualSink", sink)
             )
-        self._balances: dict[str, Balance] = {}
-        self._balances_due = asyncio.Event()
+        self._balances = Balances(
+            config.venue,
+            lambda: self._dialect.balances(self._exchange),
+            lambda: (code for market in self.markets.values() for code in market.currencies),
+            sink.on_balances,
+            self.learn_clock,
+        )
         self._down = asyncio.Event()
         self._confirmed = asyncio.Event()
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -106,7 +110,7 @@ class AccountLink:
     def start(self) -> None:
         """Connect in the background, for ever."""
         self._spawn(self._run(), "account")
-        self._spawn(self._refresh_balances(), "balances")
+        self._spawn(self._balances.run(), "balances")
         self._spawn(self.reconciliation.run(), "reconciliation")
         self._spawn(self.switch.run(), "dead-man switch")
         if self.positions is not None:
@@ -390,10 +394,9 @@ class AccountLink:
                 self._followed.grew(named)
             self._order(named)
         if said.balances:
-            self._balances.update({row.currency: row for row in said.balances})
-            self._sink.on_balances(list(self._balances.values()))
+            self._balances.said(said.balances)
         if said.balances_stale:
-            self._balances_due.set()
+            self._balances.stale()
         if self.positions is not None:
             self._positions_said(self.positions, said)
 
@@ -459,7 +462,7 @@ class AccountLink:
         self.reconciliation.saw_fill(fill)
         if self.positions is not None:
             self.positions.filled(fill)
-        self._balances_due.set()
+        self._balances.stale()
         self._sink.on_fill(fill)
 
     def _order(self, order: OrderEvent) -> None:
@@ -570,35 +573,9 @@ class AccountLink:
         self.switch.lost()
         self._down.set()
 
-    async def _refresh_balances(self) -> None:
-        """Balances by query after executions and changes, not more often than twice a second."""
-        while True:
-            await self._balances_due.wait()
-            await asyncio.sleep(BALANCE_PAUSE_S)
-            self._balances_due.clear()
-            try:
-                await self.fetch_balances()
-            except Exception as e:
-                log.warning("%s: balances: %s", self.config.venue, e)
-                await self.learn_clock(e)
-                await asyncio.sleep(3 * BALANCE_PAUSE_S)
-                self._balances_due.set()  # what changed is not known yet
-
     async def reconcile_balances(self) -> None:
-        """All balances: now when none are known, else soon, in the background."""
-        if self._balances:
-            self._balances_due.set()
-        else:
-            await self.fetch_balances()
-
-    async def fetch_balances(self) -> None:
-        """All balances. What the venue no longer names is zero: the engine keeps what it is not told about."""
-        rows = await self._dialect.balances(self._exchange)
-        ours = [code for market in self.markets.values() for code in market.currencies]
-        zero = Decimal(0)
-        self._balances = {code: Balance(code, zero, zero) for code in (*ours, *self._balances)}
-        self._balances.update({row.currency: row for row in rows})
-        self._sink.on_balances(list(self._balances.values()))
+        """All balances: now when none are known, else soon."""
+        await self._balances.reconcile()
 
     def _spawn(self, work: Any, name: str) -> None:
         task = asyncio.create_task(work, name=f"{self.config.venue} {name}")

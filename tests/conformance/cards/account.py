@@ -77,7 +77,7 @@ async def what_an_open_order_holds_is_locked(s: Stand, link: AccountLink, seen: 
         quote = s.instrument.quote
         return s.core.locked().get(quote, 0) > 0 and told.get(quote) == s.core.locked()[quote]
 
-    link._balances_due.set()
+    link._balances.stale()
     await eventually(equal, "the venue's own word of it")
     return None
 
