@@ -36,7 +36,7 @@ _STATES = {
 }
 _PRICE = re.compile(r"[0-9.]+")
 _QUERY = 50  # orders of one QueryOrders
-_PAGE = 50  # rows of ClosedOrders and TradesHistory at a time
+_PAGE = 50  # rows of TradesHistory at a time
 
 
 class KrakenLookup:
@@ -85,13 +85,14 @@ class KrakenLookup:
     async def _closed(self, exchange: Any, wanted: list[str]) -> dict[str, OrderEvent]:
         found: dict[str, OrderEvent] = {}
         ours = [cid for cid in wanted if cid in self._sent]
-        since, offset, more = min((self._sent[cid] for cid in ours), default=0) / 1e9 - BACK_S, 0, bool(ours)
+        since = min((self._sent[cid] for cid in ours), default=0) / 1e9 - BACK_S
+        offset, more = 0, bool(ours)
         while more:
             answer = await exchange.private_post_closedorders({"start": f"{since:.3f}", "ofs": offset})
             rows = answer["result"].get("closed") or {}
             found |= _among(exchange, rows, ours)
-            offset += _PAGE
-            more = len(rows) == _PAGE and len(found) < len(ours)
+            offset += len(rows)
+            more = bool(rows) and offset < int(answer["result"]["count"]) and len(found) < len(ours)
         for cid in wanted:
             if cid not in self._sent:
                 answer = await exchange.private_post_closedorders({"cl_ord_id": kraken_client_id(cid)})
