@@ -1,7 +1,8 @@
 """One seeded episode of a node: which venues are disturbed when, and what clients want meanwhile. (seed, number) says it all.
 
-A node trades at the venues of one of `CASTS`; all seven are in one at least. Perpetuals are watched and held: somebody else trades them
-on our account. In an episode that strikes `ALL`, every venue that prices a request is away for a while at the same time.
+A node trades at the venues of one of `CASTS`; all seven are in one at least, and some take orders by WebSocket. Perpetuals are watched and
+held: somebody else trades them on our account. In an episode that strikes `ALL`, every venue that prices a request is away for a while at
+the same time.
 """
 
 from __future__ import annotations
@@ -21,6 +22,10 @@ CASTS = (
     (OKX, BYBIT, KRAKENFUTURES),
     (COINBASE, KRAKEN, BYBIT),
 )
+OVER_SOCKET = {
+    CASTS[1]: (OKX, BYBIT),
+    CASTS[2]: (KRAKEN,),
+}  # where orders go over the private WebSocket instead of REST
 PERPETUALS = {BINANCEUSDM: "BTC/USDT:USDT", KRAKENFUTURES: "BTC/USD:USD"}
 ACTIVE_S = 2.5  # disturbances begin and clients ask within this time
 AWAY = (Fault.DISCONNECT_STORM, Fault.SILENCE, Fault.MAINTENANCE)  # what keeps a venue away for as long as it says

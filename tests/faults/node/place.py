@@ -25,7 +25,7 @@ from sim.servers.faults import Fault, FaultOrder
 from sim.servers.venues import Venues, start_venues
 from tests.e2e.outside_client import Outsider
 from tests.faults.desk import unlimited
-from tests.faults.node.episode import PERPETUALS
+from tests.faults.node.episode import OVER_SOCKET, PERPETUALS
 
 SYMBOL = "BTC/USDT"
 BASE, QUOTE = "BTC", "USDT"
@@ -68,6 +68,7 @@ audit_s = {audit_s}
 reconcile_s = {reconcile_s}
 order_timeout_ms = 900
 order_rate_per_s = 50
+orders_by = "{way}"
 """
 
 
@@ -170,6 +171,7 @@ def _written(state: Path, venues: tuple[str, ...], served: Venues, limits: bool)
             ws=urls.ws,
             fee=TAKER_FEE_BPS[venue],
             max_age_ms=MAX_AGE_MS,
+            way="ws" if venue in OVER_SOCKET.get(venues, ()) else "rest",
             audit_s=15 if limits else 2,
             reconcile_s=30 if limits else 4,
         )
