@@ -356,6 +356,12 @@ class AccountLink:
                 self._fill(fill)
         return self.counters.fills - before
 
+    def tell_open(self, orders: list[OrderEvent]) -> None:
+        """Tell how orders of ours stand that the venue lists as open, unless they have ended meanwhile."""
+        for order in orders:
+            if order.client_order_id in self._live:
+                self._order(order)
+
     def tell_unclaimed(self, held_s: float) -> None:
         """Executions of orders that nobody has claimed for so long are somebody else's."""
         for fill in [] if self._placing else self._unclaimed.older(held_s):
@@ -521,7 +527,6 @@ class AccountLink:
         if self.positions is not None:
             await self.positions.fetch(exchange, tuple(self.markets))
             await self.positions.fetch_funding(exchange, tuple(self.markets))
-        await asyncio.gather(*(self.refresh(cid, symbol) for cid, symbol in list(self._live.items())))
         if self._down.is_set():
             raise ConnectionError(self.reason)
         await self._commands.connect(exchange)

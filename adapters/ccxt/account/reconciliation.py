@@ -1,7 +1,8 @@
 """What the venue has of our account, against what we think it has: at start, after each reconnect of the private stream, and on a timer.
 
-1. Open orders. One of ours that we think live and the venue does not list is asked for by itself: its end and executions are told. One
-   that we think ended and the venue lists is `external` from then on: nobody here will miss it, so somebody must see it.
+1. Open orders. One of ours that we think live is told as the venue lists it; one that it does not list is asked for by itself: its end and
+   executions are told. One that we think ended and the venue lists is `external` from then on: nobody here will miss it, so somebody must
+   see it.
 2. Executions since a watermark: the start of the last reconciliation that went through, less `OVERLAP_S` for clocks and late rows. Each is
    told once, whoever brings it.
 3. Balances: these are waited for at start alone, as no order depends on them.
@@ -52,6 +53,9 @@ class Account(Protocol):
 
     def tell_missed(self, fills: list[FillEvent]) -> int:
         """Tell those of these executions that were not told; their number."""
+
+    def tell_open(self, orders: list[OrderEvent]) -> None:
+        """Tell how orders of ours stand that the venue lists as open."""
 
     def tell_unclaimed(self, held_s: float) -> None:
         """Tell executions of orders that nobody has claimed for so long."""
@@ -131,6 +135,7 @@ class Reconciliation:
             orders = await account.open_orders()
             fills = await account.fills_since(self._watermark_ns - int(OVERLAP_S * 1e9))
             self.found.fills_missed += account.tell_missed(fills)
+            account.tell_open([order for order in orders if order.client_order_id in expected])
             await self._compare(expected, orders)
             account.tell_unclaimed(self._every_s)
             await account.reconcile_balances()
