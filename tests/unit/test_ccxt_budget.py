@@ -195,3 +195,63 @@ def test_every_request_of_an_instance_is_paid_once_and_its_answer_heard():
     url = "http://127.0.0.1:1/api/v3/account?x=1"
     assert exchange.on_rest_response(200, "OK", url, "GET", {"X-MBX-USED-WEIGHT-1M": "77"}, "{}", {}, None) == "{}"
     assert purse.budget.health()["limits"]["weight 1m"]["used"] == 77
+
+
+def served(make, kind, *requests) -> list[str]:
+    """The order in which requests, asked for in this order at once, are sent; each is (name, costs)."""
+    sent = []
+
+    async def main() -> None:
+        budget = Budget(make)
+        async with budget.spend(Spending(kind, (("requests", 16.0),))):
+            pass  # of nineteen, queries leave 15 % free: nothing is left for now
+
+        async def one(name, costs) -> None:
+            async with budget.spend(Spending(kind, costs)):
+                sent.append(name)
+
+        tasks = []
+        for name, costs in requests:
+            tasks.append(asyncio.create_task(one(name, costs)))
+            await asyncio.sleep(0.001)
+        await asyncio.gather(*tasks)
+
+    asyncio.run(main())
+    return sent
+
+
+def test_a_dear_request_is_not_overtaken_by_cheap_ones_that_came_later():
+    dear, cheap = ("dear", (("requests", 4.0),)), [(f"cheap {n}", (("requests", 1.0),)) for n in range(8)]
+    assert served(lambda name: Counter(20, 40.0), Kind.QUERY, dear, *cheap)[0] == "dear"
+
+
+def test_requests_of_one_kind_are_sent_in_the_order_they_came():
+    requests = [(str(n), (("requests", 1.0 + n % 3),)) for n in range(12)]
+    assert served(lambda name: Counter(20, 100.0), Kind.QUERY, *requests) == [name for name, _ in requests]
+
+
+def test_one_that_waits_for_one_limit_does_not_hold_up_those_that_need_another():
+    both, other = ("both", (("requests", 4.0), ("address", 1.0))), ("other", (("address", 1.0),))
+    assert served(lambda name: Counter(20, 40.0), Kind.QUERY, both, other) == ["other", "both"]
+
+
+def test_one_that_gives_up_lets_those_behind_it_go():
+    async def main() -> list[str]:
+        budget, sent = Budget(lambda name: Counter(20, 40.0)), []
+        async with budget.spend(Spending(Kind.QUERY, (("requests", 16.0),))):
+            pass
+
+        async def one(name: str, cost: float) -> None:
+            async with budget.spend(Spending(Kind.QUERY, (("requests", cost),))):
+                sent.append(name)
+
+        dear = asyncio.create_task(one("dear", 12.0))
+        await asyncio.sleep(0.001)
+        cheap = asyncio.create_task(one("cheap", 1.0))
+        await asyncio.sleep(0.001)
+        dear.cancel()
+        await asyncio.wait_for(cheap, 1.0)
+        assert not any(budget._lines.values())
+        return sent
+
+    assert asyncio.run(main()) == ["cheap"]

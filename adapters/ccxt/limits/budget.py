@@ -4,9 +4,11 @@
 2. **Order of precedence** by shares of a limit that several kinds draw on: data stop at 60 % of it, queries at 85 %, orders at 95 %,
    cancels alone use all. So a burst of snapshots never delays an order, nor orders a cancel. Where an order's twentieth is the price of
    a cancel or two, the limit says how much more is `kept` for cancels.
-3. What is sent evenly arrives in bunches: a request counts from when it is sent until an interval after its answer, before which the venue
+3. Of one kind the first to ask is the first to be sent: a dear request is not overtaken by cheap ones for ever. One that waits for a limit
+   holds up only those that need the same one.
+4. What is sent evenly arrives in bunches: a request counts from when it is sent until an interval after its answer, before which the venue
    must have counted it. A tenth of every short window is left free as well.
-4. **The venue's word counts**: where its headers say that more is used than we know of (another program on the account), more is used.
+5. **The venue's word counts**: where its headers say that more is used than we know of (another program on the account), more is used.
    After a 429 or 418 nothing leaves until its `Retry-After` is over.
 
 `venues/*/tariff.py` says what each venue's requests cost. Market data and orders of one account share a budget.
@@ -29,6 +31,7 @@ from adapters.ccxt.limits.bucket import RateLimited
 SPARE = 0.9
 SHORT_S = 10.0
 UNANSWERED_S = 0.02  # how often a limit that only answers can free is looked at again
+TURN_S = 0.005  # until one that may be sent now has been
 
 
 class Kind(StrEnum):
@@ -168,6 +171,7 @@ class Budget:
         self._make = make
         self._clock = clock
         self._limits: dict[str, Limit] = {}
+        self._lines: dict[Kind, dict[object, Spending]] = {kind: {} for kind in Kind}  # who waits, the first first
         self._closed_until = 0.0
 
     def limit(self, name: str) -> Limit:
@@ -185,14 +189,7 @@ class Budget:
     @contextlib.asynccontextmanager
     async def spend(self, spending: Spending, max_wait_s: float | None = None) -> AsyncIterator[None]:
         """Around a request: take what it costs, when it is there. Raises `RateLimited`, taking nothing, when that would last too long."""
-        until = self._clock() + (MAX_WAIT_S[spending.kind] if max_wait_s is None else max_wait_s)
-        waited = False
-        while (wait := self.wait_s(spending)) > 0:
-            if self._clock() + wait > until + UNANSWERED_S:
-                raise RateLimited(f"our account of the venue's limits: would wait {wait:.1f} s")
-            self.waited[spending.kind] += not waited
-            waited = True
-            await asyncio.sleep(wait)
+        await self._turn(spending, MAX_WAIT_S[spending.kind] if max_wait_s is None else max_wait_s)
         sent = self._clock()
         for name, cost in spending.costs:
             self.limit(name).take(cost, sent)
@@ -202,6 +199,32 @@ class Budget:
             now = self._clock()
             for name, cost in spending.costs:
                 self.limit(name).answered(cost, now - sent, now)
+
+    async def _turn(self, spending: Spending, max_wait_s: float) -> None:
+        """Until there is enough, and nobody is waiting for the same who asked before."""
+        until = self._clock() + max_wait_s
+        line, me, waited = self._lines[spending.kind], object(), False
+        try:
+            while (wait := self.wait_s(spending) or self._behind_s(spending, me)) > 0:
+                if self._clock() + wait > until + UNANSWERED_S:
+                    raise RateLimited(f"our account of the venue's limits: would wait {wait:.1f} s")
+                line[me] = spending
+                self.waited[spending.kind] += not waited
+                waited = True
+                await asyncio.sleep(wait)
+        finally:
+            line.pop(me, None)
+
+    def _behind_s(self, spending: Spending, me: object) -> float:
+        """How long the first who stands before `me` and waits for one of the same limits has to wait; 0 when there is nobody."""
+        now, mine = self._clock(), {name for name, _ in spending.costs}
+        for other, ahead in self._lines[spending.kind].items():
+            if other is me:
+                break
+            waits = {name: self.limit(name).wait_s(cost, SHARE[ahead.kind], now) for name, cost in ahead.costs}
+            if any(name in mine for name, wait in waits.items() if wait > 0 or not any(waits.values())):
+                return max(*waits.values(), TURN_S)
+        return 0.0
 
     def told(self, name: str, used: float) -> None:
         """What the venue says is used of a limit."""
