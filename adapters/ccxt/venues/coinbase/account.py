@@ -1,7 +1,7 @@
 """Coinbase Advanced Trade (spot), our account: orders, fills and balances of the key's own portfolio. Keys and clock: `dialect.py`.
 
 1. **Sequence.** A hole in the private connection's numbers makes doubtful whatever we believe of our orders: the connection is made
-   anew and all live orders are asked.
+   anew and the account reconciled.
 2. **Placing** answers with the order's id; the `user` channel, or a query, says what became of it. A client order id that was used
    before places nothing: the venue answers with the order that has it.
 3. **No query by client order id.** An order whose id is not known is looked for in the lists, open ones first, back to when it was
